@@ -1,0 +1,71 @@
+"""Checks at the door: every message names the input, what was expected and what came."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class InputError(ValueError):
+    """Something that came from outside does not fit; the message is one sentence for a person."""
+
+
+class MissingExtra(ImportError):
+    """An optional package is needed that is not installed."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f"{package} is not installed; it comes with: pip install 'meshanim[{extra}]'")
+
+
+def _shape_text(shape: Iterable[int | None]) -> str:
+    sizes = ["any" if size is None else str(size) for size in shape]
+    return "(" + ", ".join(sizes) + ("," if len(sizes) == 1 else "") + ")"
+
+
+def check_shape(name: str, value: Tensor, shape: Sequence[int | None], batched: bool = False) -> None:
+    """Raise unless ``value`` has ``shape`` (None: any size); ``batched`` allows leading dimensions."""
+    given = tuple(value.shape)
+    tail = given[-len(shape) :] if batched and len(shape) else given
+    fits = len(tail) == len(shape) and all(w is None or w == g for w, g in zip(shape, tail, strict=True))
+    if not fits:
+        wanted = _shape_text(shape)
+        lead = "a shape ending in " if batched else "shape "
+        raise InputError(f"{name} must have {lead}{wanted}, got {_shape_text(given)}")
+
+
+def check_finite(name: str, value: Tensor) -> None:
+    """Raise where a value is NaN or infinite, naming the first place."""
+    finite = torch.isfinite(value)
+    if not bool(finite.all()):
+        place = [int(i) for i in (~finite).nonzero()[0]]
+        raise InputError(f"{name} must be finite, got {float(value[tuple(place)])} at index {place}")
+
+
+def check_indices(name: str, value: Tensor, count: int, lowest: int = 0) -> None:
+    """Raise unless all integers lie in [lowest, count)."""
+    if value.numel() == 0:
+        return
+    low, high = int(value.min()), int(value.max())
+    if low < lowest or high >= count:
+        raise InputError(f"{name} must lie in [{lowest}, {count}), got values from {low} to {high}")
+
+
+def check_range(
+    name: str, value: float, low: float = -math.inf, high: float = math.inf, open_low: bool = False
+) -> None:
+    """Raise unless low <= value <= high (low < value where ``open_low``)."""
+    if not math.isfinite(value) or value < low or value > high or (open_low and value == low):
+        at_least = f"above {low:g}" if open_low else f"at least {low:g}"
+        wanted = at_least if math.isinf(high) else f"{at_least} and at most {high:g}"
+        raise InputError(f"{name} must be {wanted}, got {value:g}")
+
+
+def check_choice(name: str, value: Any, choices: Iterable[Any]) -> None:
+    """Raise unless ``value`` is one of ``choices``."""
+    known = list(choices)
+    if value not in known:
+        raise InputError(f"{name} must be one of {', '.join(map(str, known))}, got {value!r}")

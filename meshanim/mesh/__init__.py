@@ -1,0 +1,1 @@
+"""Mesh core: the mesh, its topology, spirals, decimation, hierarchies, files."""
