@@ -1,0 +1,115 @@
+"""Laws of a performance: spans, resampling and joining never change what is seen at a given time."""
+
+import math
+
+import pytest
+import torch
+
+from meshanim._check import InputError
+from meshanim.mesh import Mesh
+from meshanim.performance import Performance
+
+FACES = torch.tensor([[0, 1, 2], [0, 2, 3]])
+NEUTRAL = Mesh(torch.tensor([[0.0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]]), FACES)
+
+
+def by_weights(frames: int = 20, fps: float = 10.0, **known: object) -> Performance:
+    torch.manual_seed(0)
+    return Performance(
+        NEUTRAL,
+        fps,
+        weights=torch.rand(frames, 2),
+        basis=torch.randn(2, 4, 3),
+        weight_names=("jawOpen", "mouthSmileLeft"),
+        **known,  # type: ignore[arg-type]
+    )
+
+
+def test_weights_and_vertices_tell_the_same_motion() -> None:
+    performance = by_weights(residual=torch.randn(20, 4, 3))
+    assert performance.weights is not None and performance.basis is not None
+    expected = NEUTRAL.vertices + torch.tensordot(performance.weights, performance.basis, 1)
+    expected = expected + performance.residual
+    torch.testing.assert_close(performance.vertices(), expected)
+    as_motion = Performance(NEUTRAL, 10.0, motion=expected)
+    torch.testing.assert_close(as_motion.vertices(3, 7), performance.vertices(3, 7))
+
+
+def test_chunks_join_to_the_whole() -> None:
+    performance = by_weights()
+    starts, parts = zip(*performance.chunks(7), strict=True)
+    assert starts == (0, 7, 14)
+    torch.testing.assert_close(torch.cat(parts), performance.vertices())
+
+
+def test_slices_concatenate_to_the_whole() -> None:
+    sound = torch.linspace(-1, 1, 2000)
+    performance = by_weights(waveform=sound, sample_rate=1000, labels=torch.rand(20, 6))
+    again = performance.slice(0, 9).concatenate(performance.slice(9))
+    torch.testing.assert_close(again.vertices(), performance.vertices())
+    assert again.waveform is not None and torch.equal(again.waveform, sound)
+
+
+def test_short_sound_is_filled_so_that_the_next_part_stays_in_step() -> None:
+    short = by_weights(waveform=torch.ones(1500), sample_rate=1000)
+    joined = short.concatenate(short)
+    assert joined.waveform is not None
+    assert joined.waveform.shape == (3500,)
+    assert joined.waveform[1500:2000].abs().max() == 0
+
+
+@pytest.mark.parametrize("fps", [5.0, 23.976, 60.0, 120.0])
+def test_resampling_keeps_duration_and_ends(fps: float) -> None:
+    performance = by_weights()
+    again = performance.resample(fps)
+    assert abs(again.duration - performance.duration) <= 0.5 / fps + 1e-9
+    torch.testing.assert_close(again.vertices(0, 1), performance.vertices(0, 1))
+
+
+def test_resampling_to_a_multiple_and_back_is_the_identity() -> None:
+    performance = by_weights()
+    torch.testing.assert_close(performance.resample(30.0).resample(10.0).weights, performance.weights)
+
+
+def test_head_rotation_is_resampled_on_its_arc() -> None:
+    head = torch.zeros(2, 6)
+    head[1, 1] = math.pi / 2
+    head[1, 3] = 0.2
+    performance = Performance(NEUTRAL, 1.0, motion=NEUTRAL.vertices.repeat(2, 1, 1), head_motion=head)
+    middle = performance.resample(2.0).head_motion
+    assert middle is not None
+    expected = torch.tensor([0, math.pi / 4, 0, 0.1, 0, 0])
+    torch.testing.assert_close(middle[1], expected, atol=1e-6, rtol=0)
+
+
+def test_gradients_reach_the_weights() -> None:
+    weights = torch.rand(3, 1, requires_grad=True)
+    performance = Performance(
+        NEUTRAL, 10.0, weights=weights, basis=torch.ones(1, 4, 3), weight_names=("jawOpen",)
+    )
+    performance.resample(20.0).vertices().sum().backward()
+    assert weights.grad is not None and (weights.grad > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({}, "either motion or weights"),
+        ({"motion": torch.zeros(2, 3, 3)}, r"motion must have shape \(2, 4, 3\), got \(2, 3, 3\)"),
+        ({"motion": torch.zeros(0, 4, 3)}, "at least one frame"),
+        ({"motion": torch.zeros(2, 4, 3), "labels": torch.zeros(3, 6)}, "labels must have shape"),
+        ({"motion": torch.zeros(2, 4, 3), "fps": 0.0}, "fps must be above 0"),
+        ({"motion": torch.zeros(2, 4, 3), "waveform": torch.zeros(3)}, "sample_rate must come together"),
+        ({"weights": torch.zeros(2, 1), "basis": torch.zeros(1, 4, 3)}, "weight_names must name 1"),
+    ],
+)
+def test_what_does_not_fit_is_named(arguments: dict, sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        Performance(**{"neutral": NEUTRAL, "fps": 10.0, **arguments})
+
+
+def test_spans_outside_are_named() -> None:
+    with pytest.raises(InputError, match="within 0 to 20, got 5 to 30"):
+        by_weights().vertices(5, 30)
+    with pytest.raises(InputError, match="fps must be 10"):
+        by_weights().concatenate(by_weights(fps=12.0))
