@@ -1,0 +1,77 @@
+"""Still pictures and GIFs, through pillow."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from meshanim._check import InputError, check_range
+
+GIF_LARGEST_FPS = 50.0
+"""GIF counts in hundredths of a second, and browsers slow anything under two of them down to ten."""
+
+
+def check_image(name: str, image: NDArray[np.uint8]) -> None:
+    """Raise unless ``image`` is (H, W, 3) uint8 with at least one pixel."""
+    fits = image.ndim == 3 and image.shape[2] == 3 and image.size > 0 and image.dtype == np.uint8
+    if not fits:
+        raise InputError(f"{name} must be (H, W, 3) uint8, got {tuple(image.shape)} {image.dtype}")
+
+
+def write_image(path: str | Path, image: NDArray[np.uint8]) -> None:
+    """Write (H, W, 3) uint8 to ``path``; the suffix names the format (PNG, JPEG, ...)."""
+    check_image("image", image)
+    if Path(path).suffix.lower() not in Image.registered_extensions():
+        raise InputError(f"{path} must have a suffix of an image format, such as .png or .jpg")
+    Image.fromarray(image).save(path)
+
+
+def _kept_frames(frames: Iterable[NDArray[np.uint8]], fps: float) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    """Pairs of hundredths of a second and frame, at no more than :data:`GIF_LARGEST_FPS`."""
+    shown_fps = min(fps, GIF_LARGEST_FPS)
+    shown = 0
+    for index, frame in enumerate(frames):
+        check_image(f"frame {index}", frame)
+        if (index + 0.5) * shown_fps / fps >= shown:
+            begin, end = (round(100 * (shown + step) / shown_fps) for step in (0, 1))
+            yield end - begin, frame
+            shown += 1
+
+
+def write_gif(path: str | Path, frames: Iterable[NDArray[np.uint8]], fps: float) -> None:
+    """Write (H, W, 3) uint8 frames as a looping GIF that keeps time to a hundredth of a second.
+
+    Frames above 50 fps are thinned out; each has its own palette of 256 colours. Frames that equal the one
+    before only lengthen it.
+
+    Args:
+        path: file to write.
+        frames: all of one size; held as palette indices, one byte per pixel.
+        fps: frames per second, any positive number.
+
+    Raises:
+        InputError: no frames, or a frame of another shape.
+    """
+    check_range("fps", fps, 0, open_low=True)
+    kept = _kept_frames(frames, fps)
+    first = next(kept, None)
+    if first is None:
+        raise InputError("frames must hold at least one frame, got none")
+    durations: list[int] = []
+
+    def paletted() -> Iterator[Image.Image]:
+        for hundredths, frame in itertools.chain([first], kept):
+            if frame.shape != first[1].shape:
+                raise InputError(f"frames must all have shape {first[1].shape}, got {frame.shape}")
+            durations.append(10 * hundredths)
+            yield Image.fromarray(frame).quantize(256, method=Image.Quantize.FASTOCTREE)
+
+    images = list(paletted())
+    images[0].save(
+        path, "GIF", save_all=True, append_images=images[1:], duration=durations, loop=0, disposal=1
+    )
