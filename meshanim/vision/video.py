@@ -19,6 +19,9 @@ BT709 = 1
 LIMITED_RANGE = 1
 """FFmpeg's number for luma in 16 to 235, which every player expects."""
 
+AAC_BITS_PER_SECOND = 192_000
+"""FFmpeg's own AAC encoder is audibly wrong on steady tones at its default rate."""
+
 
 class _Sound:
     """Feeds a mono waveform to an AAC track, up to a moment at a time, so that the file interleaves well."""
@@ -33,6 +36,7 @@ class _Sound:
         self.container, self.sample_rate, self.given = container, sample_rate, 0
         self.waveform = np.clip(waveform, -1, 1).astype(np.float32)
         self.stream = container.add_stream("aac", rate=rate, layout="mono")
+        self.stream.bit_rate = AAC_BITS_PER_SECOND
         self.resampler = av.AudioResampler("fltp", "mono", rate, frame_size=1024)
 
     def until(self, seconds: float) -> None:

@@ -48,7 +48,8 @@ def test_odd_size_repeats_the_last_row_and_column(tmp_path):
 @pytest.mark.parametrize("sample_rate", [16000, 20000, 44100, 192000])
 def test_sound_comes_back(tmp_path, sample_rate):
     time = np.arange(sample_rate) / sample_rate
-    write_video(tmp_path / "a.mp4", ramp(25), 25, 0.5 * np.sin(2 * np.pi * 440 * time), sample_rate)
+    wave = 0.5 * np.sin(2 * np.pi * 440 * time) * np.sin(np.pi * time)
+    write_video(tmp_path / "a.mp4", ramp(25), 25, wave, sample_rate)
     with av.open(str(tmp_path / "a.mp4")) as container:
         track = container.streams.audio[0]
         assert float(track.duration * track.time_base) == pytest.approx(1.0, abs=0.01)
@@ -56,7 +57,8 @@ def test_sound_comes_back(tmp_path, sample_rate):
         rate = track.rate
     spectrum = np.abs(np.fft.rfft(samples[:rate]))
     assert abs(int(spectrum.argmax()) - 440) <= 2
-    assert np.abs(samples).max() == pytest.approx(0.5, abs=0.05)
+    # AAC is lossy; the sine of 0.5 under its half-wave window has a root mean square of 0.25.
+    assert np.sqrt((samples[:rate] ** 2).mean()) == pytest.approx(0.25, abs=0.01)
 
 
 def test_frames_are_taken_one_at_a_time(tmp_path):
