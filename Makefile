@@ -1,0 +1,59 @@
+# make demo     .venv, install, the built-in face smiles: demo/smile.glb, demo/smile_obj/, demo/smile.mp4
+# make test     .venv, install with what the tests need, lint, types, tests
+# make kernels  only the compiled ops, beside the sources, for running from a checkout without an install
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+INPUTS := pyproject.toml constraints.txt CMakeLists.txt $(shell find kernels -type f)
+
+.PHONY: demo test lint types pytest kernels clean
+
+demo:
+	@start=$$(date +%s); \
+	$(MAKE) --no-print-directory $(VENV)/installed-demo || exit 1; \
+	ready=$$(date +%s); \
+	mkdir -p demo; \
+	$(BIN)/meshanim animate --face anny --expression happy --duration 4 --fps 25 \
+		-o demo/smile.glb -o demo/smile_obj/ -o demo/smile.mp4 || exit 1; \
+	end=$$(date +%s); \
+	echo "set-up   $$((ready - start)) s"; \
+	echo "animate  $$((end - ready)) s"; \
+	echo "written: demo/smile.glb (drop it on Blender), demo/smile_obj/ (one OBJ per frame), demo/smile.mp4"
+
+test: $(VENV)/installed-test lint types pytest
+
+lint: $(VENV)/installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/installed-test
+	$(BIN)/mypy
+
+pytest: $(VENV)/installed-test
+	$(BIN)/python -m pytest
+
+kernels:
+	cmake -S . -B build/kernels -DCMAKE_BUILD_TYPE=Release
+	cmake --build build/kernels --parallel
+
+clean:
+	rm -rf $(VENV) build demo meshanim/ops/*.so meshanim/ops/*.dylib
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "meshanim needs Python 3.11 or newer, but $(PYTHON) is $$($(PYTHON) --version 2>&1);" \
+			"name another one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# An install is repeated only when what it is made from has changed. It is editable: Python files are used
+# from where they stand, the compiled ops are built beside them.
+$(VENV)/installed-demo: $(INPUTS) | $(BIN)/python
+	@echo "installing (some minutes the first time)"
+	$(PIP) -e .
+	@touch $@
+
+$(VENV)/installed-test: $(INPUTS) | $(BIN)/python
+	@echo "installing (openmesh is built from source: some minutes the first time)"
+	$(PIP) -e '.[benchmarks,geometric,openmesh,test,train]'
+	@touch $@ $(VENV)/installed-demo
