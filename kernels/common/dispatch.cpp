@@ -1,0 +1,159 @@
+// The library's C face: what Python calls through ctypes. Picks the widest instruction set that this build
+// and this processor share, once; and builds the inverse lists, which need no vectors.
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+
+#include "common/api.h"
+
+#define MESHANIM_EXPORT extern "C" __attribute__((visibility("default")))
+
+namespace meshanim {
+namespace {
+
+enum Level : int32_t { kBaseline = 0, kAvx2 = 1, kAvx512 = 2 };
+
+int32_t best_level() {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+#if defined(MESHANIM_HAS_AVX512)
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw"))
+    return kAvx512;
+#endif
+#if defined(MESHANIM_HAS_AVX2)
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return kAvx2;
+#endif
+#endif
+  return kBaseline;
+}
+
+int32_t& level() {
+  static int32_t chosen = best_level();
+  return chosen;
+}
+
+}  // namespace
+}  // namespace meshanim
+
+using namespace meshanim;
+
+#if defined(MESHANIM_HAS_AVX512)
+#define MESHANIM_CASE_AVX512(call) \
+  case kAvx512:                    \
+    return avx512::call;
+#else
+#define MESHANIM_CASE_AVX512(call)
+#endif
+#if defined(MESHANIM_HAS_AVX2)
+#define MESHANIM_CASE_AVX2(call) \
+  case kAvx2:                    \
+    return avx2::call;
+#else
+#define MESHANIM_CASE_AVX2(call)
+#endif
+#define MESHANIM_DISPATCH(call)    \
+  switch (level()) {               \
+    MESHANIM_CASE_AVX512(call)     \
+    MESHANIM_CASE_AVX2(call)       \
+    default:                       \
+      return baseline::call;       \
+  }
+
+MESHANIM_EXPORT int32_t meshanim_abi_version() { return kAbiVersion; }
+
+MESHANIM_EXPORT const char* meshanim_instruction_set() {
+  switch (level()) {
+    case kAvx512:
+      return "avx512";
+    case kAvx2:
+      return "avx2";
+    default:
+      return "baseline";
+  }
+}
+
+// Tests walk through all sets: returns 1 where this build or processor lacks the one asked for.
+MESHANIM_EXPORT int32_t meshanim_use_instruction_set(const char* name) {
+  const int32_t wanted = !std::strcmp(name, "avx512") ? kAvx512 : !std::strcmp(name, "avx2") ? kAvx2 : kBaseline;
+  if (wanted > best_level()) return 1;
+#if !defined(MESHANIM_HAS_AVX2)
+  if (wanted == kAvx2) return 1;
+#endif
+  level() = wanted;
+  return 0;
+}
+
+// Counting sort of all places of an index matrix by what they point at: the places of target u, each being
+// row * width + column in ascending order, are entries[starts[u] : starts[u + 1]].
+MESHANIM_EXPORT int32_t meshanim_inverse_lists(const int32_t* indices, int64_t rows, int64_t width,
+                                               int64_t target_count, int32_t* starts, int32_t* entries) {
+  std::memset(starts, 0, sizeof(int32_t) * size_t(target_count + 1));
+  const int64_t total = rows * width;
+  for (int64_t i = 0; i < total; ++i)
+    if (indices[i] >= 0) ++starts[indices[i] + 1];
+  for (int64_t u = 0; u < target_count; ++u) starts[u + 1] += starts[u];
+  auto* next = static_cast<int32_t*>(std::malloc(sizeof(int32_t) * size_t(target_count + 1)));
+  if (!next) return 1;
+  std::memcpy(next, starts, sizeof(int32_t) * size_t(target_count + 1));
+  for (int64_t i = 0; i < total; ++i)
+    if (indices[i] >= 0) entries[next[indices[i]]++] = int32_t(i);
+  std::free(next);
+  return 0;
+}
+
+// Inverse spirals in tiles of kInverseTile target vertices: list (tile, slot) lies between
+// starts[tile * length + slot] and the next start; sources are vertices, targets positions in the tile.
+MESHANIM_EXPORT int32_t meshanim_inverse_spirals(const int32_t* spirals, int64_t vertices, int64_t length,
+                                                 int32_t* starts, int32_t* sources, int32_t* targets) {
+  const int64_t lists = (vertices + kInverseTile - 1) / kInverseTile * length;
+  std::memset(starts, 0, sizeof(int32_t) * size_t(lists + 1));
+  for (int64_t v = 0; v < vertices; ++v)
+    for (int64_t l = 0; l < length; ++l) {
+      const int64_t u = spirals[v * length + l];
+      if (u >= 0) ++starts[u / kInverseTile * length + l + 1];
+    }
+  for (int64_t i = 0; i < lists; ++i) starts[i + 1] += starts[i];
+  auto* next = static_cast<int32_t*>(std::malloc(sizeof(int32_t) * size_t(lists + 1)));
+  if (!next) return 1;
+  std::memcpy(next, starts, sizeof(int32_t) * size_t(lists + 1));
+  for (int64_t v = 0; v < vertices; ++v)
+    for (int64_t l = 0; l < length; ++l) {
+      const int64_t u = spirals[v * length + l];
+      if (u < 0) continue;
+      const int32_t place = next[u / kInverseTile * length + l]++;
+      sources[place] = int32_t(v);
+      targets[place] = int32_t(u % kInverseTile);
+    }
+  std::free(next);
+  return 0;
+}
+
+MESHANIM_EXPORT int32_t meshanim_inverse_tile() { return int32_t(kInverseTile); }
+
+MESHANIM_EXPORT int32_t meshanim_spiral_conv_forward(const SpiralConvShape* shape, const void* x,
+                                                     const int32_t* spirals, const void* weight,
+                                                     const void* bias, void* out) {
+  MESHANIM_DISPATCH(spiral_conv_forward(*shape, x, spirals, weight, bias, out))
+}
+
+MESHANIM_EXPORT int32_t meshanim_spiral_conv_backward(const SpiralConvShape* shape, const void* grad_out,
+                                                      const void* x, const int32_t* spirals,
+                                                      const void* weight, const void* out,
+                                                      const int32_t* starts, const int32_t* sources,
+                                                      const int32_t* targets, void* grad_x, void* grad_weight,
+                                                      void* grad_bias) {
+  MESHANIM_DISPATCH(spiral_conv_backward(*shape, grad_out, x, spirals, weight, out, starts, sources, targets,
+                                         grad_x, grad_weight, grad_bias))
+}
+
+MESHANIM_EXPORT int32_t meshanim_mesh_pool_forward(const MeshPoolShape* shape, const void* x,
+                                                   const int32_t* indices, const void* weights, void* out) {
+  MESHANIM_DISPATCH(mesh_pool_forward(*shape, x, indices, weights, out))
+}
+
+MESHANIM_EXPORT int32_t meshanim_mesh_pool_backward(const MeshPoolShape* shape, const void* grad_out,
+                                                    const int32_t* starts, const int32_t* entries,
+                                                    const void* weights, void* grad_x) {
+  MESHANIM_DISPATCH(mesh_pool_backward(*shape, grad_out, starts, entries, weights, grad_x))
+}

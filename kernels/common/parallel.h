@@ -1,0 +1,53 @@
+// Threads and scratch memory, in a form that keeps standard library templates out of the variants.
+#pragma once
+
+#include <cstdint>
+#include <cstdlib>
+
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+
+#include "common/vec.h"
+
+namespace meshanim {
+namespace MESHANIM_VARIANT {
+
+// Scratch memory on cache line bounds, given back at the end of the scope.
+template <class T>
+class Scratch {
+ public:
+  explicit Scratch(int64_t count) {
+    void* p = nullptr;
+    if (posix_memalign(&p, 64, sizeof(T) * size_t(count > 0 ? count : 1)) == 0) data_ = static_cast<T*>(p);
+  }
+  ~Scratch() { std::free(data_); }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+  T* get() const { return data_; }
+  bool failed() const { return data_ == nullptr; }
+
+ private:
+  T* data_ = nullptr;
+};
+
+// Calls body(index, threads) on every thread; small work stays on the caller's.
+template <class Body>
+void parallel(int32_t threads, double multiplications, const Body& body) {
+#if defined(_OPENMP)
+  constexpr double kWorthAThread = 20000;
+  const double useful = multiplications / kWorthAThread;
+  const int count = useful < threads ? (useful < 1 ? 1 : int(useful)) : threads;
+  if (count > 1) {
+#pragma omp parallel num_threads(count)
+    body(omp_get_thread_num(), omp_get_num_threads());
+    return;
+  }
+#endif
+  (void)threads;
+  (void)multiplications;
+  body(0, 1);
+}
+
+}  // namespace MESHANIM_VARIANT
+}  // namespace meshanim

@@ -1,0 +1,127 @@
+"""The compiled library: found, loaded and checked once, on first use.
+
+It is a plain C library bound through ctypes, so that one build serves every PyTorch. Where it is missing the
+ops run on their PyTorch references, and one warning says so. The environment variable ``MESHANIM_KERNELS``
+forces a choice: ``reference``, ``cpu`` (an error where the library is missing) or ``cuda``.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+import sys
+import warnings
+from ctypes import POINTER, c_int32, c_int64, c_void_p
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from meshanim._check import InputError
+
+ABI_VERSION = 1
+"""Number of the C interface that this Python code speaks; the library carries the same."""
+
+CHOICES = ("reference", "cpu", "cuda")
+
+
+class SpiralConvShape(ctypes.Structure):
+    """Sizes of one spiral convolution, as the C side declares them."""
+
+    _fields_ = (
+        *((name, c_int64) for name in ("batch", "vertices", "length", "channels_in", "channels_out")),
+        *((name, c_int32) for name in ("is_double", "activation", "threads")),
+    )
+
+
+class MeshPoolShape(ctypes.Structure):
+    """Sizes of one pooling, as the C side declares them."""
+
+    _fields_ = (
+        *((name, c_int64) for name in ("batch", "coarse", "fine", "width", "channels")),
+        *((name, c_int32) for name in ("is_double", "threads")),
+    )
+
+
+_SIGNATURES: dict[str, list[type]] = {
+    "meshanim_inverse_lists": [c_void_p, c_int64, c_int64, c_int64, c_void_p, c_void_p],
+    "meshanim_inverse_spirals": [c_void_p, c_int64, c_int64, c_void_p, c_void_p, c_void_p],
+    "meshanim_inverse_tile": [],
+    "meshanim_mesh_pool_backward": [POINTER(MeshPoolShape), *([c_void_p] * 5)],
+    "meshanim_mesh_pool_forward": [POINTER(MeshPoolShape), *([c_void_p] * 4)],
+    "meshanim_spiral_conv_backward": [POINTER(SpiralConvShape), *([c_void_p] * 11)],
+    "meshanim_spiral_conv_forward": [POINTER(SpiralConvShape), *([c_void_p] * 5)],
+    "meshanim_use_instruction_set": [ctypes.c_char_p],
+}
+
+
+def library_path() -> Path:
+    """Where the compiled library lies, beside this file."""
+    return Path(__file__).parent / ("libmeshanim_kernels" + (".dylib" if sys.platform == "darwin" else ".so"))
+
+
+def _open(path: Path) -> ctypes.CDLL:
+    if not path.exists():
+        raise OSError(f"{path} does not exist")
+    library = ctypes.CDLL(str(path))
+    library.meshanim_instruction_set.restype = ctypes.c_char_p
+    found = int(library.meshanim_abi_version())
+    if found != ABI_VERSION:
+        raise OSError(f"{path} is of interface version {found}, version {ABI_VERSION} is needed")
+    for name, arguments in _SIGNATURES.items():
+        getattr(library, name).argtypes = arguments
+    return library
+
+
+def choice() -> str | None:
+    """What ``MESHANIM_KERNELS`` asks for; None where it is not set."""
+    wanted = os.environ.get("MESHANIM_KERNELS") or None
+    if wanted is not None and wanted not in CHOICES:
+        raise InputError(f"MESHANIM_KERNELS must be one of {', '.join(CHOICES)}, got {wanted!r}")
+    return wanted
+
+
+@functools.cache
+def cpu_library() -> ctypes.CDLL | None:
+    """The compiled CPU ops, or None where the references do the work (asked for, or nothing was built)."""
+    wanted = choice()
+    if wanted == "reference":
+        return None
+    try:
+        return _open(library_path())
+    except (OSError, AttributeError) as error:
+        way_out = "install a C++ compiler and reinstall meshanim (in a checkout: make kernels)"
+        if wanted == "cpu":
+            raise OSError(
+                f"MESHANIM_KERNELS=cpu, but the compiled ops are missing: {error}; {way_out}"
+            ) from None
+        text = f"the compiled ops are missing ({error}); slower PyTorch code runs instead: {way_out}"
+        warnings.warn(text, RuntimeWarning, stacklevel=2)
+        return None
+
+
+def kernels_in_use() -> str:
+    """One line for people: which code the ops run on a CPU."""
+    library = cpu_library()
+    return (
+        "reference (PyTorch)" if library is None else f"cpu ({library.meshanim_instruction_set().decode()})"
+    )
+
+
+def library_for(x: Tensor) -> ctypes.CDLL | None:
+    """The compiled ops that can take ``x``, or None for the reference."""
+    if x.device.type != "cpu" or x.dtype not in (torch.float32, torch.float64):
+        return None
+    return cpu_library()
+
+
+def pointer(x: Tensor | None) -> int | None:
+    """Address of the first element, None for no tensor."""
+    return None if x is None else x.data_ptr()
+
+
+def check_result(code: int) -> None:
+    """Raise where the C side reports that memory ran out."""
+    if code:
+        raise MemoryError("no memory left for a compiled op")

@@ -1,0 +1,110 @@
+"""What is worked out once per index tensor and kept as long as that tensor lives.
+
+A plan holds the indices as the kernels want them (checked, 32 bit) and the inverse lists that turn the
+gradient's scatter into a gather. Plans are found again by storage, place in it and version counter, so that
+views and detached aliases share one, and a change in place makes a new one.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import threading
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+from torch.multiprocessing.reductions import StorageWeakRef
+
+from meshanim._check import InputError, check_indices
+from meshanim.ops._library import check_result, cpu_library
+
+
+class SpiralPlan:
+    """Spirals for the kernels: ``indices`` (V, L) int32, and inverse lists made when a gradient needs them."""
+
+    def __init__(self, spirals: Tensor) -> None:
+        check_indices("spirals", spirals, spirals.shape[0], lowest=-1)
+        self.indices = _narrow("spirals", spirals)
+
+    @functools.cached_property
+    def inverse(self) -> tuple[Tensor, Tensor, Tensor]:
+        """List starts per (tile, slot), source vertices, target places in the tile; all int32."""
+        library = _library()
+        vertices, length = self.indices.shape
+        lists = -(-vertices // library.meshanim_inverse_tile()) * length
+        starts = torch.empty(lists + 1, dtype=torch.int32)
+        sources, targets = torch.empty((2, max(vertices * length, 1)), dtype=torch.int32)
+        arrays = (starts.data_ptr(), sources.data_ptr(), targets.data_ptr())
+        check_result(library.meshanim_inverse_spirals(self.indices.data_ptr(), vertices, length, *arrays))
+        return starts, sources, targets
+
+
+class PoolPlan:
+    """Pooling indices for the kernels: ``indices`` (V_f, K) int32, and inverse lists."""
+
+    def __init__(self, indices: Tensor, coarse: int) -> None:
+        check_indices("indices", indices, coarse)
+        self.coarse = coarse
+        self.indices = _narrow("indices", indices)
+
+    @functools.cached_property
+    def inverse(self) -> tuple[Tensor, Tensor]:
+        """List starts per coarse vertex, places (row * K + column) in the index matrix; all int32."""
+        rows, width = self.indices.shape
+        starts = torch.empty(self.coarse + 1, dtype=torch.int32)
+        entries = torch.empty(max(rows * width, 1), dtype=torch.int32)
+        sizes = (rows, width, self.coarse)
+        arrays = (starts.data_ptr(), entries.data_ptr())
+        check_result(_library().meshanim_inverse_lists(self.indices.data_ptr(), *sizes, *arrays))
+        return starts, entries
+
+
+def spiral_plan(spirals: Tensor) -> SpiralPlan:
+    """The plan of a spiral matrix, made at the first call."""
+    plan = _find(spirals, 0)
+    return plan if isinstance(plan, SpiralPlan) else _keep(spirals, 0, SpiralPlan(spirals))
+
+
+def pool_plan(indices: Tensor, coarse: int) -> PoolPlan:
+    """The plan of a pooling matrix over ``coarse`` vertices, made at the first call."""
+    plan = _find(indices, coarse + 1)
+    return plan if isinstance(plan, PoolPlan) else _keep(indices, coarse + 1, PoolPlan(indices, coarse))
+
+
+_plans: dict[tuple, tuple[StorageWeakRef, object]] = {}
+_lock = threading.Lock()
+Plan = TypeVar("Plan", SpiralPlan, PoolPlan)
+
+
+def _key(tensor: Tensor, extra: int) -> tuple:
+    place = (tensor.storage_offset(), tensor.shape, tensor.stride(), tensor._version)
+    return (tensor.untyped_storage()._cdata, *place, extra)
+
+
+def _find(tensor: Tensor, extra: int) -> object | None:
+    if tensor.is_inference():  # no version counter: a change in place could not be seen
+        return None
+    found = _plans.get(_key(tensor, extra))
+    return None if found is None or found[0].expired() else found[1]
+
+
+def _keep(tensor: Tensor, extra: int, plan: Plan) -> Plan:
+    if not tensor.is_inference():
+        with _lock:
+            for key in [key for key, (storage, _) in _plans.items() if storage.expired()]:
+                del _plans[key]
+            _plans[_key(tensor, extra)] = (StorageWeakRef(tensor.untyped_storage()), plan)
+    return plan
+
+
+def _narrow(name: str, indices: Tensor) -> Tensor:
+    if indices.numel() > torch.iinfo(torch.int32).max:
+        raise InputError(f"{name} must have fewer than 2^31 entries, got {indices.numel()}")
+    return indices.detach().to(torch.int32).contiguous()
+
+
+def _library() -> ctypes.CDLL:
+    library = cpu_library()
+    assert library is not None  # plans are made on the compiled path only
+    return library

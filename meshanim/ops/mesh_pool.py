@@ -1,0 +1,112 @@
+"""Pooling between the levels of a mesh hierarchy: a few weighted rows per vertex, not a general sparse product."""
+
+from __future__ import annotations
+
+import ctypes
+
+import torch
+from torch import Tensor
+
+from meshanim._check import InputError, check_indices, check_shape
+from meshanim.ops._library import MeshPoolShape, check_result, library_for, pointer
+from meshanim.ops._plans import pool_plan
+
+
+def mesh_pool(x: Tensor, indices: Tensor, weights: Tensor) -> Tensor:
+    r"""Each output vertex is a weighted sum of K input vertices: up-sampling by barycentric coordinates.
+
+    .. math:: y_f = \sum_{k=1}^{K} w_{f,k}\, x_{i(f,k)}
+
+    Args:
+        x: features (B, V_c, C), any floating type; float32 and float64 on a CPU take the compiled code.
+        indices: rows of ``x`` (V_f, K) int64.
+        weights: (V_f, K), of the type of ``x``; gets a gradient where it asks for one.
+
+    Returns:
+        Features (B, V_f, C).
+
+    Raises:
+        InputError: where a shape, type, device or index does not fit; names the argument.
+    """
+    check_shape("x", x, (None, None, None))
+    check_shape("indices", indices, (None, None))
+    check_shape("weights", weights, tuple(indices.shape))
+    if not x.is_floating_point():
+        raise InputError(f"x must be of a floating type, got {x.dtype}")
+    if indices.dtype != torch.int64:
+        raise InputError(f"indices must be int64, got {indices.dtype}")
+    if weights.dtype != x.dtype:
+        raise InputError(f"weights must be {x.dtype} as x is, got {weights.dtype}")
+    for name, value in (("indices", indices), ("weights", weights)):
+        if value.device != x.device:
+            raise InputError(f"{name} must be on {x.device} as x is, got {value.device}")
+    return torch.ops.meshanim.mesh_pool(x, indices, weights)
+
+
+def mesh_pool_reference(x: Tensor, indices: Tensor, weights: Tensor) -> Tensor:
+    """The same as :func:`mesh_pool` by ``index_select``; makes the (B, V_f, K, C) copy."""
+    rows = x.index_select(1, indices.reshape(-1)).view(x.shape[0], *indices.shape, x.shape[2])
+    return (rows * weights.unsqueeze(-1)).sum(2)
+
+
+@torch.library.custom_op("meshanim::mesh_pool", mutates_args=())
+def _mesh_pool(x: Tensor, indices: Tensor, weights: Tensor) -> Tensor:
+    library = library_for(x)
+    if library is None:
+        check_indices("indices", indices, x.shape[1])
+        return mesh_pool_reference(x, indices, weights)
+    plan = pool_plan(indices, x.shape[1])
+    x, weights = x.contiguous(), weights.contiguous()
+    out = x.new_empty((x.shape[0], indices.shape[0], x.shape[2]))
+    arrays = map(pointer, (x, plan.indices, weights, out))
+    check_result(library.meshanim_mesh_pool_forward(_shape(x, indices), *arrays))
+    return out
+
+
+@_mesh_pool.register_fake
+def _(x: Tensor, indices: Tensor, weights: Tensor) -> Tensor:
+    return x.new_empty((x.shape[0], indices.shape[0], x.shape[2]))
+
+
+@torch.library.custom_op("meshanim::mesh_pool_backward", mutates_args=())
+def _mesh_pool_backward(grad: Tensor, x: Tensor, indices: Tensor, weights: Tensor) -> Tensor:
+    """Gradient of x: a gather through the inverse lists."""
+    library = library_for(x)
+    if library is None:
+        terms = grad.unsqueeze(2) * weights.unsqueeze(-1)
+        return torch.zeros_like(x).index_add_(1, indices.reshape(-1), terms.flatten(1, 2))
+    starts, entries = pool_plan(indices, x.shape[1]).inverse
+    grad, weights = grad.contiguous(), weights.contiguous()
+    result = x.new_empty(x.shape)
+    arrays = map(pointer, (grad, starts, entries, weights, result))
+    check_result(library.meshanim_mesh_pool_backward(_shape(x, indices), *arrays))
+    return result
+
+
+@_mesh_pool_backward.register_fake
+def _(grad: Tensor, x: Tensor, indices: Tensor, weights: Tensor) -> Tensor:
+    return x.new_empty(x.shape)
+
+
+def _shape(x: Tensor, indices: Tensor) -> ctypes.Structure:
+    sizes = (x.shape[0], x.shape[1], *indices.shape, x.shape[2])
+    return MeshPoolShape(*sizes, x.dtype == torch.float64, torch.get_num_threads())
+
+
+def _setup_context(ctx: torch.autograd.function.FunctionCtx, inputs: tuple, output: Tensor) -> None:
+    ctx.save_for_backward(*inputs)
+
+
+def _backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[no-untyped-def]
+    x, indices, weights = ctx.saved_tensors
+    grad_x = (
+        torch.ops.meshanim.mesh_pool_backward(grad, x, indices, weights) if ctx.needs_input_grad[0] else None
+    )
+    grad_weights = None
+    if ctx.needs_input_grad[2]:  # rare: barycentric coordinates are constants nearly always
+        rows = x.index_select(1, indices.reshape(-1)).view(x.shape[0], *indices.shape, x.shape[2])
+        grad_weights = torch.einsum("bfc,bfkc->fk", grad, rows)
+    return grad_x, None, grad_weights
+
+
+_mesh_pool.register_autograd(_backward, setup_context=_setup_context)

@@ -1,0 +1,178 @@
+"""Spiral convolution: the reference in plain PyTorch, and the op that picks the fastest code at hand."""
+
+from __future__ import annotations
+
+import ctypes
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from meshanim._check import InputError, check_choice, check_indices, check_shape
+from meshanim.ops._library import SpiralConvShape, check_result, library_for, pointer
+from meshanim.ops._plans import spiral_plan
+
+ACTIVATIONS = ("none", "relu", "elu")
+
+
+def spiral_conv(
+    x: Tensor, spirals: Tensor, weight: Tensor, bias: Tensor | None = None, activation: str | None = None
+) -> Tensor:
+    r"""One linear map over each vertex's spiral of neighbours (Bouritsas et al. 2019, eq 1; SpiralNet++).
+
+    .. math:: y_v = \mathrm{act}\bigl(W\,[x_{s(v,0)}, \dots, x_{s(v,L-1)}] + b\bigr)
+
+    Gather and product happen in one pass on a CPU, without a gathered copy; the gradient of ``x`` is a gather
+    through inverse lists, so results are the same bits at every call with the same number of threads.
+
+    Args:
+        x: features (B, V, C_in), any floating type; float32 and float64 on a CPU take the compiled code.
+        spirals: vertex indices (V, L) int64, -1 for none, which counts as a row of zeros.
+        weight: (C_out, L * C_in), as a ``Linear`` over the concatenated spiral has it.
+        bias: (C_out,) or None.
+        activation: None, ``"relu"`` or ``"elu"``, applied to the output.
+
+    Returns:
+        Features (B, V, C_out), contiguous, of the type of ``x``.
+
+    Raises:
+        InputError: where a shape, type, device or index does not fit; names the argument.
+    """
+    name = activation or "none"
+    _check_arguments(x, spirals, weight, bias, name)
+    return torch.ops.meshanim.spiral_conv(x, spirals, weight, bias, name)
+
+
+def spiral_conv_reference(
+    x: Tensor, spirals: Tensor, weight: Tensor, bias: Tensor | None = None, activation: str | None = None
+) -> Tensor:
+    """The same as :func:`spiral_conv` by ``index_select`` and ``linear``; makes the (B, V, L * C_in) copy."""
+    batch, vertices, channels = x.shape
+    length = spirals.shape[1]
+    rows = x.index_select(1, spirals.clamp(min=0).reshape(-1)).view(batch, vertices, length, channels)
+    gathered = rows * (spirals >= 0).unsqueeze(-1).to(x.dtype) if bool((spirals < 0).any()) else rows
+    y = functional.linear(gathered.view(batch, vertices, length * channels), weight, bias)
+    if activation == "relu":
+        return functional.relu(y)
+    return functional.elu(y) if activation == "elu" else y
+
+
+def _check_arguments(
+    x: Tensor, spirals: Tensor, weight: Tensor, bias: Tensor | None, activation: str
+) -> None:
+    check_shape("x", x, (None, None, None))
+    check_shape("spirals", spirals, (x.shape[1], None))
+    check_shape("weight", weight, (None, spirals.shape[1] * x.shape[2]))
+    check_choice("activation", activation, ACTIVATIONS)
+    if not x.is_floating_point():
+        raise InputError(f"x must be of a floating type, got {x.dtype}")
+    if spirals.dtype != torch.int64:
+        raise InputError(f"spirals must be int64, got {spirals.dtype}")
+    named = {"weight": weight}
+    if bias is not None:
+        check_shape("bias", bias, (weight.shape[0],))
+        named["bias"] = bias
+    for name, value in named.items():
+        if value.dtype != x.dtype:
+            raise InputError(f"{name} must be {x.dtype} as x is, got {value.dtype}")
+    for name, value in {**named, "spirals": spirals}.items():
+        if value.device != x.device:
+            raise InputError(f"{name} must be on {x.device} as x is, got {value.device}")
+
+
+@torch.library.custom_op("meshanim::spiral_conv", mutates_args=())
+def _spiral_conv(x: Tensor, spirals: Tensor, weight: Tensor, bias: Tensor | None, activation: str) -> Tensor:
+    library = library_for(x)
+    if library is None:
+        check_indices("spirals", spirals, spirals.shape[0], lowest=-1)
+        return spiral_conv_reference(x, spirals, weight, bias, activation).contiguous()
+    plan = spiral_plan(spirals)
+    x, weight = x.contiguous(), weight.contiguous()
+    bias = None if bias is None else bias.contiguous()
+    out = x.new_empty((*x.shape[:2], weight.shape[0]))
+    arrays = map(pointer, (x, plan.indices, weight, bias, out))
+    check_result(library.meshanim_spiral_conv_forward(_shape(x, spirals, weight, activation), *arrays))
+    return out
+
+
+@_spiral_conv.register_fake
+def _(x: Tensor, spirals: Tensor, weight: Tensor, bias: Tensor | None, activation: str) -> Tensor:
+    return x.new_empty((x.shape[0], x.shape[1], weight.shape[0]))
+
+
+@torch.library.custom_op("meshanim::spiral_conv_backward", mutates_args=())
+def _spiral_conv_backward(
+    grad: Tensor, x: Tensor, spirals: Tensor, weight: Tensor, out: Tensor, activation: str, needs: list[bool]
+) -> list[Tensor]:
+    """Gradients of x, weight and bias; empty tensors where ``needs`` is False."""
+    library = library_for(x)
+    if library is None:
+        return _reference_backward(grad, x, spirals, weight, out, activation, needs)
+    plan = spiral_plan(spirals)
+    grad, x, weight = grad.contiguous(), x.contiguous(), weight.contiguous()
+    results = _gradient_buffers(x, weight, needs)
+    inverse = plan.inverse if needs[0] else (None, None, None)
+    inputs = map(pointer, (grad, x, plan.indices, weight, out, *inverse))
+    outputs = (pointer(result) if needed else None for result, needed in zip(results, needs, strict=True))
+    shape = _shape(x, spirals, weight, activation)
+    check_result(library.meshanim_spiral_conv_backward(shape, *inputs, *outputs))
+    return results
+
+
+@_spiral_conv_backward.register_fake
+def _(
+    grad: Tensor, x: Tensor, spirals: Tensor, weight: Tensor, out: Tensor, activation: str, needs: list[bool]
+) -> list[Tensor]:
+    return _gradient_buffers(x, weight, needs)
+
+
+def _gradient_buffers(x: Tensor, weight: Tensor, needs: list[bool]) -> list[Tensor]:
+    shapes = (tuple(x.shape), tuple(weight.shape), (weight.shape[0],))
+    return [x.new_empty(shape if needed else (0,)) for shape, needed in zip(shapes, needs, strict=True)]
+
+
+def _reference_backward(
+    grad: Tensor, x: Tensor, spirals: Tensor, weight: Tensor, out: Tensor, activation: str, needs: list[bool]
+) -> list[Tensor]:
+    if activation == "relu":
+        grad = grad * (out > 0)
+    elif activation == "elu":
+        grad = torch.where(out > 0, grad, grad * (out + 1))
+    results = _gradient_buffers(x, weight, needs)
+    with torch.enable_grad():
+        leaves = [x.detach().requires_grad_(needs[0]), weight.detach().requires_grad_(needs[1])]
+        wanted = [leaf for leaf in leaves if leaf.requires_grad]
+        if wanted:
+            y = spiral_conv_reference(leaves[0], spirals, leaves[1])
+            found = iter(torch.autograd.grad(y, wanted, grad))
+            results[:2] = [
+                next(found) if leaf.requires_grad else empty
+                for leaf, empty in zip(leaves, results, strict=False)
+            ]
+    if needs[2]:
+        results[2] = grad.sum((0, 1))
+    return results
+
+
+def _shape(x: Tensor, spirals: Tensor, weight: Tensor, activation: str) -> ctypes.Structure:
+    sizes = (x.shape[0], x.shape[1], spirals.shape[1], x.shape[2], weight.shape[0])
+    kind = (x.dtype == torch.float64, ACTIVATIONS.index(activation), torch.get_num_threads())
+    return SpiralConvShape(*sizes, *kind)
+
+
+def _setup_context(ctx: torch.autograd.function.FunctionCtx, inputs: tuple, output: Tensor) -> None:
+    x, spirals, weight, bias, activation = inputs
+    ctx.save_for_backward(x, spirals, weight, output)
+    ctx.activation = activation  # type: ignore[attr-defined]
+    ctx.has_bias = bias is not None  # type: ignore[attr-defined]
+
+
+def _backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[no-untyped-def]
+    x, spirals, weight, out = ctx.saved_tensors
+    needs = [ctx.needs_input_grad[0], ctx.needs_input_grad[2], ctx.has_bias and ctx.needs_input_grad[3]]
+    gradients = torch.ops.meshanim.spiral_conv_backward(grad, x, spirals, weight, out, ctx.activation, needs)
+    kept = [gradient if needed else None for gradient, needed in zip(gradients, needs, strict=True)]
+    return kept[0], None, kept[1], kept[2], None
+
+
+_spiral_conv.register_autograd(_backward, setup_context=_setup_context)
