@@ -1,1 +1,18 @@
 """Mesh core: the mesh, its topology, spirals, decimation, hierarchies, files."""
+
+from meshanim.mesh.deformation import deformation_gradients as deformation_gradients
+from meshanim.mesh.faults import Fault as Fault
+from meshanim.mesh.faults import MeshReport as MeshReport
+from meshanim.mesh.faults import find_faults as find_faults
+from meshanim.mesh.faults import mesh_report as mesh_report
+from meshanim.mesh.geometry import face_areas as face_areas
+from meshanim.mesh.geometry import face_normals as face_normals
+from meshanim.mesh.geometry import vertex_normals as vertex_normals
+from meshanim.mesh.mesh import Mesh as Mesh
+from meshanim.mesh.rotations import axis_angle_to_matrix as axis_angle_to_matrix
+from meshanim.mesh.rotations import axis_angle_to_quaternion as axis_angle_to_quaternion
+from meshanim.mesh.rotations import matrix_to_axis_angle as matrix_to_axis_angle
+from meshanim.mesh.rotations import matrix_to_quaternion as matrix_to_quaternion
+from meshanim.mesh.rotations import quaternion_to_axis_angle as quaternion_to_axis_angle
+from meshanim.mesh.rotations import quaternion_to_matrix as quaternion_to_matrix
+from meshanim.mesh.topology import Topology as Topology

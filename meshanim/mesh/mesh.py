@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from meshanim._check import InputError, check_finite, check_indices, check_shape
+from meshanim.mesh.topology import Topology
 
 
 def _triangulate(faces: Tensor) -> tuple[Tensor, Tensor]:
@@ -93,4 +95,12 @@ class Mesh:
     def with_vertices(self, vertices: Tensor) -> Mesh:
         """The same topology, landmarks and groups over other (V, 3) positions."""
         check_shape("vertices", vertices, tuple(self.vertices.shape))
-        return replace(self, vertices=vertices)
+        moved = replace(self, vertices=vertices)
+        if "topology" in self.__dict__:
+            moved.__dict__["topology"] = self.topology
+        return moved
+
+    @cached_property
+    def topology(self) -> Topology:
+        """Neighbourhoods, boundaries, components and faults; computed once."""
+        return Topology(self.faces, len(self.vertices))
