@@ -21,7 +21,7 @@ from meshanim.ops._library import check_result, cpu_library
 
 
 class SpiralPlan:
-    """Spirals for the kernels: ``indices`` (V, L) int32, and inverse lists made when a gradient needs them."""
+    """Spirals for the kernels: ``indices`` (V, L) int32; inverse lists, made when a gradient needs them."""
 
     def __init__(self, spirals: Tensor) -> None:
         check_indices("spirals", spirals, spirals.shape[0], lowest=-1)

@@ -1,4 +1,4 @@
-"""Pooling between the levels of a mesh hierarchy: a few weighted rows per vertex, not a general sparse product."""
+"""Pooling between levels of a mesh hierarchy: a few weighted rows per vertex, no general sparse product."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def _setup_context(ctx: torch.autograd.function.FunctionCtx, inputs: tuple, outp
     ctx.save_for_backward(*inputs)
 
 
-def _backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[no-untyped-def]
+def _backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
     x, indices, weights = ctx.saved_tensors
     grad_x = (
         torch.ops.meshanim.mesh_pool_backward(grad, x, indices, weights) if ctx.needs_input_grad[0] else None

@@ -47,14 +47,18 @@ def spiral_conv_reference(
     x: Tensor, spirals: Tensor, weight: Tensor, bias: Tensor | None = None, activation: str | None = None
 ) -> Tensor:
     """The same as :func:`spiral_conv` by ``index_select`` and ``linear``; makes the (B, V, L * C_in) copy."""
-    batch, vertices, channels = x.shape
-    length = spirals.shape[1]
-    rows = x.index_select(1, spirals.clamp(min=0).reshape(-1)).view(batch, vertices, length, channels)
-    gathered = rows * (spirals >= 0).unsqueeze(-1).to(x.dtype) if bool((spirals < 0).any()) else rows
-    y = functional.linear(gathered.view(batch, vertices, length * channels), weight, bias)
+    y = functional.linear(_gathered(x, spirals), weight, bias)
     if activation == "relu":
         return functional.relu(y)
     return functional.elu(y) if activation == "elu" else y
+
+
+def _gathered(x: Tensor, spirals: Tensor) -> Tensor:
+    batch, vertices, channels = x.shape
+    rows = x.index_select(1, spirals.clamp(min=0).reshape(-1)).view(batch, *spirals.shape, channels)
+    if bool((spirals < 0).any()):
+        rows = rows * (spirals >= 0).unsqueeze(-1).to(x.dtype)
+    return rows.view(batch, vertices, spirals.shape[1] * channels)
 
 
 def _check_arguments(
@@ -139,16 +143,12 @@ def _reference_backward(
     elif activation == "elu":
         grad = torch.where(out > 0, grad, grad * (out + 1))
     results = _gradient_buffers(x, weight, needs)
-    with torch.enable_grad():
-        leaves = [x.detach().requires_grad_(needs[0]), weight.detach().requires_grad_(needs[1])]
-        wanted = [leaf for leaf in leaves if leaf.requires_grad]
-        if wanted:
-            y = spiral_conv_reference(leaves[0], spirals, leaves[1])
-            found = iter(torch.autograd.grad(y, wanted, grad))
-            results[:2] = [
-                next(found) if leaf.requires_grad else empty
-                for leaf, empty in zip(leaves, results, strict=False)
-            ]
+    if needs[0]:
+        terms = (grad @ weight).view(x.shape[0], spirals.numel(), x.shape[2])
+        terms = terms * (spirals >= 0).reshape(-1, 1).to(x.dtype)
+        results[0] = torch.zeros_like(x).index_add_(1, spirals.clamp(min=0).reshape(-1), terms)
+    if needs[1]:
+        results[1] = torch.einsum("bvo,bvk->ok", grad, _gathered(x, spirals))
     if needs[2]:
         results[2] = grad.sum((0, 1))
     return results
@@ -167,7 +167,7 @@ def _setup_context(ctx: torch.autograd.function.FunctionCtx, inputs: tuple, outp
     ctx.has_bias = bias is not None  # type: ignore[attr-defined]
 
 
-def _backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[no-untyped-def]
+def _backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
     x, spirals, weight, out = ctx.saved_tensors
     needs = [ctx.needs_input_grad[0], ctx.needs_input_grad[2], ctx.has_bias and ctx.needs_input_grad[3]]
     gradients = torch.ops.meshanim.spiral_conv_backward(grad, x, spirals, weight, out, ctx.activation, needs)

@@ -1,0 +1,76 @@
+"""Validators are tested from both sides: what fits passes, what does not is named with what came."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from meshanim import _check
+from meshanim._check import InputError, MissingExtra
+
+
+def test_shape_lets_fitting_shapes_pass() -> None:
+    _check.check_shape("v", torch.zeros(5, 3), (None, 3))
+    _check.check_shape("v", torch.zeros(2, 7, 5, 3), (None, 3), batched=True)
+    _check.check_shape("scalar", torch.zeros(()), ())
+
+
+@pytest.mark.parametrize(
+    ("shape", "batched"), [((5, 4), False), ((3,), False), ((2, 5, 3), False), ((3,), True)]
+)
+def test_shape_names_input_wish_and_what_came(shape: tuple[int, ...], batched: bool) -> None:
+    with pytest.raises(InputError, match=r"^vertices must have .*\(any, 3\), got \(.*\d.*\)$"):
+        _check.check_shape("vertices", torch.zeros(shape), (None, 3), batched=batched)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_finite_names_the_first_place(bad: float) -> None:
+    value = torch.zeros(4, 3)
+    _check.check_finite("vertices", value)
+    value[2, 1] = bad
+    with pytest.raises(InputError, match=r"vertices must be finite, got -?(nan|inf) at index \[2, 1\]"):
+        _check.check_finite("vertices", value)
+
+
+def test_indices_see_both_ends() -> None:
+    _check.check_indices("faces", torch.tensor([[0, 1, 4]]), 5)
+    _check.check_indices("faces", torch.tensor([[-1, 4]]), 5, lowest=-1)
+    _check.check_indices("faces", torch.zeros((0, 3), dtype=torch.int64), 0)
+    for wrong in ([0, 5], [-1, 4]):
+        with pytest.raises(InputError, match=r"faces must lie in \[0, 5\), got values from"):
+            _check.check_indices("faces", torch.tensor(wrong), 5)
+
+
+@pytest.mark.parametrize(
+    ("value", "limits", "words"),
+    [
+        (-1.0, {"low": 0}, "duration must be at least 0, got -1"),
+        (0.0, {"low": 0, "open_low": True}, "duration must be above 0, got 0"),
+        (2.0, {"low": 0, "high": 1}, "duration must be at least 0 and at most 1, got 2"),
+        (math.nan, {"low": 0}, "duration must be at least 0, got nan"),
+        (math.inf, {"low": 0}, "duration must be at least 0, got inf"),
+    ],
+)
+def test_range_names_limits_and_value(value: float, limits: dict, words: str) -> None:
+    with pytest.raises(InputError) as caught:
+        _check.check_range("duration", value, **limits)
+    assert str(caught.value) == words
+
+
+def test_range_lets_its_ends_pass() -> None:
+    _check.check_range("duration", 0, low=0, high=1)
+    _check.check_range("duration", 1, low=0, high=1)
+
+
+def test_choice_lists_what_is_known() -> None:
+    _check.check_choice("expression", "happy", ("happy", "sad"))
+    with pytest.raises(InputError, match="expression must be one of happy, sad, got 'glad'"):
+        _check.check_choice("expression", "glad", ("happy", "sad"))
+
+
+def test_a_missing_extra_says_how_to_get_it() -> None:
+    error = MissingExtra("openmesh", "openmesh")
+    assert isinstance(error, ImportError)
+    assert "openmesh is not installed" in str(error) and "pip install 'meshanim[openmesh]'" in str(error)
