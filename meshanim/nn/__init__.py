@@ -1,0 +1,26 @@
+"""Layers on meshes: spiral convolution, pooling between levels, encoder and decoder."""
+
+from meshanim.nn.expression_classifier import ExpressionClassifier
+from meshanim.nn.label_encoder import LabelEncoder
+from meshanim.nn.levels import HasLevels, MeshLevels
+from meshanim.nn.mesh_pooling import MeshDown, MeshUp
+from meshanim.nn.modulation import FeatureModulation, Modulation
+from meshanim.nn.principal_components import PrincipalComponents
+from meshanim.nn.spiral_conv import SpiralConv
+from meshanim.nn.spiral_decoder import SpiralDecoder
+from meshanim.nn.spiral_encoder import SpiralEncoder
+
+__all__ = [
+    "ExpressionClassifier",
+    "FeatureModulation",
+    "HasLevels",
+    "LabelEncoder",
+    "MeshDown",
+    "MeshLevels",
+    "MeshUp",
+    "Modulation",
+    "PrincipalComponents",
+    "SpiralConv",
+    "SpiralDecoder",
+    "SpiralEncoder",
+]

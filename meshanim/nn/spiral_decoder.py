@@ -1,0 +1,76 @@
+"""From a code to features on a mesh."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from meshanim._check import InputError
+from meshanim.nn.levels import HasLevels, MeshLevels
+from meshanim.nn.mesh_pooling import MeshUp
+from meshanim.nn.modulation import Modulation
+from meshanim.nn.spiral_conv import Activation, SpiralConv
+
+
+class SpiralDecoder(nn.Module):
+    """Fully connected layer, then up-sampling and spiral convolution level by level.
+
+    The mesh decoder of Potamias et al. 2020 (section 4, Table 1).
+
+    With a hierarchy of n steps: code -> (V_n, widths[0]), then n times [up to the next finer level, spiral
+    convolution to the next width, activation]; the last convolution is linear. For the paper's mesh of
+    28,431 vertices the vertex counts are 46, 228, 1138, 5687 and 28431.
+
+    Args:
+        hierarchy: the mesh hierarchy with n steps.
+        latent_size: size Z of the code.
+        widths: n + 1 channel counts, coarsest first; the last is the output's.
+        activation: between the layers.
+
+    Shapes:
+        code (..., Z), output (..., V_0, widths[-1]).
+
+    Raises:
+        InputError: not one width per level.
+    """
+
+    def __init__(
+        self,
+        hierarchy: HasLevels,
+        latent_size: int = 64,
+        widths: Sequence[int] = (64, 32, 16, 8, 3),
+        activation: Activation = "relu",
+    ) -> None:
+        super().__init__()
+        levels = MeshLevels.of(hierarchy)
+        counts, steps = levels.vertex_counts, len(levels.down)
+        if len(widths) != steps + 1 or steps == 0:
+            raise InputError(f"widths must be {steps + 1}, one per level, at least two, got {len(widths)}")
+        self.latent_size, self.widths = latent_size, tuple(widths)
+        self.fully_connected = nn.Linear(latent_size, counts[-1] * widths[0])
+        finer = range(steps - 1, -1, -1)
+        self.up = nn.ModuleList([MeshUp(levels.up_indices[i], levels.up_weights[i]) for i in finer])
+        self.convolutions = nn.ModuleList(
+            [
+                SpiralConv(levels.spirals[i], before, after, activation if i else None)
+                for i, before, after in zip(finer, widths[:-1], widths[1:], strict=True)
+            ]
+        )
+
+    def forward(self, code: Tensor, modulations: Sequence[Modulation] | None = None) -> Tensor:
+        """Decode codes (..., Z) to (..., V_0, widths[-1]).
+
+        Args:
+            code: the codes; with ``modulations`` exactly (B, Z).
+            modulations: n of them, coarsest first: one for the fully connected layer's output, one for the
+                output of every convolution but the last.
+        """
+        batch = code.shape[:-1]
+        features = self.fully_connected(code.reshape(-1, self.latent_size))
+        features = features.unflatten(-1, (-1, self.widths[0]))
+        for step, (up, convolution) in enumerate(zip(self.up, self.convolutions, strict=True)):
+            if modulations is not None:
+                features = modulations[step].apply(features)
+            features = convolution(up(features))
+        return features.view(*batch, *features.shape[1:])
