@@ -12,14 +12,21 @@ from meshanim.mesh.half_edges import HalfEdges, IntArray, ordered_neighbours, us
 
 
 def connected_labels(pairs: IntArray, count: int) -> IntArray:
-    """(count,) label of the connected component of each node; components are numbered by lowest node."""
-    from scipy.sparse import coo_matrix  # half a second to import: only where it is needed
-    from scipy.sparse.csgraph import connected_components
+    """(count,) label of the connected component of each node; components are numbered by lowest node.
 
-    graph = coo_matrix((np.ones(len(pairs), dtype=np.int8), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
-    labels = connected_components(graph, directed=False)[1]
-    _, first, labels = np.unique(labels, return_index=True, return_inverse=True)
-    return np.argsort(np.argsort(first))[labels].astype(np.int64)
+    Every round each root hooks onto the lowest root next to it, and paths are shortened to their roots.
+    """
+    label = np.arange(count)
+    while True:
+        one, other = label[pairs[:, 0]], label[pairs[:, 1]]
+        apart = one != other
+        if not apart.any():
+            return np.unique(label, return_inverse=True)[1].astype(np.int64)
+        pairs, one, other = pairs[apart], one[apart], other[apart]
+        np.minimum.at(label, np.maximum(one, other), np.minimum(one, other))
+        shorter = label[label]
+        while not np.array_equal(shorter, label):
+            label, shorter = shorter, shorter[shorter]
 
 
 def pad_rows(offsets: IntArray, values: IntArray) -> IntArray:

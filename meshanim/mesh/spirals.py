@@ -1,0 +1,179 @@
+"""Spiral sequences: an order for the neighbourhood of every vertex that is the same in every shape."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from meshanim._check import InputError, check_indices
+from meshanim.mesh.geodesic import FloatArray, surface_distance
+from meshanim.mesh.geometry import face_areas
+from meshanim.mesh.half_edges import IntArray
+from meshanim.mesh.mesh import Mesh
+from meshanim.mesh.topology import Topology
+
+# Two distances that differ by less than this part of their component's size count as equal: rounding of
+# float32 positions is a hundredth of it, so that turning or moving the mesh cannot turn a spiral.
+_TIE = 1e-5
+# Vertices that are worked on at once; bounds memory to some tens of MB.
+_CHUNK = 1 << 16
+
+
+def _lowest_index(candidate: IntArray, label: IntArray, count: int) -> IntArray:
+    lowest = np.full(count, np.iinfo(np.int64).max)
+    np.minimum.at(lowest, label[candidate], candidate)
+    return lowest
+
+
+def reference_vertices(mesh: Mesh) -> Tensor:
+    """One vertex for each connected component, (C,): the one nearest to the component's centre of area.
+
+    Of several that are equally near (to 1e-5 of the component's radius) it is the one of lowest index.
+    The choice depends on shape alone, not on position or orientation.
+    """
+    points = mesh.vertices.detach().cpu().double()
+    faces = mesh.faces.cpu()
+    third = (face_areas(points, faces) / 3).repeat_interleave(3).numpy()
+    weight = np.bincount(faces.flatten().numpy(), third, minlength=len(points))
+    weight = weight + (
+        np.finfo(np.float64).tiny + 1e-9 * weight.max()
+    )  # a component without area has a centre too
+    label, count = mesh.topology.components.numpy(), mesh.topology.component_count
+    total = np.bincount(label, weight, minlength=count)
+    centre = [np.bincount(label, weight * axis, minlength=count) / total for axis in points.numpy().T]
+    distance = np.linalg.norm(points.numpy() - np.stack(centre, axis=1)[label], axis=1)
+    nearest, farthest = np.full(count, np.inf), np.zeros(count)
+    np.minimum.at(nearest, label, distance)
+    np.maximum.at(farthest, label, distance)
+    near = distance <= (nearest + _TIE * farthest)[label]
+    return torch.from_numpy(_lowest_index(np.flatnonzero(near), label, count))
+
+
+def _sources(mesh: Mesh, references: Sequence[int] | Tensor | None) -> IntArray:
+    """The references that were given, and the rule's for the components that have none."""
+    chosen = reference_vertices(mesh).numpy()
+    if references is None:
+        return chosen
+    vertices = torch.as_tensor(references).flatten()
+    if vertices.is_floating_point() and vertices.numel():
+        raise InputError(f"references must hold vertex indices, got {vertices.dtype}")
+    check_indices("references", vertices, len(mesh.vertices))
+    given = vertices.cpu().numpy().astype(np.int64)
+    label = mesh.topology.components.numpy()
+    return np.concatenate([given, chosen[~np.isin(label[chosen], label[given])]])
+
+
+def _first_neighbours(topology: Topology, distance: FloatArray) -> IntArray:
+    """(V,) position in each vertex's ring of the neighbour that is nearest to the reference."""
+    offsets, neighbours = topology.neighbour_offsets.numpy(), topology.neighbours.numpy()
+    if not len(neighbours):
+        return np.zeros(topology.vertex_count, dtype=np.int64)
+    degree, label = np.diff(offsets), topology.components.numpy()
+    begin = offsets[:-1][degree > 0]
+    size = np.zeros(int(label.max()) + 1)
+    np.maximum.at(size, label, distance)
+    owner = np.repeat(np.arange(len(degree)), degree)
+    away = distance[neighbours]
+    lowest = np.repeat(np.minimum.reduceat(away, begin), degree[degree > 0])
+    near = np.where(away <= lowest + _TIE * size[label[owner]], neighbours, len(degree))
+    first = np.repeat(np.minimum.reduceat(near, begin), degree[degree > 0])
+    slot = np.flatnonzero(neighbours == first)
+    position = np.zeros(len(degree), dtype=np.int64)
+    position[owner[slot]] = slot - offsets[owner[slot]]
+    return position
+
+
+class _Rings:
+    """Ordered one-rings as CSR; ``back[s]``: where the owner of slot s stands in its neighbour's ring."""
+
+    def __init__(self, topology: Topology) -> None:
+        self.offsets, self.neighbours = topology.neighbour_offsets.numpy(), topology.neighbours.numpy()
+        self.degree = np.diff(self.offsets)
+        owner = np.repeat(np.arange(len(self.degree)), self.degree)
+        by_owner = np.lexsort((self.neighbours, owner))
+        by_neighbour = np.lexsort((owner, self.neighbours))
+        self.back = np.empty_like(owner)
+        self.back[by_neighbour] = by_owner - self.offsets[owner[by_owner]]
+
+    def turned(self, vertices: IntArray, first: IntArray) -> tuple[IntArray, IntArray]:
+        """Slots of each vertex's ring, beginning at position ``first``, and the row each belongs to."""
+        degree = self.degree[vertices]
+        row = np.repeat(np.arange(len(vertices)), degree)
+        step = np.arange(len(row)) - np.repeat(np.cumsum(degree) - degree, degree)
+        return self.offsets[vertices][row] + (first[row] + step) % degree[row], row
+
+
+def _grow(rings: _Rings, seeds: IntArray, first: IntArray, length: int) -> IntArray:
+    """(S, length) spirals around ``seeds``; -1 where a component ends.
+
+    Each step takes the next vertex of every spiral and appends its neighbours that the spiral does not
+    hold yet, counter-clockwise from the vertex it was reached from. Rings follow rings, and each begins
+    beside the last vertex of the ring before.
+    """
+    spiral = np.full((len(seeds), length), -1, dtype=np.int64)
+    begin = np.zeros((len(seeds), length), dtype=np.int64)
+    spiral[:, 0], begin[:, 0] = seeds, first
+    filled = np.ones(len(seeds), dtype=np.int64)
+    for step in range(length):
+        growing = np.flatnonzero((filled > step) & (filled < length))
+        if not len(growing):
+            break
+        slot, row = rings.turned(spiral[growing, step], begin[growing, step])
+        row = growing[row]
+        found = rings.neighbours[slot]
+        new = ~(spiral[row] == found[:, None]).any(axis=1)
+        slot, row, found = slot[new], row[new], found[new]
+        count = np.bincount(row, minlength=len(seeds))
+        place = filled[row] + np.arange(len(row)) - (np.cumsum(count) - count)[row]
+        fits = place < length
+        spiral[row[fits], place[fits]] = found[fits]
+        begin[row[fits], place[fits]] = rings.back[slot[fits]] + 1
+        filled = np.minimum(filled + count, length)
+    return spiral
+
+
+def spiral_sequences(
+    mesh: Mesh, length: int = 9, dilation: int = 1, references: Sequence[int] | Tensor | None = None
+) -> Tensor:
+    r"""The vertices around each vertex along a spiral.
+
+    The spiral of v is v, its one-ring, its two-ring, ... (eqs 1 and 2):
+
+    .. math::
+        S(v, k) = \{ring^{(0)}(v), ring^{(1)}(v), \dots, ring^{(k)}(v)\}
+
+    each ring counter-clockwise seen from outside. The one-ring begins at the neighbour that is nearest,
+    along the surface, to the reference vertex of the connected component (equally near: lowest index);
+    every further ring goes on where the one before ends. The sequence is cut to ``length``, or padded
+    with -1 where the component has no more vertices. At a boundary the ring is an open fan; the spiral
+    runs to its end and goes on at its beginning.
+
+    Bouritsas et al., "Neural 3D Morphable Models: Spiral Convolutional Networks for 3D Shape
+    Representation Learning and Generation", ICCV 2019; dilation from Gong et al., "SpiralNet++: A Fast
+    and Highly Efficient Mesh Convolution Operator", ICCV Workshops 2019.
+
+    Args:
+        mesh: V vertices.
+        length: L, the centre counted.
+        dilation: take every so manieth vertex of a spiral of ``length * dilation``.
+        references: vertex indices to use instead of ``reference_vertices`` in the components they lie in.
+
+    Returns:
+        (V, L) int64, the vertex itself first, -1 = none.
+
+    Raises:
+        InputError: length or dilation below one, a reference out of range.
+    """
+    if length < 1 or dilation < 1:
+        raise InputError(f"length and dilation must be at least 1, got {length} and {dilation}")
+    origin = mesh.topology.half_edges[:, 0].numpy()
+    points = mesh.vertices.detach().cpu().double().numpy()
+    distance = surface_distance(points, origin, _sources(mesh, references))
+    first = _first_neighbours(mesh.topology, distance)
+    rings, reach = _Rings(mesh.topology), (length - 1) * dilation + 1
+    every = np.arange(len(points))
+    parts = [_grow(rings, every[i : i + _CHUNK], first[i : i + _CHUNK], reach) for i in every[::_CHUNK]]
+    return torch.from_numpy(np.concatenate(parts)[:, ::dilation].copy())
