@@ -1,0 +1,98 @@
+"""What the parts of a face look like: colours by vertex group, and eyes with iris and pupil."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from meshanim.mesh import Mesh
+
+SKIN = (0.62, 0.36, 0.26)
+"""Linear RGB reflectance of what no group below names."""
+
+ALBEDO: dict[str, tuple[float, float, float]] = {
+    "lips": (0.50, 0.17, 0.15),
+    "brows": (0.10, 0.06, 0.04),
+    "mouth_inner": (0.16, 0.03, 0.03),
+    "gums": (0.40, 0.13, 0.13),
+    "tongue": (0.42, 0.13, 0.13),
+    "teeth": (0.74, 0.69, 0.58),
+    "eyes": (0.80, 0.77, 0.74),
+}
+"""Linear RGB reflectance by vertex group; where a vertex is in several, the last one counts."""
+
+GLOSS: dict[str, float] = {"lips": 2.0, "tongue": 3.0, "teeth": 4.0, "eyes": 6.0}
+"""Strength of highlights by vertex group, in units of the skin's."""
+
+IRIS, PUPIL, LIMBUS = 0.40, 0.16, 0.03
+"""Radii of iris and pupil, and half the width of their soft rims, in units of the eyeball's radius."""
+IRIS_COLOUR = (0.10, 0.16, 0.20)
+HIDDEN = ("lashes", "eye_occlusion", "eye_blend", "lacrimal_fluid")
+"""Groups of see-through or hair-thin parts, which would only hide what lies behind them."""
+
+
+def group_mask(mesh: Mesh, *names: str) -> Tensor:
+    """(V,) whether a vertex is in one of the groups."""
+    mask = torch.zeros(mesh.vertices.shape[0], dtype=torch.bool)
+    for name in names:
+        if name in mesh.groups:
+            mask[mesh.groups[name]] = True
+    return mask
+
+
+def _blend_neighbours(values: Tensor, faces: Tensor) -> Tensor:
+    """(V, C) values, each the mean of itself and its faces' mean: softens the borders between groups."""
+    over_faces = values[faces].mean(1)
+    index = faces.flatten()
+    total = torch.zeros_like(values).index_add_(0, index, over_faces.repeat_interleave(3, 0))
+    count = torch.zeros(len(values)).index_add_(0, index, torch.ones(len(index)))
+    return torch.where(count[:, None] > 0, 0.5 * values + 0.5 * total / count.clamp(min=1)[:, None], values)
+
+
+def vertex_materials(mesh: Mesh) -> Tensor:
+    """(V, 4) linear RGB reflectance and gloss of every vertex, from the mesh's groups."""
+    materials = torch.tensor([*SKIN, 1.0]).repeat(mesh.vertices.shape[0], 1)
+    for name, colour in ALBEDO.items():
+        materials[group_mask(mesh, name)] = torch.tensor([*colour, GLOSS.get(name, 1.0)])
+    return _blend_neighbours(materials, mesh.faces)
+
+
+def _fit_sphere(points: Tensor) -> tuple[Tensor, Tensor]:
+    """Centre (3,) and radius of the sphere that fits (N, 3) points best, by linear least squares."""
+    points = points.to(torch.float64)
+    middle = points.mean(0)
+    local = points - middle
+    ones = torch.ones_like(local[:, :1])
+    solution = torch.linalg.lstsq(torch.cat([2 * local, ones], 1), (local * local).sum(1, keepdim=True))
+    offset = solution.solution[:3, 0]
+    radius = (solution.solution[3, 0] + offset @ offset).clamp(min=0).sqrt()
+    return (middle + offset).to(torch.float32), radius.to(torch.float32)
+
+
+def eye_coordinates(mesh: Mesh) -> Tensor:
+    """(V, 3) places on the eyeball at rest, in units of its radius, the gaze along +Z; zero off the eyes.
+
+    They travel with the vertices, so that iris and pupil turn with an eyeball that turns.
+    """
+    places = torch.zeros(mesh.vertices.shape[0], 3)
+    for name in ("eye_left", "eye_right"):
+        if name in mesh.groups and len(mesh.groups[name]) >= 4:
+            index = mesh.groups[name]
+            centre, radius = _fit_sphere(mesh.vertices[index])
+            places[index] = (mesh.vertices[index].to(torch.float32) - centre) / radius.clamp(min=1e-6)
+    return places
+
+
+def paint_eyes(albedo: Tensor, places: Tensor) -> Tensor:
+    """(N, 3) reflectance of pixels with iris and pupil painted where (N, 3) eye coordinates say so."""
+    length = places.norm(dim=1)
+    on_eye = length > 0.5
+    places = places[on_eye] / length[on_eye, None]
+    off_axis = torch.where(places[:, 2] > 0, places[:, :2].norm(dim=1), 2.0)
+    iris = ((IRIS + LIMBUS - off_axis) / (2 * LIMBUS)).clamp(0, 1)[:, None]
+    pupil = ((PUPIL + LIMBUS - off_axis) / (2 * LIMBUS)).clamp(0, 1)[:, None]
+    # The iris is lighter towards its pupil and has a dark rim.
+    tint = torch.tensor(IRIS_COLOUR) * (1.6 - 1.4 * (off_axis / IRIS).clamp(0, 1) ** 2)[:, None]
+    painted = albedo.clone()
+    painted[on_eye] = torch.lerp(torch.lerp(albedo[on_eye], tint, iris), torch.tensor(0.005), pupil)
+    return painted

@@ -1,0 +1,187 @@
+"""Pictures of a mesh and of a performance, by the software rasterizer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from meshanim._check import InputError, check_finite, check_shape
+from meshanim.mesh import Mesh
+from meshanim.mesh.geometry import vertex_normals
+from meshanim.mesh.rotations import axis_angle_to_matrix
+from meshanim.performance import Performance
+from meshanim.rendering.camera import Camera
+from meshanim.rendering.materials import HIDDEN, eye_coordinates, group_mask, paint_eyes, vertex_materials
+from meshanim.rendering.rasterizer import Fragments, rasterize
+from meshanim.rendering.shading import background, from_display, shade, surroundings, to_display
+
+FOV = 20.0
+"""Vertical field of view in degrees: that of a portrait lens."""
+MARGIN = 1.12
+"""Room around the head, for a jaw that opens."""
+SUPERSAMPLING = 2
+"""Samples along each side of a pixel."""
+CHART_FLATNESS = 0.6
+"""Share of colour that light does not touch, where colours are data to be read off."""
+HOLLOW_STEP, HOLLOW_RADIUS, HOLLOW_LEAST, HOLLOW_DEPTH = 4, 0.02, 0.001, 0.025
+"""Hollows: samples skipped; how far around they are sought, how deep they begin, and how deep two thirds
+of the light are gone, in units of the mesh's largest side."""
+
+
+def framing_camera(points: Tensor, size: tuple[int, int] = (512, 512), yaw: float = 0.0) -> Camera:
+    """Camera that has (N, 3) points in its picture, and would have them at any yaw.
+
+    Args:
+        points: (N, 3) in metres.
+        size: (height, width) in pixels.
+        yaw: degrees that the camera stands to the side; positive shows more of the head's left side.
+    """
+    low, high = points.amin(0), points.amax(0)
+    centre = (low + high) / 2
+    reach = (points - centre)[:, [0, 2]].norm(dim=1).amax()
+    half_height = max(float(high[1] - low[1]) / 2, float(reach) * size[0] / size[1])
+    distance = MARGIN * half_height / math.tan(math.radians(FOV) / 2) + float(reach) / 2
+    angle = math.radians(yaw)
+    direction = torch.tensor([math.sin(angle), 0.0, math.cos(angle)])
+    return Camera.looking_at(centre + distance * direction, centre, FOV, size)
+
+
+class Preview:
+    """Draws frames of one mesh; what does not change from frame to frame is made once.
+
+    Args:
+        mesh: the neutral, whose groups give the colours.
+        camera: where it is seen from.
+    """
+
+    def __init__(self, mesh: Mesh, camera: Camera) -> None:
+        self.mesh, self.camera = mesh, camera
+        self._fine = camera.scaled(SUPERSAMPLING)
+        self._faces = mesh.faces[~group_mask(mesh, *HIDDEN)[mesh.faces].all(1)]
+        self._materials, self._eye_places = vertex_materials(mesh), eye_coordinates(mesh)
+        self._eye_faces = (self._eye_places != 0).any(1)[self._faces].all(1)
+        self._extent = float((mesh.vertices.amax(0) - mesh.vertices.amin(0)).amax())
+
+    def frame(self, vertices: Tensor, colours: Tensor | None = None) -> NDArray[np.uint8]:
+        """Draw (V, 3) positions in metres; (V, 3) display colours in [0, 1] replace the face's own.
+
+        Returns:
+            (H, W, 3) uint8 sRGB.
+        """
+        check_shape("vertices", vertices, tuple(self.mesh.vertices.shape))
+        check_finite("vertices", vertices)
+        vertices = vertices.detach().to(torch.float32)
+        fragments = rasterize(self._fine.project(vertices), self._faces, self._fine.size)
+        light = self._light(vertices, fragments, colours) if len(fragments.pixel) else torch.zeros(0, 3)
+        picture = background(fragments.size)
+        picture.view(-1, 3)[fragments.pixel] = light
+        coarse = functional.avg_pool2d(picture.permute(2, 0, 1), SUPERSAMPLING)
+        return to_display(coarse.permute(1, 2, 0)).numpy()
+
+    def _light(self, vertices: Tensor, fragments: Fragments, colours: Tensor | None) -> Tensor:
+        normals = vertex_normals(vertices, self._faces) @ self.camera.rotation.mT
+        pixel = fragments.interpolate(torch.cat([normals, self._looks(colours)], 1), self._faces)
+        normal, albedo, gloss = pixel[:, :3], pixel[:, 3:6], pixel[:, 6]
+        normal = functional.normalize(torch.where(fragments.front[:, None], normal, -normal), dim=1)
+        if colours is None:
+            on_eye = self._eye_faces[fragments.face].nonzero()[:, 0]
+            places = fragments.subset(on_eye).interpolate(self._eye_places, self._faces)
+            albedo[on_eye] = paint_eyes(albedo[on_eye], places)
+        light = shade(normal, albedo, gloss).mul_(self._hollows(fragments)[:, None])
+        return light if colours is None else torch.lerp(light, albedo, CHART_FLATNESS)
+
+    def _looks(self, colours: Tensor | None) -> Tensor:
+        """(V, 4) reflectance and gloss."""
+        if colours is None:
+            return self._materials
+        check_shape("colours", colours, tuple(self.mesh.vertices.shape))
+        return torch.cat([from_display(colours), torch.zeros(len(colours), 1)], dim=1)
+
+    def _hollows(self, fragments: Fragments) -> Tensor:
+        """(N,) share of light that is not lost in hollows, found on one sample of every fourth pixel."""
+        height, width = fragments.size
+        depth = torch.full((height * width,), torch.nan)
+        depth[fragments.pixel] = fragments.depth
+        pitch = float(fragments.depth.median()) / float(self._fine.matrix[1, 1]) * HOLLOW_STEP
+        radius = max(1, round(HOLLOW_RADIUS * self._extent / pitch))
+        around = surroundings(depth.view(height, width)[::HOLLOW_STEP, ::HOLLOW_STEP], radius)
+        around = functional.interpolate(around[None], (height, width), mode="bilinear")[0]
+        mean, surrounded = around.view(2, -1)[:, fragments.pixel]
+        behind = ((fragments.depth - mean) / self._extent - HOLLOW_LEAST).clamp_(min=0) * surrounded
+        return torch.exp(-behind / HOLLOW_DEPTH)
+
+
+def render_mesh(
+    mesh: Mesh,
+    vertices: Tensor | None = None,
+    camera: Camera | None = None,
+    size: tuple[int, int] = (512, 512),
+    yaw: float = 0.0,
+    colours: Tensor | None = None,
+) -> NDArray[np.uint8]:
+    """Draw a mesh, lit as in a portrait studio.
+
+    Args:
+        mesh: its own vertices frame the picture, so that moved ``vertices`` do not make the view wobble.
+        vertices: (V, 3) positions in metres to draw; default: the mesh's own.
+        camera: where to look from; default: the head, without its neck, fills the picture.
+        size: (height, width) in pixels, without a ``camera``.
+        yaw: degrees that the camera stands to the side; positive shows more of the head's left side.
+        colours: (V, 3) display colours in [0, 1] instead of a face's own, as :func:`heat_colours` makes them.
+
+    Returns:
+        (H, W, 3) uint8.
+    """
+    camera = camera or framing_camera(_head(mesh), size, yaw)
+    return Preview(mesh, camera).frame(mesh.vertices if vertices is None else vertices, colours)
+
+
+def _posed(vertices: Tensor, head_motion: Tensor | None) -> Tensor:
+    """Head-local (T, N, 3) to posed by (T, 6) axis-angle and translation."""
+    if head_motion is None:
+        return vertices
+    return vertices @ axis_angle_to_matrix(head_motion[:, :3]).mT + head_motion[:, None, 3:]
+
+
+def _head(mesh: Mesh) -> Tensor:
+    """(N, 3) what a picture should be filled with: all vertices but those of the neck."""
+    head = ~group_mask(mesh, "neck")
+    return mesh.vertices[head if head.any() else ~head].to(torch.float32)
+
+
+def _reached(performance: Performance) -> Tensor:
+    """(N, 3) the neutral head; where the head moves, the corners of its bounding box in all poses."""
+    head = _head(performance.neutral)
+    if performance.head_motion is None:
+        return head
+    corners = torch.cartesian_prod(*torch.stack([head.amin(0), head.amax(0)]).T)
+    return _posed(corners.expand(performance.frame_count, 8, 3), performance.head_motion).reshape(-1, 3)
+
+
+def render_frames(
+    performance: Performance, size: tuple[int, int] = (512, 512), yaw: float = 0.0
+) -> Iterator[NDArray[np.uint8]]:
+    """Draw a performance frame by frame; the camera stands still and has the whole of it in view.
+
+    Args:
+        performance: its head motion is applied here.
+        size: (height, width) in pixels.
+        yaw: degrees that the camera stands to the side; positive shows more of the head's left side.
+
+    Yields:
+        (H, W, 3) uint8.
+    """
+    preview = Preview(performance.neutral, framing_camera(_reached(performance), size, yaw))
+    for start, chunk in performance.chunks(16):
+        motion = performance.head_motion
+        motion = None if motion is None else motion[start : start + len(chunk)]
+        for vertices in _posed(chunk, motion):
+            if not torch.isfinite(vertices).all():
+                raise InputError(f"vertices of frame {start} and later must be finite")
+            yield preview.frame(vertices)

@@ -1,0 +1,156 @@
+"""Pictures of a synthetic head: what is where, what colour, and that nothing wobbles."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+import trimesh
+
+from meshanim._check import InputError
+from meshanim.mesh import Mesh
+from meshanim.performance import Performance
+from meshanim.rendering import render_frames, render_mesh
+from meshanim.rendering.materials import eye_coordinates, paint_eyes, vertex_materials
+
+
+def ball(radius, centre, subdivisions=3):
+    sphere = trimesh.creation.icosphere(subdivisions, radius)
+    vertices = torch.tensor(np.asarray(sphere.vertices), dtype=torch.float32) + torch.tensor(centre)
+    return vertices, torch.tensor(np.asarray(sphere.faces), dtype=torch.int64)
+
+
+@pytest.fixture(scope="module")
+def head():
+    """A ball for a skull, two for eyes, one below for a neck."""
+    parts = {
+        "skin": ball(0.10, (0.0, 0.0, 0.0)),
+        "eye_left": ball(0.02, (0.04, 0.02, 0.085)),
+        "eye_right": ball(0.02, (-0.04, 0.02, 0.085)),
+        "neck": ball(0.06, (0.0, -0.13, -0.02)),
+    }
+    vertices, faces, groups, start = [], [], {}, 0
+    for name, (points, triangles) in parts.items():
+        vertices.append(points)
+        faces.append(triangles + start)
+        groups[name] = torch.arange(start, start + len(points))
+        start += len(points)
+    groups["eyes"] = torch.cat([groups["eye_left"], groups["eye_right"]])
+    return Mesh(torch.cat(vertices), torch.cat(faces), groups=groups)
+
+
+def grey(image):
+    return image.astype(float).mean(2)
+
+
+def is_background(image):
+    """Pixels without a tint: the backdrop is neutral, a head is not."""
+    spread = image.max(2).astype(int) - image.min(2)
+    return (spread <= 2) & (grey(image) > 180)
+
+
+def test_head_fills_the_picture_and_the_backdrop_is_light(head):
+    image = render_mesh(head, size=(96, 128))
+    assert image.shape == (96, 128, 3) and image.dtype == np.uint8
+    assert is_background(image)[:, :10].all() and is_background(image)[0].all()
+    assert not is_background(image)[48, 64]
+    filled = (~is_background(image)).mean()
+    assert 0.3 < filled < 0.8
+
+
+def test_eyes_are_white_with_a_dark_pupil_in_the_middle(head):
+    image = grey(render_mesh(head, size=(256, 256)))
+    # Columns of the character's left eye, which stands on the right of the picture.
+    eye = image[80:140, 150:215]
+    assert eye.min() < 40 and eye.max() > 200
+    row, column = np.unravel_index(eye.argmin(), eye.shape)
+    places = eye_coordinates(head)
+    assert torch.allclose(places[head.groups["eye_left"]].norm(dim=1), torch.ones(642), atol=1e-4)
+    assert (places[head.groups["skin"]] == 0).all()
+    assert 10 < row < 50 and 10 < column < 55
+
+
+def test_painting_goes_by_the_angle_from_the_gaze():
+    angles = torch.deg2rad(torch.tensor([0.0, 15.0, 60.0, 180.0]))
+    places = torch.stack([angles.sin(), torch.zeros(4), angles.cos()], 1)
+    white = torch.full((4, 3), 0.8)
+    painted = paint_eyes(white, places)
+    assert painted[0].max() < 0.02
+    assert 0.02 < painted[1].mean() < 0.5
+    assert torch.equal(painted[2:], white[2:])
+    assert torch.equal(paint_eyes(white, torch.zeros(4, 3)), white)
+
+
+def test_groups_give_colours(head):
+    materials = vertex_materials(head)
+    skin, eyes = materials[head.groups["skin"]], materials[head.groups["eyes"]]
+    assert (skin[:, 0] > 1.3 * skin[:, 2]).all()
+    assert (eyes[:, :3].amax(1) / eyes[:, :3].amin(1) < 1.2).all()
+
+
+def test_yaw_turns_the_camera_to_the_heads_left(head):
+    front, side = render_mesh(head, size=(128, 128)), render_mesh(head, size=(128, 128), yaw=45)
+    assert np.array_equal(front, render_mesh(head, size=(128, 128), yaw=360))
+    darkest = [np.unravel_index(grey(i)[30:70].argmin(), (40, 128))[1] for i in (front, side)]
+    assert darkest[1] != darkest[0]
+    # Seen from its left, the head looks to the left of the picture.
+    assert grey(side)[40:64].argmin() % 128 < 64
+
+
+def test_own_colours_are_shown(head):
+    blue = torch.tensor([0.1, 0.2, 0.9]).expand(len(head.vertices), 3)
+    image = render_mesh(head, size=(64, 64), colours=blue)
+    covered = ~is_background(image)
+    assert (image[covered][:, 2] > image[covered][:, 0]).mean() > 0.95
+
+
+def test_moved_vertices_do_not_move_the_view(head):
+    moved = head.vertices.clone()
+    moved[head.groups["skin"]] *= 1.02
+    first, second = render_mesh(head, size=(128, 128)), render_mesh(head, moved, size=(128, 128))
+    pupils = [np.argwhere(grey(image)[40:62] < 50).mean(0) for image in (first, second)]
+    assert pupils[0] == pytest.approx(pupils[1], abs=0.5)
+
+
+def test_frames_of_a_performance(head):
+    still = head.vertices.expand(5, -1, -1)
+    images = list(render_frames(Performance(neutral=head, fps=25.0, motion=still), size=(64, 64)))
+    assert len(images) == 5
+    assert all(np.array_equal(image, images[0]) for image in images)
+    assert np.array_equal(images[0], render_mesh(head, size=(64, 64)))
+
+
+def test_head_motion_is_applied_and_stays_in_view(head):
+    turn = torch.zeros(3, 6)
+    turn[1, 1] = math.pi / 4
+    turn[2, 3] = 0.3
+    performance = Performance(
+        neutral=head, fps=25.0, motion=head.vertices.expand(3, -1, -1), head_motion=turn
+    )
+    images = list(render_frames(performance, size=(96, 192)))
+    assert not np.array_equal(images[0], images[1])
+    columns = [np.argwhere(~is_background(image))[:, 1].mean() for image in images]
+    assert columns[2] > columns[0] + 10
+    assert all(is_background(image)[:, [0, -1]].all() for image in images)
+
+
+def test_bad_vertices_are_named(head):
+    with pytest.raises(InputError, match="vertices must have shape"):
+        render_mesh(head, head.vertices[:-1])
+    broken = head.vertices.clone()
+    broken[7, 1] = float("nan")
+    with pytest.raises(InputError, match="finite"):
+        render_mesh(head, broken)
+    performance = Performance(neutral=head, fps=25.0, motion=broken[None])
+    with pytest.raises(InputError, match="frame 0"):
+        list(render_frames(performance, size=(32, 32)))
+
+
+def test_a_real_face_has_eyes_and_skin(shared_data):
+    packed = np.load(shared_data / "ict_facekit" / "ict_facekit_light.npz")
+    groups = {"eye_left": torch.arange(21451, 23021), "eye_right": torch.arange(23021, 24591)}
+    groups |= {"eyes": torch.arange(21451, 24591), "lashes": torch.arange(24591, 26719)}
+    vertices, faces = torch.tensor(packed["mean"]) / 100, torch.tensor(packed["faces"], dtype=torch.int64)
+    image = render_mesh(Mesh(vertices, faces, groups=groups), size=(256, 256))
+    assert 0.2 < (~is_background(image)).mean() < 0.8
+    assert (grey(image) < 40).any()
