@@ -1,0 +1,9 @@
+"""Face models: the built-in head, ICT-FaceKit, FLAME, behind one interface."""
+
+from meshanim.faces.anny import AnnyFace as AnnyFace
+from meshanim.faces.arkit import ARKIT_NAMES as ARKIT_NAMES
+from meshanim.faces.articulation import Articulation as Articulation
+from meshanim.faces.articulation import articulate as articulate
+from meshanim.faces.face_model import FaceModel as FaceModel
+from meshanim.faces.face_model import Joint as Joint
+from meshanim.faces.facs import EXPRESSIONS as EXPRESSIONS

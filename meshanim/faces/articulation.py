@@ -1,0 +1,172 @@
+"""Motion along arcs: the same weights, but the jaw turns, lids slide on the eyeball and eyes roll.
+
+Blendshapes move every point on a straight line. At weight 1 of a single unit the arcs end where its shape
+does; in between, and in combination, they go where bone and ball lead them.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from meshanim._check import check_shape
+from meshanim.faces.face_model import FaceModel, Joint
+from meshanim.mesh.rotations import axis_angle_to_matrix
+
+CHUNK = 64
+LID_CLEARANCE = 3e-4
+_LID_UNITS = ("eyeBlink", "eyeSquint", "eyeWide", "eyeLookUp", "eyeLookDown")
+_LOOK_UNITS = ("eyeLookUp", "eyeLookDown", "eyeLookIn", "eyeLookOut")
+
+
+def _columns(face: FaceModel, stems: tuple[str, ...], side: str) -> list[int]:
+    wanted = {f"{stem}{side}" for stem in stems}
+    return [column for column, name in enumerate(face.weight_names) if name in wanted]
+
+
+def fitted_turn(points: Tensor, moved: Tensor) -> Tensor:
+    """Rotation vector (3,) that best takes points (N, 3) about the origin to ``moved`` (Kabsch 1976)."""
+    u, _, vt = torch.linalg.svd(moved.mT.double() @ points.double())
+    handed = torch.ones(3, dtype=torch.float64)
+    handed[2] = torch.linalg.det(u @ vt).sign()
+    rotation = u @ torch.diag(handed) @ vt
+    skew = rotation - rotation.mT
+    axis = torch.stack([skew[2, 1], skew[0, 2], skew[1, 0]]) / 2
+    sine = axis.norm()
+    angle = torch.atan2(sine, (rotation.trace() - 1) / 2)
+    return (axis * torch.where(sine > 1e-9, angle / sine.clamp(min=1e-9), torch.ones(()))).to(points)
+
+
+class _Jaw:
+    """jawOpen as a turn about the hinge: every vertex by its own share of the angle, plus what is left."""
+
+    def __init__(self, face: FaceModel, joint: Joint, rest: Tensor, shape: Tensor) -> None:
+        self.column = face.weight_names.index("jawOpen")
+        self.axis, self.position = joint.axis, joint.position
+        arm = rest - self.position
+        arm = arm - (arm @ self.axis)[:, None] * self.axis
+        around = torch.linalg.cross(self.axis.expand_as(arm), arm)
+        reach = arm.square().sum(dim=1).clamp(min=1e-12)
+        # the angle at which each vertex stands, seen along the axis, after the full unit
+        end = arm + shape - (shape @ self.axis)[:, None] * self.axis
+        turned = torch.atan2((end * around).sum(dim=1), (end * arm).sum(dim=1))
+        led = joint.weights > 0.9
+        full = (turned * reach)[led].sum() / reach[led].sum()
+        share = (turned / full).clamp(0, 1) if float(full.abs()) > 1e-6 else torch.zeros_like(turned)
+        self.angle = full * share
+        self.residual = shape - (self._turn(self.angle, rest) - rest)
+
+    def _turn(self, angle: Tensor, points: Tensor) -> Tensor:
+        """Points (..., V, 3) turned about the hinge by angles (..., V) (Rodrigues' formula)."""
+        arm = points - self.position
+        along = (arm @ self.axis)[..., None] * self.axis
+        across = torch.linalg.cross(self.axis.expand_as(arm), arm)
+        cosine, sine = angle.cos()[..., None], angle.sin()[..., None]
+        return self.position + along + cosine * (arm - along) + sine * across
+
+    def apply(self, points: Tensor, weights: Tensor) -> Tensor:
+        """Open the jaw of points (T, V, 3) by weights (T, K)."""
+        opening = weights[:, self.column]
+        turned = self._turn(opening[:, None] * self.angle, points)
+        return turned + opening[:, None, None] * self.residual
+
+
+class _Lids:
+    """Lids of one eye: the direction from the eye's centre follows the units, the distance keeps clear of it."""
+
+    def __init__(self, face: FaceModel, side: str, eye: Joint, ball: Tensor, rest: Tensor, basis: Tensor) -> None:
+        self.columns = _columns(face, _LID_UNITS, side)
+        lids = face.neutral.groups["lids"]
+        near = (rest[lids] - eye.position).norm(dim=1) < 3 * self._radius(rest[ball], eye)
+        self.vertices, self.centre = lids[near], eye.position
+        self.shapes = basis[self.columns][:, self.vertices]
+        arm = rest[self.vertices] - self.centre
+        self.distance = arm.norm(dim=1)
+        self.change = (arm + self.shapes).norm(dim=-1) - self.distance
+        self.least = torch.minimum(self.distance, self._radius(rest[ball], eye) + LID_CLEARANCE)
+
+    @staticmethod
+    def _radius(ball: Tensor, eye: Joint) -> Tensor:
+        return (ball - eye.position).norm(dim=1).quantile(0.9)
+
+    def apply(self, points: Tensor, weights: Tensor) -> Tensor:
+        """Move the lids in points (T, V, 3), in which these units have not moved yet."""
+        level = weights[:, self.columns]
+        arm = points[:, self.vertices] - self.centre
+        start = arm.norm(dim=-1)
+        toward = arm + torch.einsum("tk,kvc->tvc", level, self.shapes)
+        distance = torch.maximum(start + level @ self.change, torch.minimum(start, self.least))
+        placed = self.centre + toward / toward.norm(dim=-1, keepdim=True).clamp(min=1e-9) * distance[..., None]
+        touched = (level.abs().sum(dim=1) > 0)[:, None, None]
+        moved = points.clone()
+        moved[:, self.vertices] = torch.where(touched, placed, points[:, self.vertices])
+        return moved
+
+
+class _Eye:
+    """One eyeball, rolled as a rigid body by its eyeLook units."""
+
+    def __init__(self, face: FaceModel, side: str, eye: Joint, ball: Tensor, rest: Tensor, basis: Tensor) -> None:
+        self.columns = _columns(face, _LOOK_UNITS, side)
+        self.vertices, self.centre = ball, eye.position
+        arm = rest[ball] - self.centre
+        self.arm = arm
+        self.turns = torch.stack([fitted_turn(arm, arm + basis[column, ball]) for column in self.columns])
+
+    def apply(self, points: Tensor, weights: Tensor) -> Tensor:
+        """Place the eyeball in points (T, V, 3); whatever else moved it is undone."""
+        rotation = axis_angle_to_matrix(weights[:, self.columns] @ self.turns)
+        moved = points.clone()
+        moved[:, self.vertices] = self.centre + self.arm @ rotation.mT
+        return moved
+
+
+class Articulation:
+    """A face of one identity, ready to be moved along arcs.
+
+    Args:
+        face: a model; what it lacks (a jaw, eyes, lids) moves in straight lines.
+        identity: (I,) coefficients; the mean face without them.
+    """
+
+    def __init__(self, face: FaceModel, identity: Tensor | None = None) -> None:
+        self.weight_count = len(face.weight_names)
+        self.rest, basis = face.rest(identity), face.basis(identity)
+        joints, groups = face.joints(identity), face.neutral.groups
+        self.straight = basis.clone()
+        self._parts: list[_Lids | _Eye | _Jaw] = []
+        for side, eye, ball in (("Left", "eye_left", "eye_left"), ("Right", "eye_right", "eye_right")):
+            if eye not in joints or ball not in groups:
+                continue
+            if "lids" in groups and _columns(face, _LID_UNITS, side):
+                lids = _Lids(face, side, joints[eye], groups[ball], self.rest, basis)
+                places = torch.tensor(lids.columns)[:, None], lids.vertices
+                self.straight[places] = 0
+                self._parts.append(lids)
+            if _columns(face, _LOOK_UNITS, side):
+                self.straight[:, groups[ball]] = 0
+                self._parts.append(_Eye(face, side, joints[eye], groups[ball], self.rest, basis))
+        if "jaw" in joints and "jawOpen" in face.weight_names:
+            column = face.weight_names.index("jawOpen")
+            self._parts.append(_Jaw(face, joints["jaw"], self.rest, basis[column]))
+            self.straight[column] = 0
+
+    def vertices(self, weights: Tensor) -> Tensor:
+        """Vertices (T, V, 3) in metres of weights (T, K)."""
+        check_shape("weights", weights, (None, self.weight_count))
+        return torch.cat([self._moved(part) for part in weights.split(CHUNK)])
+
+    def _moved(self, weights: Tensor) -> Tensor:
+        points = self.rest + torch.einsum("tk,kvc->tvc", weights, self.straight)
+        for part in self._parts:
+            points = part.apply(points, weights)
+        return points
+
+
+def articulate(face: FaceModel, weights: Tensor, identity: Tensor | None = None) -> Tensor:
+    """Vertices (T, V, 3) in metres of weights (T, K) on one identity (I,), along arcs; differentiable.
+
+    Raises:
+        InputError: weights of another shape.
+    """
+    return Articulation(face, identity).vertices(weights)
