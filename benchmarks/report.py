@@ -1,0 +1,52 @@
+"""What every benchmark script needs: the machine, a table on the terminal, a results file."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def machine() -> dict[str, Any]:
+    """Processor, cores, threads and versions under which figures were measured."""
+    model = next(
+        (line.split(":", 1)[1].strip() for line in _cpu_info() if line.startswith("model name")),
+        platform.processor(),
+    )
+    return {
+        "processor": model,
+        "cores": os.cpu_count(),
+        "torch_threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+    }
+
+
+def _cpu_info() -> list[str]:
+    path = Path("/proc/cpuinfo")
+    return path.read_text().splitlines() if path.is_file() else []
+
+
+def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table."""
+    printed = Table(*header, title=title, title_justify="left")
+    for row in rows:
+        printed.add_row(*row)
+    Console(width=140).print(printed)
+
+
+def write_results(name: str, content: dict[str, Any]) -> Path:
+    """Write ``results/<name>.json`` with the machine's description."""
+    path = RESULTS / f"{name}.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps({"machine": machine(), **content}, indent=1) + "\n")
+    return path

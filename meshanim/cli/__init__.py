@@ -1,0 +1,1 @@
+"""The command line: arguments, progress, putting rooms together. Imported by nobody."""

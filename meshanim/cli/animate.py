@@ -1,0 +1,107 @@
+"""``meshanim animate``: a face and a label in, files with a 4D expression out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from meshanim.cli.progress import Steps
+    from meshanim.faces import FaceModel
+    from meshanim.performance import Performance
+
+_BUILT_IN_MODEL = "anny-expressions"
+
+
+def animate(
+    output: Annotated[
+        list[str],
+        typer.Option("--output", "-o", help="File or folder to write, may be given several times: .glb .npz .pc2 .mp4 .gif, or folder/ for OBJ."),
+    ],
+    face: Annotated[
+        str, typer.Option(help="anny, ict=PATH, flame=PATH, or a mesh file of the built-in topology.")
+    ] = "anny",
+    expression: Annotated[
+        str, typer.Option(help="happy, sad, surprise, angry, disgust, fear, or a mixture: happy:0.6,surprise:0.4")
+    ] = "happy",
+    model: Annotated[
+        str | None, typer.Option(help="Trained model, by name or folder; by default the one for the face.")
+    ] = None,
+    identity: Annotated[
+        str | None, typer.Option(help="Who: named coefficients, age=30,gender=0.2; by default the mean face.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Who: a person drawn at random from this seed.")] = None,
+    intensity: Annotated[float, typer.Option(help="Extremeness of the apex, 0 to 1.")] = 1.0,
+    duration: Annotated[float | None, typer.Option(help="Seconds in all.")] = None,
+    onset: Annotated[float | None, typer.Option(help="Seconds from neutral to apex.")] = None,
+    apex: Annotated[float | None, typer.Option(help="Seconds at the apex.")] = None,
+    offset: Annotated[float | None, typer.Option(help="Seconds back to neutral.")] = None,
+    fps: Annotated[float, typer.Option(help="Frames per second.")] = 25.0,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
+) -> None:
+    """Animate a face: it takes on an expression, holds it, and comes back."""
+    from meshanim.cli.progress import Steps
+    from meshanim.export import check_targets, export
+    from meshanim.synthesis import expression_labels
+
+    check_targets(output)
+    labels = expression_labels(expression, duration, onset, apex, offset, fps, intensity)
+    with Steps(quiet) as steps:
+        performance = _perform(face, model, identity, seed, labels, fps, steps)
+        for path in output:
+            steps.say(f"written: {export(performance, path, progress=steps.step(Path(path).name))}")
+
+
+def _perform(
+    spec: str,
+    model: str | None,
+    identity: str | None,
+    seed: int | None,
+    labels: Tensor,
+    fps: float,
+    steps: Steps,
+) -> Performance:
+    from meshanim.faces import load_face
+
+    face = load_face(spec)
+    who = _identity(face, identity, seed)
+    if model is None and face.name != "anny":
+        from meshanim.synthesis import perform_prototype
+
+        steps.say(f"no trained model for {face.name}: its own shapes perform the expression's action units")
+        return perform_prototype(face, labels, fps, who)
+
+    from meshanim.synthesis import ExpressionModel
+
+    neutral = face.neutral.with_vertices(face.vertices(who))
+    trained = ExpressionModel.from_pretrained(model or _BUILT_IN_MODEL)
+    return trained.animate(neutral, labels, fps, progress=steps.step("animating"))
+
+
+def _identity(face: FaceModel, named: str | None, seed: int | None) -> Tensor | None:
+    import torch
+
+    from meshanim._check import InputError
+
+    if named is not None and seed is not None:
+        raise InputError("the person must come from --identity or from --seed, got both")
+    if seed is not None:
+        return face.sample_identity(torch.Generator().manual_seed(seed), 1)[0]
+    return None if named is None else face.identity(**_named_values(named))
+
+
+def _named_values(text: str) -> dict[str, float]:
+    from meshanim._check import InputError
+
+    values = {}
+    for part in text.split(","):
+        name, _, number = part.partition("=")
+        try:
+            values[name.strip()] = float(number)
+        except ValueError:
+            raise InputError(f"--identity must read like age=30,gender=0.2, got {part!r}") from None
+    return values

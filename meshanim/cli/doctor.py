@@ -1,0 +1,73 @@
+"""``meshanim doctor``: what is installed, which kernels run, where caches lie."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import platform
+
+import typer
+
+_REQUIRED = (
+    "torch",
+    "numpy",
+    "scipy",
+    "trimesh",
+    "anny",
+    "safetensors",
+    "av",
+    "pillow",
+    "platformdirs",
+    "typer",
+    "rich",
+)
+_EXTRAS = {"geometric": "torch-geometric", "openmesh": "openmesh", "train": "tensorboard"}
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "missing"
+
+
+def _folder_size(folder: os.PathLike[str]) -> float:
+    files = (os.path.join(top, name) for top, _, names in os.walk(folder) for name in names)
+    return sum(os.path.getsize(path) for path in files if os.path.isfile(path)) / 1e6
+
+
+def _line(name: str, value: str) -> None:
+    typer.echo(f"  {name:<18}{value}")
+
+
+def doctor() -> None:
+    """Say which versions, kernels and extras are found, and where caches lie."""
+    import torch
+
+    import meshanim
+    from meshanim._files import cache_folder
+    from meshanim.ops import kernel_report
+
+    typer.echo("meshanim")
+    _line("version", meshanim.__version__)
+    _line("python", f"{platform.python_version()} on {platform.machine()}, {os.cpu_count()} cores")
+    typer.echo("packages")
+    for package in _REQUIRED:
+        _line(package, _version(package))
+    typer.echo("extras")
+    for extra, package in _EXTRAS.items():
+        found = _version(package)
+        hint = f"missing (pip install 'meshanim[{extra}]')" if found == "missing" else f"{package} {found}"
+        _line(extra, hint)
+    typer.echo("kernels")
+    for name, state in kernel_report().items():
+        _line(name, state)
+    _line("torch threads", str(torch.get_num_threads()))
+    _line("cuda", torch.cuda.get_device_name() if torch.cuda.is_available() else "no device")
+    typer.echo("caches")
+    folder = cache_folder()
+    if not folder.is_dir():
+        _line(str(folder), "empty")
+    for place in sorted(folder.iterdir()) if folder.is_dir() else ():
+        _line(place.name, f"{_folder_size(place):.1f} MB in {place}")

@@ -1,0 +1,52 @@
+"""Progress bars that appear only where something takes longer than two seconds."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+_PATIENCE = 2.0
+
+
+class Steps:
+    """Announces named steps on standard error, with a bar once one has taken two seconds.
+
+    Used as a context manager around all steps of a command; ``quiet`` says nothing at all.
+    """
+
+    def __init__(self, quiet: bool) -> None:
+        self._quiet = quiet
+        columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+        self._progress = Progress(*columns, console=Console(file=sys.stderr), transient=True)
+        self._running = False
+
+    def __enter__(self) -> Steps:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._running:
+            self._progress.stop()
+
+    def step(self, name: str) -> Callable[[int, int], None]:
+        """A callback (done, total) that moves the bar of the step ``name``."""
+        started = time.monotonic()
+        task = self._progress.add_task(name, total=None)
+
+        def report(done: int, total: int) -> None:
+            if self._quiet:
+                return
+            if not self._running and time.monotonic() - started > _PATIENCE:
+                self._progress.start()
+                self._running = True
+            self._progress.update(task, completed=done, total=total, visible=done < total)
+
+        return report
+
+    def say(self, sentence: str) -> None:
+        """One line for the reader."""
+        if not self._quiet:
+            self._progress.console.print(sentence, highlight=False, markup=False, soft_wrap=True)

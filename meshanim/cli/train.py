@@ -1,0 +1,45 @@
+"""``meshanim train``: the recipes that made the shipped weights, for anyone to run again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Train a model; a run that was stopped goes on where it was.", no_args_is_help=True)
+
+
+@app.callback()
+def _root() -> None:
+    pass
+
+
+@app.command()
+def expression(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; gets the trained model.")],
+    face: Annotated[str, typer.Option(help="anny, ict=PATH or flame=PATH.")] = "anny",
+    variant: Annotated[str, typer.Option(help="identity, paper or pca.")] = "identity",
+    epochs: Annotated[int, typer.Option(help="Passes over the corpus.")] = 100,
+    batch_size: Annotated[int, typer.Option(help="Sequences per step.")] = 8,
+    seed: Annotated[int, typer.Option(help="Of weights and order.")] = 0,
+    corpus_seed: Annotated[int, typer.Option(help="Of the corpus.")] = 0,
+    subjects: Annotated[int, typer.Option(help="People in the corpus.")] = 180,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
+) -> None:
+    """Train 4D expression synthesis on Expressions4D, with the paper's settings by default."""
+    from meshanim.cli.progress import Steps
+    from meshanim.datasets import Expressions4D
+    from meshanim.faces import load_face
+    from meshanim.mesh import MeshHierarchy
+    from meshanim.training import ExpressionRecipe, paper_factors, train_expression
+
+    recipe = ExpressionRecipe(variant=variant, epochs=epochs, batch_size=batch_size, seed=seed)  # type: ignore[arg-type]
+    with Steps(quiet) as steps:
+        model = load_face(face)
+        corpus = Expressions4D(model, "train", corpus_seed, subjects=subjects, progress=steps.step("corpus"))
+        hierarchy = MeshHierarchy.from_mesh(model.neutral, factors=paper_factors(model.neutral))
+    _, report = train_expression(corpus, model.neutral, hierarchy, recipe, out, progress=not quiet)
+    if not quiet:
+        state = "finished" if report.finished else "stopped; the same command goes on from here"
+        typer.echo(f"{len(report.history)} of {epochs} epochs {state}: {out}")

@@ -1,0 +1,6 @@
+"""Corpora made here, and readers of published ones."""
+
+from meshanim.datasets.expressions4d import Expressions4D, ExpressionSequence
+from meshanim.datasets.published import Recording, read_4dfab, read_coma, read_vocaset
+
+__all__ = ["ExpressionSequence", "Expressions4D", "Recording", "read_4dfab", "read_coma", "read_vocaset"]
