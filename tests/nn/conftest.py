@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 import torch
@@ -14,11 +15,13 @@ def _levels(*counts: int, length: int = 9, seed: int = 0) -> MeshLevels:
     def pick(high: int, *shape: int) -> torch.Tensor:
         return torch.randint(0, high, shape, generator=generator)
 
-    steps = list(zip(counts, counts[1:], strict=False))
+    steps = list(pairwise(counts))
     weights = [torch.rand(fine, 3, generator=generator) for fine, _ in steps]
     return MeshLevels(
         spirals=tuple(torch.cat([torch.arange(n)[:, None], pick(n, n, length - 1)], dim=1) for n in counts),
-        down=tuple(torch.randperm(fine, generator=generator)[:coarse].sort().values for fine, coarse in steps),
+        down=tuple(
+            torch.randperm(fine, generator=generator)[:coarse].sort().values for fine, coarse in steps
+        ),
         up_indices=tuple(pick(coarse, fine, 3) for fine, coarse in steps),
         up_weights=tuple(weight / weight.sum(dim=1, keepdim=True) for weight in weights),
     )

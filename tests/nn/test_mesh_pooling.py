@@ -14,7 +14,9 @@ def test_a_constant_field_stays_constant(make_levels) -> None:
 def test_down_after_up_is_the_identity_where_kept_vertices_carry_themselves() -> None:
     kept = torch.tensor([1, 4, 5])
     indices = torch.tensor([[0, 1, 2], [0, 0, 0], [0, 1, 2], [1, 2, 2], [1, 1, 1], [2, 2, 2]])
-    weights = torch.tensor([[0.5, 0.25, 0.25], [1, 0, 0], [0.2, 0.4, 0.4], [0.5, 0.5, 0], [1, 0, 0], [1, 0, 0]])
+    weights = torch.tensor(
+        [[0.5, 0.25, 0.25], [1, 0, 0], [0.2, 0.4, 0.4], [0.5, 0.5, 0], [1, 0, 0], [1, 0, 0]]
+    )
     features = torch.randn(4, 3, 2)
     assert torch.equal(MeshDown(kept)(MeshUp(indices, weights)(features)), features)
 

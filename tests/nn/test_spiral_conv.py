@@ -16,9 +16,9 @@ def test_it_is_a_matrix_per_spiral_position() -> None:
     convolve, features = layer().double(), torch.randn(3, 4, 2, dtype=torch.float64)
     padded = torch.cat([features, torch.zeros(3, 1, 2, dtype=torch.float64)], dim=1)
     filters = convolve.weight.view(5, 3, 2)
-    expected = sum(
-        (padded[:, SPIRALS[:, j]] @ filters[:, j].T for j in range(3)), start=torch.zeros(())
-    ) + (convolve.bias if convolve.bias is not None else 0)
+    expected = sum((padded[:, SPIRALS[:, j]] @ filters[:, j].T for j in range(3)), start=torch.zeros(())) + (
+        convolve.bias if convolve.bias is not None else 0
+    )
     # float64 sums of six products: rounding only
     torch.testing.assert_close(convolve(features), expected, rtol=1e-12, atol=1e-12)
 

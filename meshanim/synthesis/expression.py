@@ -1,0 +1,233 @@
+"""From a neutral face and a label track to a 4D expression."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, Self
+
+import torch
+from torch import Tensor
+
+from meshanim._check import InputError, check_choice, check_range, check_shape
+from meshanim.faces.facs import EXPRESSIONS
+from meshanim.mesh import Mesh
+from meshanim.nn import HasLevels, LabelEncoder, MeshLevels, SpiralDecoder
+from meshanim.performance import Performance
+from meshanim.synthesis.labels import check_labels
+from meshanim.synthesis.mesh_model import MeshModel
+from meshanim.synthesis.motion_decoders import BlendshapeMotion, Blocks, SpiralMotion
+from meshanim.synthesis.neutral_encoder import Condition, NeutralEncoder
+from meshanim.synthesis.pretrained import check_topology
+from meshanim.synthesis.timing import frames_needed, read_linearly, read_smoothly
+
+CHUNK = 64
+"""Frames that are decoded at once."""
+
+
+@dataclass(frozen=True)
+class ExpressionConfig:
+    """Architecture of an :class:`ExpressionModel`; the defaults are the paper's.
+
+    Attributes:
+        decoder: ``spiral`` (Potamias et al. 2020, Table 1) or ``pca``, the blendshape baseline: a fixed
+            basis of the training motion's leading principal components, as many as the latent size.
+        identity: ``spiral`` lets a spiral encoder of the neutral face condition the decoder; None decodes
+            the same motion for every face.
+        latent_size: Z, of the LSTM's output.
+        widths: channels of the decoder, coarsest level first; three more for the displacement follow.
+        frame_rate: frames per second at which the LSTM runs.
+        identity_size: of the neutral face's code.
+        identity_widths: channels of the neutral face's encoder, finest level first.
+        identity_dropout: share of the code that is dropped while training.
+    """
+
+    decoder: Literal["spiral", "pca"] = "spiral"
+    identity: Literal["spiral"] | None = None
+    latent_size: int = 64
+    widths: tuple[int, ...] = (64, 32, 16, 8)
+    frame_rate: float = 12.0
+    identity_size: int = 16
+    identity_widths: tuple[int, ...] = (16, 16, 32, 32)
+    identity_dropout: float = 0.2
+
+    def __post_init__(self) -> None:
+        check_choice("decoder", self.decoder, ("spiral", "pca"))
+        check_choice("identity", self.identity, (None, "spiral"))
+        check_range("latent_size", self.latent_size, 1)
+        check_range("frame_rate", self.frame_rate, 0, open_low=True)
+        check_range("identity_dropout", self.identity_dropout, 0, 0.9)
+        if self.decoder == "pca" and self.identity is not None:
+            raise InputError("identity must be None for the pca decoder, whose basis is fixed")
+
+    @classmethod
+    def from_dict(cls, settings: dict[str, Any]) -> ExpressionConfig:
+        """Read what ``dataclasses.asdict`` wrote, from JSON too."""
+        known = {item.name for item in fields(cls)}
+        if unknown := sorted(set(settings) - known):
+            raise InputError(f"settings must be among {', '.join(sorted(known))}, got {', '.join(unknown)}")
+        read: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
+        return cls(**read)
+
+
+PAPER = ExpressionConfig()
+
+
+class ExpressionModel(MeshModel):
+    r"""4D expressions from a neutral face and a label track (Potamias et al. 2020).
+
+    .. math:: \hat x_t = D(z_t) + x_{id}, \qquad z_t = E(e_t) \qquad\text{(eq 4)}
+
+    E is an LSTM over the label track at the model's own frame rate, D a spiral decoder or the blendshape
+    baseline. With ``identity="spiral"`` the decoder knows the face,
+    :math:`\hat x_t = D(z_t, x_{id}) - D(0, x_{id}) + x_{id}`, and the LSTM has no biases, so that it stays
+    at 0 until a label comes: without a label the neutral face comes back to the bit.
+
+    Args:
+        template: mesh whose topology every neutral face shares.
+        hierarchy: of that mesh, with as many steps as ``config.widths`` has entries.
+        config: the architecture.
+    """
+
+    def __init__(self, template: Mesh, hierarchy: HasLevels, config: ExpressionConfig = PAPER) -> None:
+        super().__init__(template, hierarchy)
+        self.config = config
+        self.encoder = LabelEncoder(len(EXPRESSIONS), config.latent_size, bias=config.identity is None)
+        self.motion: BlendshapeMotion | SpiralMotion
+        if config.decoder == "pca":
+            self.motion = BlendshapeMotion(len(template.vertices), config.latent_size)
+            return
+        looking = None
+        if config.identity is not None:
+            looking = NeutralEncoder(
+                self.levels,
+                template.faces,
+                config.widths,
+                config.identity_widths,
+                config.identity_size,
+                config.identity_dropout,
+            )
+        decoder = SpiralDecoder(self.levels, config.latent_size, (*config.widths, 3))
+        self.motion = SpiralMotion(decoder, looking)
+
+    def settings(self) -> dict[str, Any]:
+        """The configuration as JSON values."""
+        return asdict(self.config)
+
+    @classmethod
+    def build(cls, template: Mesh, levels: MeshLevels, settings: dict[str, Any]) -> Self:
+        """The untrained model that :meth:`settings` describes."""
+        return cls(template, levels, ExpressionConfig.from_dict(settings))
+
+    @torch.no_grad()
+    def calibrate(self, neutrals: Tensor, displacements: Blocks) -> None:
+        """Set what is measured and not learned: mean face, scale of motion, the baseline's basis.
+
+        Args:
+            neutrals: (S, V, 3) training subjects at rest, metres.
+            displacements: called once per pass; yields blocks (N, V, 3) in metres.
+        """
+        self.mean.copy_(neutrals.mean(dim=0))
+        self.motion.calibrate(neutrals, displacements)
+
+    def encode(self, labels: Tensor) -> Tensor:
+        """Paths in the latent space (..., T, Z) of label tracks (..., T, 6) at the model's frame rate."""
+        check_shape("labels", labels, (None, len(EXPRESSIONS)), batched=True)
+        return self.encoder(labels.reshape(-1, *labels.shape[-2:])).view(*labels.shape[:-1], -1)
+
+    def encode_at(self, labels: Tensor, fps: float) -> Tensor:
+        """Path (T, Z) of a label track (T, 6) at any frame rate.
+
+        The LSTM runs at the model's frame rate on the track as it reads there, and its path is read back on
+        a smooth curve, so that motion does not depend on the frame rate.
+        """
+        own = self.config.frame_rate
+        count = frames_needed(len(labels), fps, own)
+        native = read_linearly(labels, torch.arange(count, dtype=torch.float64) * (fps / own))
+        wanted = torch.arange(len(labels), dtype=torch.float64) * (own / fps)
+        return read_smoothly(self.encode(native), wanted)
+
+    def condition(self, neutral: Tensor) -> Condition | None:
+        """What the decoder learns about faces (S, V, 3), in metres; None for one that does not look."""
+        return self.motion.condition(neutral)
+
+    def displacements(
+        self, code: Tensor, condition: Condition | None = None, lengths: Sequence[int] | None = None
+    ) -> Tensor:
+        """Displacements (N, V, 3) in metres of codes (N, Z), ``lengths`` frames for each subject in turn."""
+        return self.motion(code, condition, lengths)
+
+    def decode(self, code: Tensor, neutral: Tensor) -> Tensor:
+        """Vertices (N, V, 3) in metres of codes (N, Z) on one neutral face (V, 3)."""
+        check_shape("neutral", neutral, tuple(self.mean.shape))
+        return neutral + self.displacements(code, self.condition(neutral[None]))
+
+    def forward(self, labels: Tensor, neutral: Tensor) -> Tensor:
+        """Vertices (S, T, V, 3) of labels (S, T, 6) at the model's frame rate on neutral faces (S, V, 3)."""
+        count, frames = labels.shape[:2]
+        code = self.encode(labels).flatten(0, 1)
+        moved = self.displacements(code, self.condition(neutral), [frames] * count)
+        return neutral[:, None] + moved.view(count, frames, *moved.shape[1:])
+
+    @torch.no_grad()
+    def animate(
+        self,
+        neutral: Mesh,
+        labels: Tensor,
+        fps: float = 25.0,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Performance:
+        """Perform a label track on a face.
+
+        Args:
+            neutral: the face at rest; the model's topology.
+            labels: (T, 6), see :func:`meshanim.synthesis.expression_labels`.
+            fps: frames per second of the labels and of the result.
+            progress: called with frames done and their number.
+
+        Returns:
+            T frames; of the blendshape baseline as weights over its basis.
+
+        Raises:
+            InputError: another topology, labels of a wrong shape or outside [0, 1], fps not positive.
+        """
+        check_range("fps", fps, 0, open_low=True)
+        check_labels(labels)
+        check_topology("neutral", neutral, self.template)
+        path = self.encode_at(labels.to(self.mean), fps)
+        if isinstance(self.motion, BlendshapeMotion):
+            return self._blended(self.motion, neutral, labels, fps, path)
+        training = self.training
+        self.eval()
+        try:
+            motion = self._decode_by_chunks(path, neutral.vertices.to(self.mean), progress)
+        finally:
+            self.train(training)
+        return Performance(neutral=neutral, fps=fps, motion=motion, labels=labels)
+
+    def _decode_by_chunks(
+        self, path: Tensor, neutral: Tensor, progress: Callable[[int, int], None] | None
+    ) -> Tensor:
+        motion = neutral.new_empty(len(path), *neutral.shape)
+        condition = self.condition(neutral[None])
+        for start in range(0, len(path), CHUNK):
+            part = path[start : start + CHUNK]
+            torch.add(neutral, self.displacements(part, condition), out=motion[start : start + len(part)])
+            if progress is not None:
+                progress(start + len(part), len(path))
+        return motion
+
+    @staticmethod
+    def _blended(
+        motion: BlendshapeMotion, neutral: Mesh, labels: Tensor, fps: float, path: Tensor
+    ) -> Performance:
+        weights, basis = motion.weights(path), motion.basis
+        scaled = basis.components * basis.deviation[:, None, None]
+        return Performance(
+            neutral=neutral,
+            fps=fps,
+            weights=torch.cat([weights.new_ones(len(weights), 1), weights], dim=1),
+            basis=torch.cat([basis.mean[None], scaled]),
+            weight_names=("mean", *(f"component{index}" for index in range(weights.shape[1]))),
+            labels=labels,
+        )

@@ -1,0 +1,57 @@
+"""Reading tracks at other times than they were written at."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from meshanim._check import check_range
+
+
+def frames_needed(frames: int, fps: float, to_fps: float) -> int:
+    """Frames at ``to_fps`` that reach at least as far in time as ``frames`` frames at ``fps``."""
+    return math.ceil((frames - 1) * to_fps / fps - 1e-6) + 1
+
+
+def read_linearly(track: Tensor, position: Tensor) -> Tensor:
+    """Values (N, C) of a track (T, C) at fractional frames (N,), linear between frames, held outside."""
+    position = position.clamp(0, len(track) - 1)
+    low = position.floor().long()
+    high = (low + 1).clamp(max=len(track) - 1)
+    return torch.lerp(track[low], track[high], (position - low).to(track.dtype)[:, None])
+
+
+def read_smoothly(track: Tensor, position: Tensor) -> Tensor:
+    """Values (N, C) of a track (T, C) at fractional frames (N,) on a Catmull-Rom spline through its frames.
+
+    Position and speed are continuous; at whole frames the track's own values come back exactly.
+    """
+    last = len(track) - 1
+    position = position.clamp(0, last)
+    low = position.floor().long()
+    share = (position - low).to(track.dtype)[:, None]
+    before, start, end, after = (track[(low + step).clamp(0, last)] for step in (-1, 0, 1, 2))
+    leaving, arriving = (end - before) / 2, (after - start) / 2
+    cubic = 2 * (start - end) + leaving + arriving
+    square = 3 * (end - start) - 2 * leaving - arriving
+    return start + share * (leaving + share * (square + share * cubic))
+
+
+def retime(track: Tensor, fps: float, to_fps: float, speed: float = 1.0) -> Tensor:
+    """The same track (T, C) at another frame rate, and faster or slower; linear between frames.
+
+    Args:
+        track: (T, C) at ``fps`` frames per second.
+        fps: of the track.
+        to_fps: wanted.
+        speed: 2 is twice as fast, half as long.
+
+    Returns:
+        (N, C) with N = T * to_fps / fps / speed, rounded, at least 1.
+    """
+    for name, value in {"fps": fps, "to_fps": to_fps, "speed": speed}.items():
+        check_range(name, value, 0, open_low=True)
+    count = max(1, round(len(track) * to_fps / fps / speed))
+    return read_linearly(track, torch.arange(count, dtype=torch.float64) * (fps * speed / to_fps))

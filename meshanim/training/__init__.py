@@ -1,0 +1,24 @@
+"""One training loop, losses, recipes, checkpoints."""
+
+from meshanim.training.autoencoder import AutoencoderRecipe, train_autoencoder
+from meshanim.training.classifier import ClassifierRecipe, train_classifier
+from meshanim.training.expression import VARIANTS, ExpressionRecipe, paper_factors, train_expression
+from meshanim.training.loop import Task, TrainingReport, train
+from meshanim.training.losses import motion_losses
+from meshanim.training.recipe import Recipe
+
+__all__ = [
+    "VARIANTS",
+    "AutoencoderRecipe",
+    "ClassifierRecipe",
+    "ExpressionRecipe",
+    "Recipe",
+    "Task",
+    "TrainingReport",
+    "motion_losses",
+    "paper_factors",
+    "train",
+    "train_autoencoder",
+    "train_classifier",
+    "train_expression",
+]

@@ -1,0 +1,67 @@
+"""Whole sequences of different lengths, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+
+class Sequence4D(Protocol):
+    """What training needs of a sequence, such as :class:`meshanim.datasets.ExpressionSequence`."""
+
+    @property
+    def subject(self) -> int: ...  # noqa: D102
+    @property
+    def expression(self) -> str: ...  # noqa: D102
+    @property
+    def neutral(self) -> Tensor: ...  # noqa: D102
+    @property
+    def labels(self) -> Tensor: ...  # noqa: D102
+    @property
+    def vertices(self) -> Tensor: ...  # noqa: D102
+
+
+class Sequences(Protocol):
+    """A data set: a length and items; items are asked for in every epoch, so they should come fast."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, item: int, /) -> Sequence4D: ...
+
+
+class SequenceBatch(NamedTuple):
+    """S sequences; label tracks padded, frames packed, so that nothing is decoded for padding.
+
+    Attributes:
+        labels: (S, T, 6), zeros after a sequence's end.
+        lengths: frames of each sequence.
+        neutral: (S, V, 3) metres.
+        displacements: (N, V, 3) metres, sequence after sequence, N the sum of ``lengths``.
+    """
+
+    labels: Tensor
+    lengths: tuple[int, ...]
+    neutral: Tensor
+    displacements: Tensor
+
+    @classmethod
+    def collate(cls, sequences: Sequence[Sequence4D]) -> SequenceBatch:
+        """Put sequences side by side."""
+        lengths = tuple(len(sequence.labels) for sequence in sequences)
+        first = sequences[0].vertices
+        displacements = first.new_empty(sum(lengths), *first.shape[1:])
+        for part, sequence in zip(displacements.split(list(lengths)), sequences, strict=True):
+            torch.sub(sequence.vertices, sequence.neutral, out=part)
+        return cls(
+            pad_sequence([sequence.labels for sequence in sequences], batch_first=True),
+            lengths,
+            torch.stack([sequence.neutral for sequence in sequences]),
+            displacements,
+        )
+
+    def packed(self, track: Tensor) -> Tensor:
+        """The frames (N, ...) of a padded track (S, T, ...)."""
+        return torch.cat([row[:length] for row, length in zip(track, self.lengths, strict=True)])

@@ -1,0 +1,109 @@
+"""Where a run stands, in one file that is whole or not there: tensors and, as JSON in its header, numbers."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from meshanim._check import InputError
+from meshanim._files import atomic_path
+from meshanim.training.recipe import Recipe
+
+FORMAT = 1
+NAME = "checkpoint.safetensors"
+_MAY_CHANGE = ("epochs", "checkpoint_steps")
+
+
+@dataclass
+class Position:
+    """How far a run is: whole epochs, steps in the current one, and sums of its losses so far."""
+
+    epoch: int = 0
+    step: int = 0
+    sums: dict[str, float] = field(default_factory=dict)
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+def _optimizer_tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    names: dict[Tensor, str] = {parameter: name for name, parameter in model.named_parameters()}
+    return {
+        f"optimizer.{key}.{names[parameter]}": value
+        for parameter, state in optimizer.state.items()
+        for key, value in state.items()
+    }
+
+
+def save_checkpoint(
+    folder: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    position: Position,
+    about: dict[str, Any],
+) -> None:
+    """Write weights, optimizer, random state and position; ``about`` says what run it is."""
+    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    tensors |= _optimizer_tensors(model, optimizer)
+    tensors["random_state"] = torch.get_rng_state()
+    header = {"format": FORMAT, "about": about, "position": asdict(position)}
+    with atomic_path(folder / NAME) as path:
+        save_file(
+            {k: v.detach().contiguous() for k, v in tensors.items()}, path, {"training": json.dumps(header)}
+        )
+
+
+def load_checkpoint(
+    folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, about: dict[str, Any]
+) -> Position:
+    """Take up what :func:`save_checkpoint` wrote; a fresh position where there is none.
+
+    Raises:
+        InputError: the file is damaged or belongs to another run; the message names what differs.
+    """
+    path = folder / NAME
+    if not path.is_file():
+        return Position()
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {}).get("training", "{}"))
+            # cloned, so that every tensor is aligned as in a run that was never interrupted
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, json.JSONDecodeError) as error:
+        raise InputError(f"{path} must be a checkpoint, got {error}") from None
+    if header.get("format") != FORMAT:
+        raise InputError(f"{path} must be a checkpoint of format {FORMAT}, got {header.get('format')!r}")
+    _check_same_run(path, header["about"], about)
+    model.load_state_dict(
+        {name.removeprefix("model."): value for name, value in tensors.items() if name.startswith("model.")}
+    )
+    for name, parameter in model.named_parameters():
+        state = {
+            key: tensors[f"optimizer.{key}.{name}"]
+            for key in ("step", "exp_avg", "exp_avg_sq")
+            if f"optimizer.{key}.{name}" in tensors
+        }
+        if state:
+            optimizer.state[parameter] = state
+    torch.set_rng_state(tensors["random_state"])
+    return Position(**header["position"])
+
+
+def _check_same_run(path: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
+    wanted = json.loads(json.dumps(wanted))
+    for name in sorted(set(found) | set(wanted)):
+        if name not in _MAY_CHANGE and found.get(name) != wanted.get(name):
+            raise InputError(
+                f"{path} belongs to another run: {name} is {found.get(name)!r} there and "
+                f"{wanted.get(name)!r} here; choose another folder or remove it"
+            )
+
+
+def describe_run(recipe: Recipe, samples: int, **more: Any) -> dict[str, Any]:
+    """What a checkpoint must agree in to be taken up."""
+    return {**asdict(recipe), "samples": samples, **more}

@@ -1,0 +1,147 @@
+"""Training of expression models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from meshanim._check import InputError, check_choice
+from meshanim.mesh import Mesh
+from meshanim.nn import HasLevels
+from meshanim.synthesis.expression import ExpressionConfig, ExpressionModel
+from meshanim.training.batches import SequenceBatch, Sequences
+from meshanim.training.loop import TrainingReport, train
+from meshanim.training.losses import MILLIMETRES, motion_losses
+from meshanim.training.recipe import Recipe
+
+Variant = Literal["paper", "identity", "pca"]
+
+VARIANTS: dict[str, ExpressionConfig] = {
+    "paper": ExpressionConfig(),
+    "identity": ExpressionConfig(identity="spiral"),
+    "pca": ExpressionConfig(decoder="pca"),
+}
+"""Architectures by name: the paper's, the one that sees the neutral face, the blendshape baseline."""
+
+
+_COARSEST = 46
+_LARGEST_FACTOR = 5.0
+
+
+def paper_factors(mesh: Mesh) -> tuple[float, float, float, float]:
+    """Four equal factors between levels, for :meth:`meshanim.mesh.MeshHierarchy.from_mesh`.
+
+    The paper's mesh of 28,431 vertices has 46 on its coarsest level, by factors of 5. A smaller mesh is
+    brought down to as many, by smaller factors, so that its coarsest level still tells parts of a face apart.
+    """
+    factor = min(_LARGEST_FACTOR, max(1.0, (len(mesh.vertices) / _COARSEST) ** 0.25))
+    return (factor, factor, factor, factor)
+
+
+@dataclass(frozen=True)
+class ExpressionRecipe(Recipe):
+    """Recipe of an expression model.
+
+    Attributes:
+        variant: one of :data:`VARIANTS`.
+        validation_subjects: training subjects, the last ones, that are held out and scored after every epoch.
+    """
+
+    variant: Variant = "paper"
+    validation_subjects: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choice("variant", self.variant, VARIANTS)
+
+
+class ExpressionTask:
+    """Sequences on which an :class:`ExpressionModel` learns the losses of eq 5.
+
+    Args:
+        model: the model; calibrate it first.
+        sequences: the training set.
+        validation_subjects: how many of its subjects, the last ones, are held out.
+    """
+
+    def __init__(self, model: ExpressionModel, sequences: Sequences, validation_subjects: int = 0) -> None:
+        self.model, self.sequences = model, sequences
+        owners = [sequences[item].subject for item in range(len(sequences))] if validation_subjects else []
+        held_out = set(sorted(set(owners))[-validation_subjects:]) if validation_subjects else set()
+        self.held_out = [item for item, owner in enumerate(owners) if owner in held_out]
+        self.items = [item for item in range(len(sequences)) if item not in set(self.held_out)]
+        if not self.items:
+            raise InputError(
+                f"validation_subjects must leave subjects to train on, got {validation_subjects}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def _predict(self, batch: SequenceBatch) -> Tensor:
+        code = batch.packed(self.model.encode(batch.labels))
+        return self.model.displacements(code, self.model.condition(batch.neutral), batch.lengths)
+
+    def losses(self, items: Sequence[int]) -> dict[str, Tensor]:
+        """Reconstruction and coherence of a batch, in millimetres."""
+        batch = SequenceBatch.collate([self.sequences[self.items[item]] for item in items])
+        return motion_losses(self._predict(batch), batch.displacements, batch.lengths)
+
+    def validate(self) -> dict[str, float]:
+        """Mean per-vertex distance on the held-out subjects, in millimetres."""
+        total, frames = 0.0, 0
+        for item in self.held_out:
+            batch = SequenceBatch.collate([self.sequences[item]])
+            error = torch.linalg.vector_norm(self._predict(batch) - batch.displacements, dim=-1)
+            total, frames = total + float(error.mean(dim=1).sum()), frames + len(error)
+        return {"validation_error_mm": total / frames * MILLIMETRES} if frames else {}
+
+    def calibrate(self) -> None:
+        """Measure mean face, scale of motion and the baseline's basis on what is trained on."""
+        neutrals: dict[int, Tensor] = {}
+        for item in self.items:
+            sequence = self.sequences[item]
+            neutrals.setdefault(sequence.subject, sequence.neutral)
+
+        def displacements() -> Iterator[Tensor]:
+            for item in self.items:
+                sequence = self.sequences[item]
+                yield sequence.vertices - sequence.neutral
+
+        self.model.calibrate(torch.stack(list(neutrals.values())), displacements)
+
+
+def train_expression(
+    sequences: Sequences,
+    template: Mesh,
+    hierarchy: HasLevels,
+    recipe: ExpressionRecipe,
+    folder: str | Path,
+    progress: bool = True,
+) -> tuple[ExpressionModel, TrainingReport]:
+    """Train an expression model and save it in ``folder``, next to what the run leaves there.
+
+    A run that was stopped goes on where it was.
+
+    Args:
+        sequences: training set, such as :class:`meshanim.datasets.Expressions4D`.
+        template: a mesh with the data's topology.
+        hierarchy: :class:`meshanim.mesh.MeshHierarchy` of the template, four steps.
+        recipe: the settings.
+        folder: gets ``config.json`` and ``model.safetensors`` when the run is finished, checkpoints before.
+        progress: show a bar.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        model = ExpressionModel(template, hierarchy, VARIANTS[recipe.variant])
+    task = ExpressionTask(model, sequences, recipe.validation_subjects)
+    task.calibrate()
+    report = train(task, recipe, folder, progress)
+    if report.finished:
+        model.save_pretrained(folder)
+    return model, report

@@ -1,0 +1,38 @@
+"""Settings that every training run has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from meshanim._check import check_range
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train; the defaults are those of Potamias et al. 2020, section 4, where it gives them.
+
+    Attributes:
+        epochs: passes over the data.
+        batch_size: samples per step (not given in the paper).
+        learning_rate: of Adam, in the first epoch.
+        learning_rate_decay: factor on the learning rate after every epoch.
+        weight_decay: of Adam.
+        seed: of weights, order and everything else random; the same seed gives the same bytes on the same
+            machine.
+        checkpoint_steps: steps between checkpoints inside an epoch; there is one after every epoch anyway.
+    """
+
+    epochs: int = 100
+    batch_size: int = 8
+    learning_rate: float = 1e-3
+    learning_rate_decay: float = 0.99
+    weight_decay: float = 5e-5
+    seed: int = 0
+    checkpoint_steps: int = 50
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "checkpoint_steps"):
+            check_range(name, getattr(self, name), 1)
+        for name in ("learning_rate", "learning_rate_decay"):
+            check_range(name, getattr(self, name), 0, open_low=True)
+        check_range("weight_decay", self.weight_decay, 0)

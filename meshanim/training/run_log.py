@@ -1,0 +1,64 @@
+"""What a run tells while it goes on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from meshanim._files import atomic_path
+from meshanim.training.checkpoint import Position
+
+
+def _tensorboard(folder: Path, epoch: int) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter  # an extra, and slow to import
+    except ImportError:
+        return None
+    return SummaryWriter(str(folder / "tensorboard"), purge_step=epoch + 1)
+
+
+class RunLog:
+    """A bar on the terminal, ``history.json``, and TensorBoard where that is installed.
+
+    Args:
+        folder: of the run.
+        epochs: of the run.
+        steps: per epoch.
+        position: where the run begins.
+        progress: show the bar.
+    """
+
+    def __init__(self, folder: Path, epochs: int, steps: int, position: Position, progress: bool) -> None:
+        self.folder, self.epochs = folder, epochs
+        columns = (BarColumn(), TextColumn("{task.completed}/{task.total} steps"))
+        times = (TimeElapsedColumn(), TimeRemainingColumn())
+        self.bar = Progress(TextColumn("{task.description}"), *columns, *times, disable=not progress)
+        done = position.epoch * steps + position.step
+        self.line = self.bar.add_task("training", total=steps * epochs, completed=done)
+        self.board = _tensorboard(folder, position.epoch)
+
+    def __enter__(self) -> RunLog:
+        self.bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.stop()
+        if self.board is not None:
+            self.board.close()
+
+    def step(self, position: Position) -> None:
+        """Tell of one step done."""
+        parts = "  ".join(f"{name} {value / position.step:.3f}" for name, value in position.sums.items())
+        text = f"epoch {position.epoch + 1}/{self.epochs}  {parts}"
+        self.bar.update(self.line, advance=1, description=text)
+
+    def epoch(self, position: Position) -> None:
+        """Tell of an epoch done, the last row of the history."""
+        with atomic_path(self.folder / "history.json") as path:
+            path.write_text(json.dumps(position.history, indent=1), encoding="utf-8")
+        if self.board is not None:
+            for name, value in position.history[-1].items():
+                self.board.add_scalar(name, value, position.epoch)

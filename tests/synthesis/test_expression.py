@@ -1,0 +1,167 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from meshanim._check import InputError
+from meshanim.mesh import Mesh, MeshHierarchy
+from meshanim.synthesis import ExpressionConfig, ExpressionModel, expression_labels
+
+SMALL = ExpressionConfig(latent_size=8, widths=(12, 6), identity_widths=(5, 7), identity_size=4)
+CONFIGS = {
+    "paper": SMALL,
+    "identity": replace(SMALL, identity="spiral"),
+    "pca": replace(SMALL, decoder="pca"),
+}
+
+
+def make(variant: str, face: Mesh, hierarchy: MeshHierarchy) -> ExpressionModel:
+    """A model with nothing at its initial zeros, calibrated on noise."""
+    torch.manual_seed(0)
+    model = ExpressionModel(face, hierarchy, CONFIGS[variant])
+    for parameter in model.parameters():
+        if not parameter.any():
+            torch.nn.init.normal_(parameter, std=0.1)
+    neutrals = face.vertices + 0.002 * torch.randn(12, *face.vertices.shape)
+    model.calibrate(neutrals, lambda: (0.001 * torch.randn(200, *face.vertices.shape)).split(50))
+    return model.eval()
+
+
+@pytest.fixture(params=sorted(CONFIGS))
+def model(request: pytest.FixtureRequest, face: Mesh, hierarchy: MeshHierarchy) -> ExpressionModel:
+    return make(request.param, face, hierarchy)
+
+
+def test_forward_is_the_neutral_face_plus_displacements(model: ExpressionModel, face: Mesh) -> None:
+    labels, neutral = torch.rand(2, 7, 6), face.vertices + 0.002 * torch.randn(2, *face.vertices.shape)
+    moved = model(labels, neutral)
+    assert moved.shape == (2, 7, *face.vertices.shape)
+    one = model.decode(model.encode(labels[1]), neutral[1])
+    # the same sums in another batch layout, of values around 5 cm
+    torch.testing.assert_close(moved[1], one, rtol=0, atol=1e-6)
+
+
+def test_gradients_reach_the_labels_and_the_neutral_face(model: ExpressionModel, face: Mesh) -> None:
+    labels, neutral = torch.rand(1, 5, 6, requires_grad=True), face.vertices[None].clone().requires_grad_()
+    (model(labels, neutral) - neutral).square().sum().backward()
+    assert labels.grad is not None and bool(labels.grad.any())
+    assert neutral.grad is not None
+    # only a model that looks at the face moves differently when the face changes; rounding stays
+    looks = model.config.identity is not None
+    assert (float(neutral.grad.abs().max()) > 1e-6) == looks
+
+
+def test_it_animates_at_any_frame_rate_alike(model: ExpressionModel, face: Mesh) -> None:
+    fast = model.animate(face, expression_labels("happy", duration=3, fps=60), 60)
+    native = model.animate(face, expression_labels("happy", duration=3, fps=12), 12)
+    assert fast.frame_count == 180 and native.frame_count == 36 and fast.labels is not None
+    # the track reads the same at the model's own 12 fps, and the curve goes through its frames
+    torch.testing.assert_close(fast.vertices()[::5], native.vertices(), rtol=0, atol=1e-6)
+
+
+def test_the_motion_between_native_frames_is_smooth(model: ExpressionModel, face: Mesh) -> None:
+    path = model.encode_at(expression_labels("fear", duration=3, fps=240), 240).detach()
+    native = model.encode_at(expression_labels("fear", duration=3, fps=12), 12).detach()
+    # no jump: a step in 1/240 s is a small part of the largest step in 1/12 s
+    assert float(path.diff(dim=0).norm(dim=1).max()) < 0.2 * float(native.diff(dim=0).norm(dim=1).max())
+
+
+def test_no_label_no_motion(face: Mesh, hierarchy: MeshHierarchy) -> None:
+    """Exactly so for the model that knows the face, whatever its weights are."""
+    model = make("identity", face, hierarchy)
+    still = model.animate(face, torch.zeros(40, 6), 25)
+    assert torch.equal(still.vertices(), face.vertices.expand(40, -1, -1))
+
+
+def test_the_face_makes_a_difference_only_to_the_model_that_looks(
+    face: Mesh, hierarchy: MeshHierarchy
+) -> None:
+    labels, other = torch.rand(9, 6), face.with_vertices(face.vertices * torch.tensor([1.2, 1, 0.9]))
+    for variant in CONFIGS:
+        model = make(variant, face, hierarchy)
+        moves = [model.animate(f, labels, 12).vertices() - f.vertices for f in (face, other)]
+        # without a look the displacements are the same up to float32 rounding at 5 cm
+        assert (float((moves[0] - moves[1]).abs().max()) > 1e-5) == (variant == "identity")
+
+
+def test_blendshapes_come_as_weights(face: Mesh, hierarchy: MeshHierarchy) -> None:
+    model = make("pca", face, hierarchy)
+    labels = torch.rand(9, 6)
+    performed = model.animate(face, labels, 12)
+    assert performed.weights is not None and performed.weights.shape == (9, 9)
+    decoded = model.decode(model.encode(labels), face.vertices)
+    torch.testing.assert_close(performed.vertices(), decoded.detach(), rtol=0, atol=1e-6)
+
+
+def test_chunks_do_not_show(face: Mesh, hierarchy: MeshHierarchy, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, labels, told = make("identity", face, hierarchy), torch.rand(30, 6), []
+    whole = model.animate(face, labels, 12).vertices()
+    monkeypatch.setattr("meshanim.synthesis.expression.CHUNK", 7)
+    parts = model.animate(face, labels, 12, progress=lambda done, total: told.append((done, total)))
+    # other batch sizes may sum in another order
+    torch.testing.assert_close(parts.vertices(), whole, rtol=0, atol=1e-7)
+    assert told == [(7, 30), (14, 30), (21, 30), (28, 30), (30, 30)]
+
+
+def test_animating_leaves_the_mode_alone(face: Mesh, hierarchy: MeshHierarchy) -> None:
+    model = make("identity", face, hierarchy).train()
+    first, second = (model.animate(face, torch.full((5, 6), 0.5), 12).vertices() for _ in range(2))
+    assert model.training and torch.equal(first, second)
+
+
+def test_interpolating_codes_interpolates_blendshapes(face: Mesh, hierarchy: MeshHierarchy) -> None:
+    model = make("pca", face, hierarchy)
+    ends = torch.randn(2, 8)
+    decoded = model.decode(torch.cat([ends, ends.mean(dim=0, keepdim=True)]), face.vertices)
+    torch.testing.assert_close(decoded[2], decoded[:2].mean(dim=0), rtol=0, atol=1e-6)
+
+
+def test_saved_and_loaded_it_gives_the_same_bytes(model: ExpressionModel, face: Mesh, tmp_path: Path) -> None:
+    model.save_pretrained(tmp_path / "model")
+    loaded = ExpressionModel.from_pretrained(tmp_path / "model")
+    assert not loaded.training and loaded.config == model.config
+    assert torch.equal(loaded.template.faces, face.faces)
+    labels = torch.rand(11, 6)
+    assert torch.equal(loaded.animate(face, labels).vertices(), model.animate(face, labels).vertices())
+    loaded.save_pretrained(tmp_path / "again")
+    for name in ("config.json", "model.safetensors"):
+        assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "model" / name).read_bytes()
+
+
+def test_another_topology_is_one_sentence(face: Mesh, hierarchy: MeshHierarchy) -> None:
+    model = make("paper", face, hierarchy)
+    turned = Mesh(face.vertices, face.faces.roll(1, dims=1).flip(0))
+    assert model.animate(turned, torch.rand(2, 6)).frame_count == 2
+    with pytest.raises(InputError, match="162 vertices and 320 triangles, got 161 vertices and"):
+        model.animate(Mesh(face.vertices[:161], face.faces[(face.faces < 161).all(dim=1)]), torch.rand(2, 6))
+    with pytest.raises(InputError, match="connected or ordered otherwise"):
+        model.animate(Mesh(face.vertices, (face.faces + 1) % 162), torch.rand(2, 6))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"labels": torch.rand(3, 5)}, r"labels must have shape \(any, 6\)"),
+        ({"labels": torch.full((3, 6), 2.0)}, r"labels must lie in \[0, 1\]"),
+        ({"fps": -25}, "fps must be above 0, got -25"),
+    ],
+)
+def test_bad_input_is_named(
+    arguments: dict[str, object], message: str, face: Mesh, hierarchy: MeshHierarchy
+) -> None:
+    model = make("paper", face, hierarchy)
+    with pytest.raises(InputError, match=message):
+        model.animate(face, **{"labels": torch.rand(3, 6), **arguments})  # type: ignore[arg-type]
+
+
+def test_configurations_are_checked() -> None:
+    with pytest.raises(InputError, match="decoder must be one of spiral, pca"):
+        ExpressionConfig(decoder="mlp")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="identity must be None for the pca decoder"):
+        ExpressionConfig(decoder="pca", identity="spiral")
+    with pytest.raises(InputError, match=r"settings must be among .*, got depth"):
+        ExpressionConfig.from_dict({"depth": 3})
+    written = json.loads(json.dumps(SMALL.__dict__))
+    assert ExpressionConfig.from_dict(written) == SMALL

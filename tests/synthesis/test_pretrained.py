@@ -1,0 +1,75 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from meshanim._check import InputError
+from meshanim.mesh import Mesh, MeshHierarchy
+from meshanim.synthesis import SpiralAutoencoder, topology_digest
+from meshanim.synthesis.pretrained import find_model
+
+
+@pytest.fixture
+def saved(face: Mesh, hierarchy: MeshHierarchy, tmp_path: Path) -> Path:
+    return SpiralAutoencoder(face, hierarchy, 4, (4, 4)).save_pretrained(tmp_path / "model")
+
+
+def test_a_folder_holds_two_files(saved: Path, face: Mesh) -> None:
+    assert sorted(path.name for path in saved.iterdir()) == ["config.json", "model.safetensors"]
+    config = json.loads((saved / "config.json").read_text())
+    assert config["format"] == 1 and config["model"] == "SpiralAutoencoder"
+    assert config["topology"] == topology_digest(face)
+
+
+def test_the_digest_sees_connections_alone(face: Mesh) -> None:
+    moved = Mesh(face.vertices * 2, face.faces.roll(1, dims=1).flip(0))
+    assert topology_digest(moved) == topology_digest(face)
+    assert topology_digest(Mesh(face.vertices, face.faces[:, [0, 2, 1]])) != topology_digest(face)
+    assert topology_digest(Mesh(torch.cat([face.vertices, face.vertices]), face.faces)) != topology_digest(
+        face
+    )
+
+
+def test_unknown_names_are_answered_with_known_ones() -> None:
+    with pytest.raises(InputError, match=r"the model must be .* or a folder, got 'no-such-model'"):
+        find_model("no-such-model")
+
+
+def damage(folder: Path, name: str, content: bytes | None) -> None:
+    (folder / name).unlink()
+    if content is not None:
+        (folder / name).write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("config.json", None, "got no config.json"),
+        ("config.json", b"{", "must be a JSON file"),
+        ("config.json", b"[]", "must hold a JSON object"),
+        ("config.json", b'{"model": "SpiralAutoencoder", "format": 99}', "must have format 1, got 99"),
+        ("config.json", b'{"model": "Other", "format": 1}', "kind SpiralAutoencoder, got 'Other'"),
+        ("config.json", b'{"model": "SpiralAutoencoder", "format": 1}', "files of one save"),
+        ("model.safetensors", None, "got no model.safetensors"),
+        ("model.safetensors", b"noise", "must be a safetensors file"),
+    ],
+)
+def test_damaged_folders_are_named(saved: Path, name: str, content: bytes | None, message: str) -> None:
+    damage(saved, name, content)
+    with pytest.raises(InputError, match=message):
+        SpiralAutoencoder.from_pretrained(saved)
+
+
+def test_a_save_that_fails_leaves_the_old_model(
+    saved: Path, face: Mesh, hierarchy: MeshHierarchy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {path.name: path.read_bytes() for path in saved.iterdir()}
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr("meshanim.synthesis.pretrained.save_file", full)
+    with pytest.raises(OSError, match="No space left"):
+        SpiralAutoencoder(face, hierarchy, 4, (4, 4)).save_pretrained(saved)
+    assert {path.name: path.read_bytes() for path in saved.iterdir()} == before

@@ -1,0 +1,45 @@
+import pytest
+import torch
+
+from meshanim._check import InputError
+from meshanim.synthesis import retime
+from meshanim.synthesis.timing import frames_needed, read_linearly, read_smoothly
+
+
+@pytest.mark.parametrize("read", [read_linearly, read_smoothly])
+def test_whole_frames_come_back(read) -> None:
+    track = torch.randn(7, 3)
+    assert torch.equal(read(track, torch.arange(7.0)), track)
+    assert torch.equal(read(track[:1], torch.tensor([0.0, 4.0])), track[[0, 0]])
+
+
+@pytest.mark.parametrize("read", [read_linearly, read_smoothly])
+def test_a_straight_line_stays_one(read) -> None:
+    line = torch.arange(8.0)[:, None]
+    between = torch.linspace(1, 6, 23)
+    torch.testing.assert_close(read(line, between)[:, 0], between)
+
+
+def test_the_smooth_curve_has_no_kinks() -> None:
+    track = torch.randn(9, 1).double()
+    step = 1e-5
+    for frame in range(1, 8):
+        at = torch.tensor([frame - step, frame, frame + step], dtype=torch.float64)
+        before, here, after = read_smoothly(track, at)[:, 0]
+        # one-sided speeds agree up to the curve's second derivative times the step
+        assert float(after - here) / step == pytest.approx(float(here - before) / step, abs=1e-3)
+
+
+def test_enough_frames_to_reach_the_last_moment() -> None:
+    for frames, fps, to_fps in [(1, 25, 12), (100, 25, 12), (61, 60, 12), (62, 60, 12), (10, 5, 12)]:
+        count = frames_needed(frames, fps, to_fps)
+        assert (count - 1) / to_fps >= (frames - 1) / fps - 1e-9 > (count - 2) / to_fps
+
+
+def test_retiming_keeps_moments() -> None:
+    track = torch.sin(torch.arange(60) / 20)[:, None]
+    assert len(retime(track, 60, 30)) == 30 and torch.equal(retime(track, 60, 30), track[::2])
+    assert torch.equal(retime(track, 60, 60, speed=2), track[::2])
+    assert len(retime(track, 60, 25, speed=0.5)) == 50
+    with pytest.raises(InputError, match="speed must be above 0"):
+        retime(track, 60, 60, speed=0)

@@ -1,0 +1,149 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from meshanim._check import InputError
+from meshanim.training import Recipe, train
+from meshanim.training.checkpoint import NAME
+from meshanim.training.loop import epoch_order
+
+RECIPE = Recipe(epochs=3, batch_size=4, checkpoint_steps=2, learning_rate=0.01)
+
+
+class Task:
+    """Regression with dropout, so that random state matters; may interrupt itself at some step."""
+
+    def __init__(self, at: int | None = None, what: int = signal.SIGKILL) -> None:
+        torch.manual_seed(7)
+        self.model = nn.Sequential(nn.Linear(5, 8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, 1))
+        self.inputs = torch.randn(22, 5)
+        self.targets = self.inputs.sum(dim=1, keepdim=True)
+        self.at, self.what, self.calls = at, what, 0
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def losses(self, items) -> dict[str, torch.Tensor]:
+        self.calls += 1
+        if self.calls == self.at:
+            os.kill(os.getpid(), self.what)
+        rows = torch.tensor(items)
+        return {"square": (self.model(self.inputs[rows]) - self.targets[rows]).square().mean()}
+
+    def validate(self) -> dict[str, float]:
+        return {"score": float((self.model(self.inputs) - self.targets).abs().mean())}
+
+
+def weights(task: Task) -> list[torch.Tensor]:
+    return [parameter.detach() for parameter in task.model.parameters()]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Task]:
+    folder, task = tmp_path_factory.mktemp("run"), Task()
+    assert train(task, RECIPE, folder, progress=False).finished
+    return folder, task
+
+
+def check_same(folder: Path, task: Task, uninterrupted: tuple[Path, Task]) -> None:
+    assert all(map(torch.equal, weights(task), weights(uninterrupted[1])))
+    for name in (NAME, "history.json"):
+        assert (folder / name).read_bytes() == (uninterrupted[0] / name).read_bytes()
+
+
+@pytest.mark.parametrize("step", [1, 4, 9, 18])
+def test_a_killed_run_ends_with_the_same_bytes(
+    step: int, tmp_path: Path, uninterrupted: tuple[Path, Task]
+) -> None:
+    """Killed in its first step, inside an epoch, after a checkpoint, in its last step."""
+    script = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import test_loop as t; "
+        "t.train(t.Task(at=int(sys.argv[2])), t.RECIPE, sys.argv[3], progress=False)"
+    )
+    command = [sys.executable, "-c", script, str(Path(__file__).parent), str(step), str(tmp_path)]
+    packages = os.pathsep.join(path for path in sys.path if path)
+    killed = subprocess.run(command, env={**os.environ, "PYTHONPATH": packages}, capture_output=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    task = Task()
+    assert train(task, RECIPE, tmp_path, progress=False).finished
+    check_same(tmp_path, task, uninterrupted)
+
+
+def test_an_interrupt_stops_with_a_checkpoint(tmp_path: Path, uninterrupted: tuple[Path, Task]) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    report = train(Task(at=9, what=signal.SIGINT), RECIPE, tmp_path, progress=False)
+    assert not report.finished and len(report.history) == 1
+    assert signal.getsignal(signal.SIGINT) is before
+    task = Task()
+    assert train(task, RECIPE, tmp_path, progress=False).finished
+    # 18 steps in all, 9 of them before the interrupt
+    assert task.calls == 9
+    check_same(tmp_path, task, uninterrupted)
+
+
+def test_a_finished_run_is_left_alone(uninterrupted: tuple[Path, Task]) -> None:
+    folder, task = uninterrupted[0], Task()
+    before = (folder / NAME).read_bytes()
+    report = train(task, RECIPE, folder, progress=False)
+    assert report.finished and task.calls == 0 and (folder / NAME).read_bytes() == before
+
+
+def test_a_longer_run_goes_on(tmp_path: Path) -> None:
+    train(Task(), RECIPE, tmp_path / "one", progress=False)
+    longer, whole = Task(), Task()
+    train(longer, replace(RECIPE, epochs=5), tmp_path / "one", progress=False)
+    train(whole, replace(RECIPE, epochs=5), tmp_path / "two", progress=False)
+    assert all(map(torch.equal, weights(longer), weights(whole)))
+
+
+def test_the_history_tells_of_every_epoch(uninterrupted: tuple[Path, Task]) -> None:
+    rows = json.loads((uninterrupted[0] / "history.json").read_text())
+    assert [set(row) for row in rows] == [{"square", "score", "learning_rate"}] * 3
+    assert [row["learning_rate"] for row in rows] == pytest.approx([0.01, 0.0099, 0.009801])
+    assert rows[2]["square"] < rows[0]["square"]
+
+
+def test_tensorboard_gets_the_history(uninterrupted: tuple[Path, Task]) -> None:
+    pytest.importorskip("tensorboard")
+    assert list((uninterrupted[0] / "tensorboard").glob("events.*"))
+
+
+def test_another_run_s_checkpoint_is_refused(uninterrupted: tuple[Path, Task]) -> None:
+    with pytest.raises(InputError, match="batch_size is 4 there and 8 here"):
+        train(Task(), replace(RECIPE, batch_size=8), uninterrupted[0], progress=False)
+
+
+@pytest.mark.parametrize("content", [b"", b"noise", b"\x10\x00\x00\x00\x00\x00\x00\x00not a json head"])
+def test_a_damaged_checkpoint_is_refused(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / NAME).write_bytes(content)
+    with pytest.raises(InputError, match="must be a checkpoint"):
+        train(Task(), RECIPE, tmp_path, progress=False)
+
+
+def test_the_caller_s_random_numbers_are_left_alone(tmp_path: Path) -> None:
+    task = Task()
+    before = torch.get_rng_state()
+    train(task, RECIPE, tmp_path, progress=False)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_every_epoch_has_an_order_of_its_own() -> None:
+    orders = [epoch_order(50, seed, epoch) for seed in (0, 1) for epoch in (0, 1)]
+    assert all(sorted(order) == list(range(50)) for order in orders)
+    assert len({tuple(order) for order in orders}) == 4
+    assert epoch_order(50, 1, 1) == orders[3]
+
+
+def test_recipes_are_checked() -> None:
+    with pytest.raises(InputError, match="epochs must be at least 1, got 0"):
+        Recipe(epochs=0)
+    with pytest.raises(InputError, match="learning_rate must be above 0"):
+        Recipe(learning_rate=0)
