@@ -154,9 +154,10 @@ class Expressions4D:
         self._open()
 
     def _digest(self) -> str:
+        # of what is drawn and read, not of what is computed, whose last bits depend on the number of threads
         key = hashlib.sha256(json.dumps([_FORMAT, self.face.name, self.seed, self.predictable]).encode())
-        key.update(self.neutrals.numpy().tobytes())
-        key.update(self.face.basis()[:, :: max(1, self.neutrals.shape[1] // 97)].contiguous().numpy().tobytes())
+        for tensor in (self.identities, self.face.units, self.face.neutral.faces):
+            key.update(tensor.contiguous().numpy().tobytes())
         return f"expressions4d-{key.hexdigest()[:16]}"
 
     def __len__(self) -> int:

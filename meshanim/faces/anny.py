@@ -22,7 +22,7 @@ from meshanim.faces.face_model import FaceModel, Joint
 from meshanim.faces.regions import HeadRegions
 from meshanim.mesh import Mesh
 
-_FORMAT = 1
+_FORMAT = 2
 _AGE_ANCHORS = (0.0, 1.0, 10.0, 25.0, 90.0)
 _AGE_VALUES = (-1 / 3, 0.0, 1 / 3, 2 / 3, 1.0)
 _VARIATIONS = {"gender": 2, "age": 5, "muscle": 3, "weight": 3, "height": 2, "proportions": 2}

@@ -36,32 +36,40 @@ class SequenceBatch(NamedTuple):
     """S sequences; label tracks padded, frames packed, so that nothing is decoded for padding.
 
     Attributes:
-        labels: (S, T, 6), zeros after a sequence's end.
-        lengths: frames of each sequence.
+        labels: (S, T, 6), zeros after a sequence's end; always from its first frame on.
+        starts: first frame of each sequence that is decoded.
+        lengths: frames of each sequence that are decoded, from there on.
         neutral: (S, V, 3) metres.
         displacements: (N, V, 3) metres, sequence after sequence, N the sum of ``lengths``.
     """
 
     labels: Tensor
+    starts: tuple[int, ...]
     lengths: tuple[int, ...]
     neutral: Tensor
     displacements: Tensor
 
     @classmethod
-    def collate(cls, sequences: Sequence[Sequence4D]) -> SequenceBatch:
-        """Put sequences side by side."""
-        lengths = tuple(len(sequence.labels) for sequence in sequences)
+    def collate(cls, sequences: Sequence[Sequence4D], window: int | None = None) -> SequenceBatch:
+        """Put sequences side by side; of each, all frames or ``window`` successive ones drawn at random."""
+        whole = [len(sequence.labels) for sequence in sequences]
+        lengths = tuple(length if window is None else min(length, window) for length in whole)
+        free = [length - kept + 1 for length, kept in zip(whole, lengths, strict=True)]
+        starts = tuple(0 if window is None else int(torch.randint(count, ())) for count in free)
         first = sequences[0].vertices
         displacements = first.new_empty(sum(lengths), *first.shape[1:])
-        for part, sequence in zip(displacements.split(list(lengths)), sequences, strict=True):
-            torch.sub(sequence.vertices, sequence.neutral, out=part)
+        parts = displacements.split(list(lengths))
+        for part, start, sequence in zip(parts, starts, sequences, strict=True):
+            torch.sub(sequence.vertices[start : start + len(part)], sequence.neutral, out=part)
         return cls(
             pad_sequence([sequence.labels for sequence in sequences], batch_first=True),
+            starts,
             lengths,
             torch.stack([sequence.neutral for sequence in sequences]),
             displacements,
         )
 
     def packed(self, track: Tensor) -> Tensor:
-        """The frames (N, ...) of a padded track (S, T, ...)."""
-        return torch.cat([row[:length] for row, length in zip(track, self.lengths, strict=True)])
+        """The decoded frames (N, ...) of a padded track (S, T, ...)."""
+        spans = zip(track, self.starts, self.lengths, strict=True)
+        return torch.cat([row[start : start + length] for row, start, length in spans])

@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from meshanim._check import InputError, check_choice
+from meshanim._check import InputError, check_choice, check_range
 from meshanim.mesh import Mesh
 from meshanim.nn import HasLevels
 from meshanim.synthesis.expression import ExpressionConfig, ExpressionModel
@@ -50,14 +50,20 @@ class ExpressionRecipe(Recipe):
     Attributes:
         variant: one of :data:`VARIANTS`.
         validation_subjects: training subjects, the last ones, that are held out and scored after every epoch.
+        window: successive frames of each sequence that a step decodes, drawn at random; None decodes all. The
+            LSTM always reads the whole label track. Neighbouring frames tell much the same, so that a window
+            costs little accuracy and saves most of the time.
     """
 
     variant: Variant = "paper"
     validation_subjects: int = 0
+    window: int | None = 4
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_choice("variant", self.variant, VARIANTS)
+        if self.window is not None:
+            check_range("window", self.window, 2)
 
 
 class ExpressionTask:
@@ -67,10 +73,17 @@ class ExpressionTask:
         model: the model; calibrate it first.
         sequences: the training set.
         validation_subjects: how many of its subjects, the last ones, are held out.
+        window: successive frames of each sequence that a step decodes; None decodes all.
     """
 
-    def __init__(self, model: ExpressionModel, sequences: Sequences, validation_subjects: int = 0) -> None:
-        self.model, self.sequences = model, sequences
+    def __init__(
+        self,
+        model: ExpressionModel,
+        sequences: Sequences,
+        validation_subjects: int = 0,
+        window: int | None = None,
+    ) -> None:
+        self.model, self.sequences, self.window = model, sequences, window
         owners = [sequences[item].subject for item in range(len(sequences))] if validation_subjects else []
         held_out = set(sorted(set(owners))[-validation_subjects:]) if validation_subjects else set()
         self.held_out = [item for item, owner in enumerate(owners) if owner in held_out]
@@ -89,7 +102,7 @@ class ExpressionTask:
 
     def losses(self, items: Sequence[int]) -> dict[str, Tensor]:
         """Reconstruction and coherence of a batch, in millimetres."""
-        batch = SequenceBatch.collate([self.sequences[self.items[item]] for item in items])
+        batch = SequenceBatch.collate([self.sequences[self.items[item]] for item in items], self.window)
         return motion_losses(self._predict(batch), batch.displacements, batch.lengths)
 
     def validate(self) -> dict[str, float]:
@@ -139,7 +152,7 @@ def train_expression(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         model = ExpressionModel(template, hierarchy, VARIANTS[recipe.variant])
-    task = ExpressionTask(model, sequences, recipe.validation_subjects)
+    task = ExpressionTask(model, sequences, recipe.validation_subjects, recipe.window)
     task.calibrate()
     report = train(task, recipe, folder, progress)
     if report.finished:
