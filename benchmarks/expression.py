@@ -15,7 +15,7 @@ from pathlib import Path
 
 import matplotlib
 import torch
-from report import machine, table, write_results
+from report import table, write_results
 from torch import Tensor
 
 from meshanim.datasets import Expressions4D, ExpressionSequence
@@ -182,7 +182,9 @@ def draw_latent_walks(test: Expressions4D, model: ExpressionModel, steps: int = 
     images, labels = [], []
     with torch.inference_mode():
         for first, second in (("happy", "surprise"), ("angry", "fear"), ("sad", "disgust")):
-            ends = [model.encode(expression_labels(e, 1.2, 0.6, 0.6, 0.0, fps=12.0))[-1] for e in (first, second)]
+            ends = [
+                model.encode(expression_labels(e, 1.2, 0.6, 0.6, 0.0, fps=12.0))[-1] for e in (first, second)
+            ]
             share = torch.linspace(0, 1, steps)[:, None]
             shown = model.decode((1 - share) * ends[0] + share * ends[1], mesh.vertices)
             images += [render_mesh(mesh, vertices, size=(224, 224)) for vertices in shown]
@@ -210,7 +212,11 @@ def print_scores(scores: dict[str, dict]) -> None:
         if name in PUBLISHED_SCORES:
             lines.append((name, "published: 4DFAB", *(f"{v:.2f}" for v in PUBLISHED_SCORES[name])))
         lines.append((name, "measured: Expressions4D", *(f"{value:.2f}" for value in row["macro"])))
-    table("Classified expressions, mean over six (Table 3)", ("sequences", "data", "precision", "recall", "F1"), lines)
+    table(
+        "Classified expressions, mean over six (Table 3)",
+        ("sequences", "data", "precision", "recall", "F1"),
+        lines,
+    )
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -120,7 +121,8 @@ class Performance:
 
     def __repr__(self) -> str:
         known = [item.name for item in fields(self)[2:] if getattr(self, item.name) not in (None, ())]
-        return f"Performance({self.frame_count} frames at {self.fps:g} fps of {self.neutral!r}: {', '.join(known)})"
+        span = f"{self.frame_count} frames at {self.fps:g} fps"
+        return f"Performance({span} of {self.neutral!r}: {', '.join(known)})"
 
     @property
     def frame_count(self) -> int:
@@ -137,9 +139,7 @@ class Performance:
     def _span(self, start: int, stop: int | None) -> tuple[int, int]:
         end = self.frame_count if stop is None else stop
         if not 0 <= start < end <= self.frame_count:
-            raise InputError(
-                f"frames must be a span within 0 to {self.frame_count}, got {start} to {end}"
-            )
+            raise InputError(f"frames must be a span within 0 to {self.frame_count}, got {start} to {end}")
         return start, end
 
     def vertices(self, start: int = 0, stop: int | None = None) -> Tensor:
@@ -162,7 +162,7 @@ class Performance:
         """The frames ``start`` up to, without, ``stop``, with the sound that belongs to them."""
         start, end = self._span(start, stop)
         tracks = {name: getattr(self, name) for name in _TRACKS}
-        cut = {name: track[start:end] for name, track in tracks.items() if track is not None}
+        cut: dict[str, Any] = {name: track[start:end] for name, track in tracks.items() if track is not None}
         if self.waveform is not None and self.sample_rate is not None:
             first, last = (round(t / self.fps * self.sample_rate) for t in (start, end))
             cut["waveform"] = self.waveform[first:last]
@@ -180,7 +180,7 @@ class Performance:
             max=self.frame_count - 1
         )
         tracks = {name: getattr(self, name) for name in _TRACKS}
-        read = {
+        read: dict[str, Any] = {
             name: _interpolate(name, track, position) for name, track in tracks.items() if track is not None
         }
         return replace(self, fps=fps, **read)
@@ -201,7 +201,7 @@ class Performance:
             raise InputError("weight names and sample rate must be the same to follow this performance")
         if self.basis is not None and other.basis is not None and not torch.equal(self.basis, other.basis):
             raise InputError("the basis must be the same to follow this performance, got another")
-        joined = {}
+        joined: dict[str, Any] = {}
         for name in (*_TRACKS, "waveform"):
             first, second = getattr(self, name), getattr(other, name)
             if (first is None) != (second is None):

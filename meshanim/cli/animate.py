@@ -20,13 +20,18 @@ _BUILT_IN_MODEL = "anny-expressions"
 def animate(
     output: Annotated[
         list[str],
-        typer.Option("--output", "-o", help="File or folder to write, may be given several times: .glb .npz .pc2 .mp4 .gif, or folder/ for OBJ."),
+        typer.Option(
+            "--output",
+            "-o",
+            help="What to write, may be repeated: .glb .npz .pc2 .mp4 .gif, or folder/ for one OBJ a frame.",
+        ),
     ],
     face: Annotated[
         str, typer.Option(help="anny, ict=PATH, flame=PATH, or a mesh file of the built-in topology.")
     ] = "anny",
     expression: Annotated[
-        str, typer.Option(help="happy, sad, surprise, angry, disgust, fear, or a mixture: happy:0.6,surprise:0.4")
+        str,
+        typer.Option(help="happy, sad, surprise, angry, disgust, fear, or a mixture: happy:0.6,surprise:0.4"),
     ] = "happy",
     model: Annotated[
         str | None, typer.Option(help="Trained model, by name or folder; by default the one for the face.")

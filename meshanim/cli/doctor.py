@@ -47,7 +47,7 @@ def doctor() -> None:
 
     import meshanim
     from meshanim._files import cache_folder
-    from meshanim.ops import kernel_report
+    from meshanim.ops import kernels_in_use
 
     typer.echo("meshanim")
     _line("version", meshanim.__version__)
@@ -61,8 +61,7 @@ def doctor() -> None:
         hint = f"missing (pip install 'meshanim[{extra}]')" if found == "missing" else f"{package} {found}"
         _line(extra, hint)
     typer.echo("kernels")
-    for name, state in kernel_report().items():
-        _line(name, state)
+    _line("in use", kernels_in_use())
     _line("torch threads", str(torch.get_num_threads()))
     _line("cuda", torch.cuda.get_device_name() if torch.cuda.is_available() else "no device")
     typer.echo("caches")

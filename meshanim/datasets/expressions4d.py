@@ -3,9 +3,9 @@
 It stands where the 4DFAB corpus stands in Potamias et al. 2020 (section 5.1): 180 subjects, six posed
 expressions each, captured at 60 frames per second and sampled every 5 frames, 153 subjects to train on and
 27 to test on. Nothing in it was recorded: shapes come from a face model, motion from
-:mod:`meshanim.datasets.performing`, and the face is moved by :class:`meshanim.faces.Articulation` (the jaw turns,
-lids slide on the eyeball, units are carried to each identity by its deformation gradient), so that no linear
-basis is exact on it.
+:mod:`meshanim.datasets.performing`, and the face is moved by :class:`meshanim.faces.Articulation` (the jaw
+turns, lids slide on the eyeball, units are carried to each identity by its deformation gradient), so that no
+linear basis is exact on it.
 
 Limits: one model draws all faces; nobody speaks, turns the head, wrinkles or has teeth that show through
 flesh; styles are Gaussian; and the part of a style that the shape foretells does so linearly, through the six
@@ -258,4 +258,3 @@ class Expressions4D:
             moved = self._moved(subject, weight_track([part], ARKIT_NAMES))
             strength = strength * wanted / (moved - self.neutrals[subject]).norm(dim=-1).mean()
         return moved
-

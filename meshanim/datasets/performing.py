@@ -13,7 +13,7 @@ The parts and their sizes are modelling choices, fixed before any network was tr
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -155,7 +155,7 @@ def involuntary_weights(times: Tensor, generator: torch.Generator) -> dict[str, 
     return weights
 
 
-def weight_track(parts: list[Mapping[str, Tensor]], names: tuple[str, ...]) -> Tensor:
+def weight_track(parts: Sequence[Mapping[str, Tensor]], names: tuple[str, ...]) -> Tensor:
     """Sum of ARKit weight tracks as (T, K) over ``names``, held to [0, 1]."""
     frames = next(iter(parts[0].values())).shape[0]
     empty = torch.zeros(frames)

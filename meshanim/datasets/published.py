@@ -69,7 +69,9 @@ def _frames(folder: Path) -> tuple[Path, ...]:
     return tuple(sorted(path for path in folder.iterdir() if path.suffix.lower() in _MESH_SUFFIXES))
 
 
-def _sequences(folder: str | Path, depth: int, layout: str) -> Iterator[tuple[tuple[str, ...], tuple[Path, ...]]]:
+def _sequences(
+    folder: str | Path, depth: int, layout: str
+) -> Iterator[tuple[tuple[str, ...], tuple[Path, ...]]]:
     """Folders ``depth`` below ``folder`` that hold meshes: the names on the way and the files."""
     root = Path(folder)
     if not root.is_dir():
@@ -103,7 +105,9 @@ def read_vocaset(folder: str | Path) -> Iterator[Recording]:
             with ``FaceTalk_*_TA.ply`` and ``audio`` with ``FaceTalk_*_TA/sentence01.wav``.
     """
     root = Path(folder)
-    meshes = next((root / name for name in ("unposedcleaneddata", "registereddata") if (root / name).is_dir()), root)
+    meshes = next(
+        (root / name for name in ("unposedcleaneddata", "registereddata") if (root / name).is_dir()), root
+    )
     for (subject, name), frames in _sequences(meshes, 2, "unposedcleaneddata/<subject>/<sentence>/*.ply"):
         template = root / "templates" / f"{subject}.ply"
         sound = root / "audio" / subject / f"{name}.wav"

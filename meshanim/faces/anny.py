@@ -140,7 +140,7 @@ class AnnyFace(FaceModel):
         }
 
     def sample_identity(self, generator: torch.Generator, count: int) -> Tensor:
-        """People (count, I) of 5 to 75 years, either sex, any mixture of ancestries, faces mostly symmetric."""
+        """People (count, I) of 5 to 75 years, either sex, any ancestry, faces mostly symmetric."""
         female = torch.rand(count, generator=generator) < 0.5
         return self._people(female, generator)
 

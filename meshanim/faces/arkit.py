@@ -12,11 +12,12 @@ ARKIT_NAMES: tuple[str, ...] = tuple(
         (
             *_sides("browDown", "browOuterUp", "cheekSquint", "eyeBlink", "eyeLookDown", "eyeLookIn"),
             *_sides("eyeLookOut", "eyeLookUp", "eyeSquint", "eyeWide", "mouthDimple", "mouthFrown"),
-            *_sides("mouthLowerDown", "mouthPress", "mouthSmile", "mouthStretch", "mouthUpperUp", "noseSneer"),
+            *_sides("mouthLowerDown", "mouthPress", "mouthSmile", "mouthStretch", "mouthUpperUp"),
+            *_sides("noseSneer"),
             *("browInnerUp", "cheekPuff", "jawForward", "jawLeft", "jawOpen", "jawRight", "mouthClose"),
             *("mouthFunnel", "mouthLeft", "mouthPucker", "mouthRight", "mouthRollLower", "mouthRollUpper"),
             *("mouthShrugLower", "mouthShrugUpper", "tongueOut"),
         )
     )
 )
-"""The 52 names in alphabetical order; left and right are the character's own. Names travel, never bare order."""
+"""The 52 names in alphabetical order; left and right are the character's own. Names travel, not order."""

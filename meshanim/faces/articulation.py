@@ -72,9 +72,11 @@ class _Jaw:
 
 
 class _Lids:
-    """Lids of one eye: the direction from the eye's centre follows the units, the distance keeps clear of it."""
+    """Lids of one eye: the direction from the eye's centre follows the units, the distance keeps clear."""
 
-    def __init__(self, face: FaceModel, side: str, eye: Joint, ball: Tensor, rest: Tensor, basis: Tensor) -> None:
+    def __init__(
+        self, face: FaceModel, side: str, eye: Joint, ball: Tensor, rest: Tensor, basis: Tensor
+    ) -> None:
         self.columns = _columns(face, _LID_UNITS, side)
         lids = face.neutral.groups["lids"]
         near = (rest[lids] - eye.position).norm(dim=1) < 3 * self._radius(rest[ball], eye)
@@ -96,7 +98,9 @@ class _Lids:
         start = arm.norm(dim=-1)
         toward = arm + torch.einsum("tk,kvc->tvc", level, self.shapes)
         distance = torch.maximum(start + level @ self.change, torch.minimum(start, self.least))
-        placed = self.centre + toward / toward.norm(dim=-1, keepdim=True).clamp(min=1e-9) * distance[..., None]
+        placed = (
+            self.centre + toward / toward.norm(dim=-1, keepdim=True).clamp(min=1e-9) * distance[..., None]
+        )
         touched = (level.abs().sum(dim=1) > 0)[:, None, None]
         moved = points.clone()
         moved[:, self.vertices] = torch.where(touched, placed, points[:, self.vertices])
@@ -106,7 +110,9 @@ class _Lids:
 class _Eye:
     """One eyeball, rolled as a rigid body by its eyeLook units."""
 
-    def __init__(self, face: FaceModel, side: str, eye: Joint, ball: Tensor, rest: Tensor, basis: Tensor) -> None:
+    def __init__(
+        self, face: FaceModel, side: str, eye: Joint, ball: Tensor, rest: Tensor, basis: Tensor
+    ) -> None:
         self.columns = _columns(face, _LOOK_UNITS, side)
         self.vertices, self.centre = ball, eye.position
         arm = rest[ball] - self.centre

