@@ -24,6 +24,12 @@ def usable_faces(faces: IntArray) -> tuple[IntArray, IntArray]:
     return np.flatnonzero(degenerate), np.flatnonzero(same & ~degenerate)
 
 
+def rows(begin: IntArray, count: IntArray) -> tuple[IntArray, IntArray]:
+    """Flat slots of ragged rows that begin at ``begin``, and the number of the row each belongs to."""
+    row = np.repeat(np.arange(len(count)), count)
+    return np.repeat(begin - (np.cumsum(count) - count), count) + np.arange(len(row)), row
+
+
 @dataclass(frozen=True)
 class HalfEdges:
     """Half-edge ``h = 3 f + k`` runs along corner k of face f, from ``origin[h]`` to ``target[h]``.
