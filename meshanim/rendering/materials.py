@@ -11,7 +11,7 @@ SKIN = (0.62, 0.36, 0.26)
 """Linear RGB reflectance of what no group below names."""
 
 ALBEDO: dict[str, tuple[float, float, float]] = {
-    "lips": (0.50, 0.17, 0.15),
+    "lips": (0.52, 0.21, 0.18),
     "brows": (0.10, 0.06, 0.04),
     "mouth_inner": (0.16, 0.03, 0.03),
     "gums": (0.40, 0.13, 0.13),
@@ -96,3 +96,13 @@ def paint_eyes(albedo: Tensor, places: Tensor) -> Tensor:
     painted = albedo.clone()
     painted[on_eye] = torch.lerp(torch.lerp(albedo[on_eye], tint, iris), torch.tensor(0.005), pupil)
     return painted
+
+
+def vertex_colours(mesh: Mesh) -> Tensor:
+    """(V, 4) linear RGB and opacity of every vertex, for files that hold no finer picture.
+
+    Iris and pupil are as fine as the eyes have vertices; parts that a preview leaves out are clear.
+    """
+    colours = paint_eyes(vertex_materials(mesh)[:, :3], eye_coordinates(mesh))
+    opacity = (~group_mask(mesh, *HIDDEN)).to(colours)
+    return torch.cat([colours, opacity[:, None]], dim=1)

@@ -18,17 +18,21 @@ from meshanim.mesh.rotations import axis_angle_to_matrix
 from meshanim.performance import Performance
 from meshanim.rendering.camera import Camera
 from meshanim.rendering.materials import HIDDEN, eye_coordinates, group_mask, paint_eyes, vertex_materials
-from meshanim.rendering.rasterizer import Fragments, rasterize
+from meshanim.rendering.rasterizer import Fragments, Raster
 from meshanim.rendering.shading import background, from_display, shade, surroundings, to_display
 
 FOV = 20.0
 """Vertical field of view in degrees: that of a portrait lens."""
 MARGIN = 1.12
-"""Room around the head, for a jaw that opens."""
+"""Room around the head."""
+JAW_ROOM = 0.03
+"""How far below its middle the camera looks at a head, in units of its height: jaws open downwards."""
 SUPERSAMPLING = 2
 """Samples along each side of a pixel."""
 CHART_FLATNESS = 0.6
 """Share of colour that light does not touch, where colours are data to be read off."""
+SMOOTH = 0.003
+"""Largest relative difference of depth within a pixel that one shaded sample may stand for."""
 HOLLOW_STEP, HOLLOW_RADIUS, HOLLOW_LEAST, HOLLOW_DEPTH = 4, 0.02, 0.001, 0.025
 """Hollows: samples skipped; how far around they are sought, how deep they begin, and how deep two thirds
 of the light are gone, in units of the mesh's largest side."""
@@ -43,7 +47,7 @@ def framing_camera(points: Tensor, size: tuple[int, int] = (512, 512), yaw: floa
         yaw: degrees that the camera stands to the side; positive shows more of the head's left side.
     """
     low, high = points.amin(0), points.amax(0)
-    centre = (low + high) / 2
+    centre = (low + high) / 2 - JAW_ROOM * torch.tensor([0.0, float(high[1] - low[1]), 0.0])
     reach = (points - centre)[:, [0, 2]].norm(dim=1).amax()
     half_height = max(float(high[1] - low[1]) / 2, float(reach) * size[0] / size[1])
     distance = MARGIN * half_height / math.tan(math.radians(FOV) / 2) + float(reach) / 2
@@ -77,14 +81,39 @@ class Preview:
         check_shape("vertices", vertices, tuple(self.mesh.vertices.shape))
         check_finite("vertices", vertices)
         vertices = vertices.detach().to(torch.float32)
-        fragments = rasterize(self._fine.project(vertices), self._faces, self._fine.size)
-        light = self._light(vertices, fragments, colours) if len(fragments.pixel) else torch.zeros(0, 3)
-        picture = background(fragments.size)
-        picture.view(-1, 3)[fragments.pixel] = light
-        coarse = functional.avg_pool2d(picture.permute(2, 0, 1), SUPERSAMPLING)
-        return to_display(coarse.permute(1, 2, 0)).numpy()
+        raster = Raster(self._fine.project(vertices), self._faces, self._fine.size)
+        sample, pixel, share = self._samples(raster.nearness())
+        picture = background(self.camera.size).view(-1, 3)
+        if len(sample):
+            light = self._light(vertices, raster.fragments(sample), raster.nearness(), colours)
+            covered = torch.zeros(len(picture)).index_add_(0, pixel, share)
+            picture.mul_(1 - covered[:, None]).index_add_(0, pixel, light.mul_(share[:, None]))
+        return to_display(picture.view(*self.camera.size, 3)).numpy()
 
-    def _light(self, vertices: Tensor, fragments: Fragments, colours: Tensor | None) -> Tensor:
+    def _samples(self, nearness: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Samples (N,) to shade, the pixel that each belongs to, and its share of that pixel.
+
+        Where all samples of a pixel lie on one smooth surface, the first speaks for all.
+        """
+        height, width = self.camera.size
+        inside = nearness.view(height, SUPERSAMPLING, width, SUPERSAMPLING).transpose(1, 2)
+        inside = inside.reshape(height * width, -1)
+        low, high = inside.amin(1), inside.amax(1)
+        smooth = low > (1 - SMOOTH) * high
+        chosen = torch.where(
+            smooth[:, None], torch.tensor([True] + [False] * (inside.shape[1] - 1)), inside > 0
+        )
+        chosen &= (high > 0)[:, None]
+        pixel, part = chosen.nonzero().unbind(1)
+        row = pixel // width * SUPERSAMPLING + part // SUPERSAMPLING
+        column = pixel % width * SUPERSAMPLING + part % SUPERSAMPLING
+        share = torch.where(smooth[pixel], 1.0, 1 / inside.shape[1])
+        return row * (width * SUPERSAMPLING) + column, pixel, share
+
+    def _light(
+        self, vertices: Tensor, fragments: Fragments, nearness: Tensor, colours: Tensor | None
+    ) -> Tensor:
+        """(N, 3) linear light of the fragments."""
         normals = vertex_normals(vertices, self._faces) @ self.camera.rotation.mT
         pixel = fragments.interpolate(torch.cat([normals, self._looks(colours)], 1), self._faces)
         normal, albedo, gloss = pixel[:, :3], pixel[:, 3:6], pixel[:, 6]
@@ -93,7 +122,7 @@ class Preview:
             on_eye = self._eye_faces[fragments.face].nonzero()[:, 0]
             places = fragments.subset(on_eye).interpolate(self._eye_places, self._faces)
             albedo[on_eye] = paint_eyes(albedo[on_eye], places)
-        light = shade(normal, albedo, gloss).mul_(self._hollows(fragments)[:, None])
+        light = shade(normal, albedo, gloss).mul_(self._hollows(fragments, nearness)[:, None])
         return light if colours is None else torch.lerp(light, albedo, CHART_FLATNESS)
 
     def _looks(self, colours: Tensor | None) -> Tensor:
@@ -103,16 +132,14 @@ class Preview:
         check_shape("colours", colours, tuple(self.mesh.vertices.shape))
         return torch.cat([from_display(colours), torch.zeros(len(colours), 1)], dim=1)
 
-    def _hollows(self, fragments: Fragments) -> Tensor:
-        """(N,) share of light that is not lost in hollows, found on one sample of every fourth pixel."""
-        height, width = fragments.size
-        depth = torch.full((height * width,), torch.nan)
-        depth[fragments.pixel] = fragments.depth
+    def _hollows(self, fragments: Fragments, nearness: Tensor) -> Tensor:
+        """(N,) share of light that is not lost in hollows, found on a coarser grid of samples."""
+        coarse = nearness[HOLLOW_STEP // 2 :: HOLLOW_STEP, HOLLOW_STEP // 2 :: HOLLOW_STEP]
         pitch = float(fragments.depth.median()) / float(self._fine.matrix[1, 1]) * HOLLOW_STEP
         radius = max(1, round(HOLLOW_RADIUS * self._extent / pitch))
-        around = surroundings(depth.view(height, width)[::HOLLOW_STEP, ::HOLLOW_STEP], radius)
-        around = functional.interpolate(around[None], (height, width), mode="bilinear")[0]
-        mean, surrounded = around.view(2, -1)[:, fragments.pixel]
+        around = surroundings(torch.where(coarse > 0, 1 / coarse, torch.nan), radius)
+        around = functional.interpolate(around[None], fragments.size, mode="bilinear")[0]
+        mean, surrounded = around.view(2, -1).index_select(1, fragments.pixel)
         behind = ((fragments.depth - mean) / self._extent - HOLLOW_LEAST).clamp_(min=0) * surrounded
         return torch.exp(-behind / HOLLOW_DEPTH)
 
@@ -142,8 +169,8 @@ def render_mesh(
     return Preview(mesh, camera).frame(mesh.vertices if vertices is None else vertices, colours)
 
 
-def _posed(vertices: Tensor, head_motion: Tensor | None) -> Tensor:
-    """Head-local (T, N, 3) to posed by (T, 6) axis-angle and translation."""
+def pose_vertices(vertices: Tensor, head_motion: Tensor | None) -> Tensor:
+    """Head-local (T, N, 3) to posed by (T, 6) axis-angle and translation in metres; None leaves them."""
     if head_motion is None:
         return vertices
     return vertices @ axis_angle_to_matrix(head_motion[:, :3]).mT + head_motion[:, None, 3:]
@@ -161,7 +188,9 @@ def _reached(performance: Performance) -> Tensor:
     if performance.head_motion is None:
         return head
     corners = torch.cartesian_prod(*torch.stack([head.amin(0), head.amax(0)]).T)
-    return _posed(corners.expand(performance.frame_count, 8, 3), performance.head_motion).reshape(-1, 3)
+    return pose_vertices(corners.expand(performance.frame_count, 8, 3), performance.head_motion).reshape(
+        -1, 3
+    )
 
 
 def render_frames(
@@ -181,7 +210,8 @@ def render_frames(
     for start, chunk in performance.chunks(16):
         motion = performance.head_motion
         motion = None if motion is None else motion[start : start + len(chunk)]
-        for vertices in _posed(chunk, motion):
+        for index, vertices in enumerate(pose_vertices(chunk, motion)):
             if not torch.isfinite(vertices).all():
-                raise InputError(f"vertices of frame {start} and later must be finite")
+                frame = start + index
+                raise InputError(f"vertices must be finite, got a NaN or an infinity in frame {frame}")
             yield preview.frame(vertices)

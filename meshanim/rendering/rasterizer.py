@@ -82,12 +82,13 @@ def _spans(a: Tensor, b: Tensor, c: Tensor, row: Tensor, width: int) -> tuple[Te
     return torch.where(count > 0, first, 0).long(), count.long()
 
 
-def rasterize(points: Tensor, faces: Tensor, size: tuple[int, int], near: float = 1e-3) -> Fragments:
-    """Find the nearest face of every pixel; both sides of a face are seen.
+class Raster:
+    """Which face each pixel sees; where on the face is worked out for chosen pixels only.
 
-    Each face is cut into rows of pixels and each row into the span between the face's edges, all faces
-    at once; 1 / depth is linear over a span, and its largest value wins the pixel. A pixel belongs to a face
-    where its middle does; a middle exactly on an edge belongs to one of the two faces.
+    Each face is cut into rows of pixels and each row into the span between the face's edges, all faces at
+    once; 1 / depth is linear over a span, and its largest value wins the pixel. A pixel belongs to a face
+    where its middle does; a middle exactly on an edge belongs to one of the two faces. Both sides of a face
+    are seen.
 
     Args:
         points: (V, 3) column, row (pixels) and depth (metres), as :meth:`Camera.project` gives them.
@@ -95,48 +96,64 @@ def rasterize(points: Tensor, faces: Tensor, size: tuple[int, int], near: float 
         size: (height, width).
         near: faces that come nearer than this depth in metres are left out.
     """
-    check_shape("points", points, (None, 3))
-    check_shape("faces", faces, (None, 3))
-    check_indices("faces", faces, points.shape[0])
-    height, width = size
-    corner = points.to(torch.float64).index_select(0, faces.flatten()).view(-1, 3, 3)
-    x, y, depth = corner.unbind(2)
-    a, b, c = _edges(x, y)
-    area = (a * x + b * y + c)[:, :1]
-    usable = ((depth.amin(1) > near) & (area[:, 0] != 0)).nonzero()[:, 0]
-    # Faces seen from behind have a negative area: with their signs turned, inside is positive for all.
-    a, b, c = (value[usable] * area[usable].sign() for value in (a, b, c))
-    over_depth = 1 / (depth[usable] * area[usable].abs())
-    plane = torch.stack([(value * over_depth).sum(1) for value in (a, b, c)], dim=1)
-    face, row = _rows_of_faces(y[usable], height)
-    of_row = [value.index_select(0, face) for value in (a, b, c)]
-    first, count = _spans(of_row[0], of_row[1], of_row[2], row, width)
-    span, column = _expand(first, count)
-    winner = _nearest(plane, face, row, span, column, size)
-    pixel = (winner >= 0).nonzero()[:, 0]
-    seen = winner[pixel] & 0xFFFFFFFF
-    weights = torch.cat([a * over_depth, b * over_depth, c * over_depth], dim=1).index_select(0, seen)
-    middle_x, middle_y = (pixel % width + 0.5)[:, None], (pixel // width + 0.5)[:, None]
-    weight = weights[:, :3] * middle_x + weights[:, 3:6] * middle_y + weights[:, 6:]
-    nearness = weight.sum(1, keepdim=True)
-    weight, depth = (weight / nearness).to(torch.float32), (1 / nearness[:, 0]).to(torch.float32)
-    face = usable[seen]
-    # Rows of pixels count downwards, which turns counter-clockwise into a negative area.
-    return Fragments(pixel, face, weight, depth, area[face, 0] < 0, size)
+
+    def __init__(self, points: Tensor, faces: Tensor, size: tuple[int, int], near: float = 1e-3) -> None:
+        check_shape("points", points, (None, 3))
+        check_shape("faces", faces, (None, 3))
+        check_indices("faces", faces, points.shape[0])
+        self.size = size
+        corner = points.to(torch.float64).index_select(0, faces.flatten()).view(-1, 3, 3)
+        x, y, depth = corner.unbind(2)
+        a, b, c = _edges(x, y)
+        area = (a * x + b * y + c)[:, :1]
+        self._usable = ((depth.amin(1) > near) & (area[:, 0] != 0)).nonzero()[:, 0]
+        # Rows of pixels count downwards, which turns counter-clockwise into a negative area.
+        self._front = area[self._usable, 0] < 0
+        # Faces seen from behind have their signs turned, so that inside is positive for all.
+        a, b, c = (value[self._usable] * area[self._usable].sign() for value in (a, b, c))
+        over_depth = 1 / (depth[self._usable] * area[self._usable].abs())
+        self._weights = torch.cat([a * over_depth, b * over_depth, c * over_depth], dim=1)
+        self._face, row = _rows_of_faces(y[self._usable], size[0])
+        of_row = [value.index_select(0, self._face) for value in (a, b, c)]
+        first, count = _spans(of_row[0], of_row[1], of_row[2], row, size[1])
+        self._winner = self._nearest(row, first, count)
+
+    def _nearest(self, row: Tensor, first: Tensor, count: Tensor) -> Tensor:
+        """For every pixel an integer with the winning span in its lower half, -1 where there is none.
+
+        Positive floats order as their bits do, so that one integer holds first the nearness and then the
+        span, and one maximum decides both.
+        """
+        plane = self._weights.view(-1, 3, 3).sum(2).index_select(0, self._face)
+        begin = count.cumsum(0) - count
+        span = torch.repeat_interleave(count)
+        step = torch.arange(len(span))
+        slope = plane[:, 0]
+        start = plane[:, 1] * (row + 0.5) + plane[:, 2] + slope * (first - begin + 0.5)
+        nearness = start.index_select(0, span).addcmul_(slope.index_select(0, span), step.to(torch.float64))
+        bits = nearness.to(torch.float32).view(torch.int32).to(torch.int64)
+        pixel = (row * self.size[1] + first - begin).index_select(0, span).add_(step)
+        winner = torch.full((self.size[0] * self.size[1],), -1, dtype=torch.int64)
+        return winner.scatter_reduce_(0, pixel, bits.bitwise_left_shift_(32).bitwise_or_(span), "amax")
+
+    def nearness(self) -> Tensor:
+        """(H, W) 1 / depth in 1/metre of every pixel, zero where nothing is seen."""
+        bits = (self._winner.clamp(min=0) >> 32).to(torch.int32)
+        return bits.view(torch.float32).view(self.size)
+
+    def fragments(self, pixel: Tensor | None = None) -> Fragments:
+        """What is seen in pixels (N,), given as row * width + column; default: all that see something."""
+        if pixel is None:
+            pixel = (self._winner >= 0).nonzero()[:, 0]
+        seen = self._face.index_select(0, self._winner.index_select(0, pixel) & 0xFFFFFFFF)
+        weights = self._weights.index_select(0, seen)
+        column, row = (pixel % self.size[1] + 0.5)[:, None], (pixel // self.size[1] + 0.5)[:, None]
+        weight = weights[:, :3] * column + weights[:, 3:6] * row + weights[:, 6:]
+        nearness = weight.sum(1, keepdim=True)
+        weight, depth = (weight / nearness).to(torch.float32), (1 / nearness[:, 0]).to(torch.float32)
+        return Fragments(pixel, self._usable[seen], weight, depth, self._front[seen], self.size)
 
 
-def _nearest(
-    plane: Tensor, face: Tensor, row: Tensor, span: Tensor, column: Tensor, size: tuple[int, int]
-) -> Tensor:
-    """For every pixel an integer with the nearest face in its lower half, -1 where there is none.
-
-    ``plane`` (F, 3) holds 1 / depth = p0 x + p1 y + p2 of each face. Positive floats order as their bits
-    do, so that one integer holds first the nearness and then the face, and one maximum decides both.
-    """
-    of_row = plane.index_select(0, face)
-    start = of_row[:, 1] * (row + 0.5) + of_row[:, 2] + 0.5 * of_row[:, 0]
-    nearness = start.index_select(0, span) + of_row[:, 0].index_select(0, span) * column
-    bits = nearness.to(torch.float32).view(torch.int32).to(torch.int64)
-    pixel = (row * size[1]).index_select(0, span) + column
-    winner = torch.full((size[0] * size[1],), -1, dtype=torch.int64)
-    return winner.scatter_reduce_(0, pixel, (bits << 32) | face.index_select(0, span), "amax")
+def rasterize(points: Tensor, faces: Tensor, size: tuple[int, int], near: float = 1e-3) -> Fragments:
+    """Everything that is seen, in one call; arguments as for :class:`Raster`."""
+    return Raster(points, faces, size, near).fragments()

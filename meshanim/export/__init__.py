@@ -1,0 +1,6 @@
+"""Files from a performance, and a performance from files."""
+
+from meshanim.export.npz import read_performance
+from meshanim.export.registry import FORMATS, SEQUENCES, check_targets, export
+
+__all__ = ["FORMATS", "SEQUENCES", "check_targets", "export", "read_performance"]

@@ -1,0 +1,60 @@
+"""Frames of a performance as the writers want them: checked, by chunks, with progress."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from meshanim._check import InputError
+from meshanim.performance import Performance
+from meshanim.rendering import pose_vertices
+
+Progress = Callable[[int, int], None]
+"""Called with the number of frames done and of frames in all."""
+
+CHUNK_BYTES = 32 * 2**20
+"""Positions held at once."""
+
+
+def chunk_size(performance: Performance) -> int:
+    """Frames that fit into :data:`CHUNK_BYTES`, at least one."""
+    return max(1, CHUNK_BYTES // (12 * performance.neutral.vertices.shape[0]))
+
+
+def local_chunks(
+    performance: Performance, progress: Progress | None = None, turn: int = 0, turns: int = 1
+) -> Iterator[tuple[int, Tensor]]:
+    """Walk through the head-local positions: pairs of first frame and (n, V, 3) float32 in metres.
+
+    Args:
+        performance: what to walk through.
+        progress: told after each chunk, when the reader has dealt with it.
+        turn: which walk this is, where a writer needs several ``turns``.
+        turns: walks in all; progress counts the frames of each.
+
+    Raises:
+        InputError: a frame with a position that is not finite.
+    """
+    count = performance.frame_count
+    for start, chunk in performance.chunks(chunk_size(performance)):
+        finite = torch.isfinite(chunk).flatten(1).all(1)
+        if not bool(finite.all()):
+            frame = start + int((~finite).nonzero()[0])
+            raise InputError(f"vertices must be finite, got a NaN or an infinity in frame {frame}")
+        yield start, chunk.detach().to("cpu", torch.float32).contiguous()
+        if progress is not None:
+            progress(turn * count + start + len(chunk), turns * count)
+
+
+def posed_chunks(
+    performance: Performance, progress: Progress | None = None
+) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """As :func:`local_chunks`, with the head motion applied, for formats that have no other place for it."""
+    motion = performance.head_motion
+    for start, chunk in local_chunks(performance, progress):
+        part = None if motion is None else motion[start : start + len(chunk)].to(chunk)
+        yield start, pose_vertices(chunk, part).numpy()

@@ -1,0 +1,170 @@
+"""GLB with morph targets: what Blender, three.js, Godot and the rest open."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from meshanim import __version__
+from meshanim._check import check_choice, check_range
+from meshanim._files import atomic_path
+from meshanim.export.frames import Progress
+from meshanim.export.glb_buffer import INDEX_DATA, VERTEX_DATA, GlbBuffer
+from meshanim.export.targets import (
+    Targets,
+    frame_targets,
+    own_targets,
+    principal_targets,
+    within_unit,
+)
+from meshanim.mesh import Mesh
+from meshanim.mesh.geometry import vertex_normals
+from meshanim.mesh.rotations import axis_angle_to_quaternion
+from meshanim.performance import Performance
+from meshanim.rendering import vertex_colours
+
+
+def _corners(mesh: Mesh) -> tuple[NDArray, NDArray, NDArray | None]:
+    """Vertex of each glTF vertex (N,), faces over these (F, 3), and their texture coordinates (N, 2).
+
+    glTF knows one texture coordinate per vertex, so a vertex on a seam appears once more for each further
+    one. The first V are the mesh's own vertices in their order; the copies follow.
+    """
+    count, faces = len(mesh.vertices), mesh.faces.numpy()
+    if mesh.uv is None or mesh.uv_faces is None:
+        return np.arange(count), faces, None
+    pairs = np.stack([faces.ravel(), mesh.uv_faces.numpy().ravel()], axis=1)
+    unique, corner = np.unique(pairs, axis=0, return_inverse=True)
+    first = np.zeros(len(unique), dtype=bool)
+    first[np.unique(unique[:, 0], return_index=True)[1]] = True
+    place = np.where(first, unique[:, 0], count + np.cumsum(~first) - 1)
+    source = np.concatenate([np.arange(count), unique[~first, 0]])
+    uv = np.zeros((len(source), 2), dtype="<f4")
+    uv[place] = mesh.uv.numpy()[unique[:, 1]]
+    # glTF's texture coordinates start at the top left.
+    uv[:, 1] = 1 - uv[:, 1]
+    return source, place[corner.ravel()].reshape(-1, 3), uv
+
+
+def _normals(mesh: Mesh) -> NDArray[np.float32]:
+    """(V, 3) unit normals; a vertex without a face gets some, since glTF asks for unit length."""
+    normals = vertex_normals(mesh.vertices.to(torch.float64), mesh.faces).numpy().astype("<f4")
+    normals[~normals.any(axis=1)] = (0, 0, 1)
+    return normals
+
+
+def _material(colours: NDArray) -> dict[str, Any]:
+    """Coloured by the vertices; cut out where these are clear."""
+    surface = {"metallicFactor": 0.0, "roughnessFactor": 0.5}
+    material = {"name": "face", "pbrMetallicRoughness": surface, "doubleSided": True}
+    return material | ({"alphaMode": "MASK"} if (colours[:, 3] < 0.5).any() else {})
+
+
+def _primitive(
+    buffer: GlbBuffer, mesh: Mesh, targets: Targets, colours: NDArray
+) -> tuple[dict[str, Any], NDArray]:
+    source, faces, uv = _corners(mesh)
+    fractions = (colours.clip(0, 1) * 65535).round().astype("<u2")
+    narrow = "<u2" if len(source) < 2**16 else "<u4"
+    attributes = {
+        "POSITION": buffer.array(mesh.vertices.numpy().astype("<f4")[source], VERTEX_DATA, bounds=True),
+        "NORMAL": buffer.array(_normals(mesh)[source], VERTEX_DATA),
+        "COLOR_0": buffer.array(fractions[source], VERTEX_DATA, normalized=True),
+    }
+    if uv is not None:
+        attributes["TEXCOORD_0"] = buffer.array(uv, VERTEX_DATA)
+    indices = buffer.array(faces.astype(narrow).ravel(), INDEX_DATA)
+    shapes = [buffer.displacements(shape.numpy().astype("<f4")[source]) for shape in targets.basis]
+    primitive = {"attributes": attributes, "indices": indices, "material": 0}
+    return primitive | {"targets": [{"POSITION": shape} for shape in shapes]}, source
+
+
+def _channels(buffer: GlbBuffer, performance: Performance, targets: Targets) -> dict[str, Any]:
+    """The animation: weights of the targets, and the head's rotation and translation where it moves."""
+    times = (np.arange(performance.frame_count) / performance.fps).astype("<f4")
+    tracks = {"weights": targets.weights.numpy().astype("<f4").ravel()}
+    if performance.head_motion is not None:
+        motion = performance.head_motion.detach().to("cpu", torch.float64)
+        turn = axis_angle_to_quaternion(motion[:, :3]).numpy()
+        # q and -q are the same rotation; readers interpolate the short way only between like signs.
+        flips = np.cumprod(np.concatenate([[1], np.where((turn[1:] * turn[:-1]).sum(1) < 0, -1, 1)]))
+        tracks["rotation"] = (turn * flips[:, None]).astype("<f4")
+        tracks["translation"] = motion[:, 3:].numpy().astype("<f4")
+    clock = buffer.array(times, bounds=True)
+    samplers = [
+        {"input": clock, "interpolation": "LINEAR", "output": buffer.array(values)}
+        for values in tracks.values()
+    ]
+    channels = [{"sampler": i, "target": {"node": 0, "path": path}} for i, path in enumerate(tracks)]
+    return {"name": "performance", "samplers": samplers, "channels": channels}
+
+
+def _targets(performance: Performance, kind: str, max_error: float, progress: Progress | None) -> Targets:
+    if kind == "frames":
+        return frame_targets(performance, progress)
+    own = own_targets(performance) if kind == "auto" else None
+    if own is not None and own.error <= max_error:
+        return own
+    return principal_targets(performance, max_error, progress)
+
+
+def write_glb(
+    performance: Performance,
+    path: Path,
+    progress: Progress | None = None,
+    targets: str = "auto",
+    max_error: float = 1e-4,
+) -> None:
+    """Write one mesh with morph targets and an animation of their weights.
+
+    The targets are the performance's own basis with its names where that explains every vertex to within
+    ``max_error``, else principal components as many as that takes. The error really made stands in the
+    mesh's ``extras``, beside ``targetNames``, the frame rate, the number V of own vertices, and the vertex
+    that each copy on a texture seam (they follow the first V) stands for. Targets move positions only:
+    Blender makes the normals anew for each frame, other readers keep those of the neutral. One primitive
+    with vertex colours keeps the vertex order in Blender, which would sort vertices by material otherwise.
+    Blender places key frames by the frame rate of its scene: set that before the import.
+
+    Args:
+        performance: what to write; head motion becomes the node's rotation and translation.
+        path: the ``.glb`` file.
+        progress: told the frames done and in all.
+        targets: "auto", "components" (principal ones in any case), or "frames" (each frame a target: exact,
+            large, and more than some readers take).
+        max_error: metres.
+
+    Raises:
+        InputError: more than 4 GiB, or more than 1,024 components for ``max_error``.
+    """
+    check_choice("targets", targets, ("auto", "components", "frames"))
+    check_range("max_error", max_error, 0, open_low=True)
+    mesh, buffer = performance.neutral, GlbBuffer(path)
+    if targets == "frames":
+        buffer.reserve(12 * performance.frame_count * (len(mesh.vertices) + performance.frame_count))
+    found = within_unit(_targets(performance, targets, max_error, progress))
+    colours = vertex_colours(mesh).numpy()
+    primitive, source = _primitive(buffer, mesh, found, colours)
+    extras = {
+        "targetNames": list(found.names),
+        "targetKind": found.kind,
+        "largestErrorMillimetres": round(1000 * found.error, 6),
+        "fps": performance.fps,
+        "frames": performance.frame_count,
+        "vertices": len(mesh.vertices),
+        "copiesOf": source[len(mesh.vertices) :].tolist(),
+    }
+    document = {
+        "asset": {"version": "2.0", "generator": f"meshanim {__version__}"},
+        "scene": 0,
+        "scenes": [{"nodes": [0]}],
+        "nodes": [{"name": path.stem, "mesh": 0}],
+        "meshes": [{"name": path.stem, "primitives": [primitive], "extras": extras}],
+        "materials": [_material(colours)],
+        "animations": [_channels(buffer, performance, found)],
+    }
+    with atomic_path(path) as place:
+        buffer.write(place, document)

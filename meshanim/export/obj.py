@@ -1,0 +1,76 @@
+"""Wavefront OBJ: one file per frame, the same vertex order in each."""
+
+from __future__ import annotations
+
+import glob
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from meshanim._files import atomic_folder
+from meshanim.export.frames import Progress, posed_chunks
+from meshanim.mesh import Mesh
+from meshanim.mesh.geometry import vertex_normals
+from meshanim.performance import Performance
+
+
+def _lines(pattern: str, rows: NDArray) -> str:
+    """``pattern`` filled with each row of a 2D array, in one formatting step."""
+    return (pattern * len(rows)) % tuple(rows.ravel().tolist())
+
+
+def _face_lines(mesh: Mesh, normals: bool) -> str:
+    """Faces, counted from one, each corner as v, v/vt, v//vn or v/vt/vn."""
+    vertex = mesh.faces.numpy() + 1
+    texture = None if mesh.uv_faces is None else mesh.uv_faces.numpy() + 1
+    corner = (
+        ["%d"] + (["%d"] if texture is not None else [""] if normals else []) + (["%d"] if normals else [])
+    )
+    columns = [vertex] + ([texture] if texture is not None else []) + ([vertex] if normals else [])
+    row = np.stack(columns, axis=2).reshape(len(vertex), -1)
+    return _lines("f " + " ".join(["/".join(corner)] * 3) + "\n", row)
+
+
+def obj_text(vertices: NDArray[np.float32], fixed: tuple[str, str], normals: NDArray | None = None) -> str:
+    """A whole OBJ file: positions to a micrometre, then what :func:`fixed_parts` gives."""
+    text = _lines("v %.6f %.6f %.6f\n", vertices) + fixed[0]
+    return text + ("" if normals is None else _lines("vn %.5f %.5f %.5f\n", normals)) + fixed[1]
+
+
+def fixed_parts(mesh: Mesh, normals: bool = False) -> tuple[str, str]:
+    """Texture coordinates and faces as text: the same in all files."""
+    texture = "" if mesh.uv is None else _lines("vt %.6f %.6f\n", mesh.uv.numpy())
+    return texture, _face_lines(mesh, normals)
+
+
+def write_obj_sequence(
+    performance: Performance,
+    folder: Path,
+    progress: Progress | None = None,
+    normals: bool = False,
+    name: str | None = None,
+) -> None:
+    """Write ``name_000001.obj`` and so on; Blender, Maya and Houdini read them as a sequence.
+
+    Vertex order, faces and texture coordinates are those of the neutral in every file; head motion is in
+    the positions.
+
+    Args:
+        performance: what to write.
+        folder: made where it is missing; older files of the same sequence in it give way at the end.
+        progress: told the frames done and in all.
+        normals: whether to write ``vn`` lines.
+        name: first part of the file names; default: the folder's.
+    """
+    name = name or folder.name
+    fixed = fixed_parts(performance.neutral, normals)
+    with atomic_folder(folder, f"{glob.escape(name)}_{'[0-9]' * 6}.obj") as place:
+        for start, chunk in posed_chunks(performance, progress):
+            for index, vertices in enumerate(chunk):
+                directions = None
+                if normals:
+                    directions = vertex_normals(torch.from_numpy(vertices), performance.neutral.faces).numpy()
+                text = obj_text(vertices, fixed, directions)
+                (place / f"{name}_{start + index + 1:06d}.obj").write_text(text, encoding="ascii")

@@ -1,0 +1,107 @@
+"""One function for all formats: the path says which."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from meshanim._check import InputError, check_choice
+from meshanim.export.frames import Progress
+from meshanim.export.glb import write_glb
+from meshanim.export.npz import write_npz
+from meshanim.export.obj import write_obj_sequence
+from meshanim.export.pc2 import write_pc2
+from meshanim.export.ply import write_ply_sequence
+from meshanim.export.preview import write_gif_preview, write_mp4
+from meshanim.performance import Performance
+
+FORMATS: dict[str, Callable[..., None]] = {
+    ".glb": write_glb,
+    ".npz": write_npz,
+    ".pc2": write_pc2,
+    ".mp4": write_mp4,
+    ".gif": write_gif_preview,
+}
+"""Writer of each suffix; called with performance, path, ``progress`` and the format's own options."""
+
+SEQUENCES: dict[str, Callable[..., None]] = {"obj": write_obj_sequence, "ply": write_ply_sequence}
+"""Writers of a folder with one file per frame."""
+
+
+def _is_folder(path: str | Path) -> bool:
+    """Whether a sequence goes there: a trailing slash, or a folder that no format's suffix claims."""
+    slash = str(path).endswith(tuple(filter(None, (os.sep, os.altsep))))
+    return slash or (Path(path).is_dir() and Path(path).suffix.lower() not in FORMATS)
+
+
+def _check_target(path: str | Path) -> Path:
+    """The path, if its name and place allow writing there."""
+    target = Path(path)
+    if _is_folder(path):
+        if target.exists() and not target.is_dir():
+            raise InputError(f"{target} must be a folder to write, but it is a file")
+    elif target.suffix.lower() not in FORMATS:
+        known = ", ".join(FORMATS)
+        raise InputError(
+            f"{target} must end in one of {known}, or in / for a folder with one OBJ per frame, "
+            f"got {target.suffix or 'no suffix'}"
+        )
+    elif target.is_dir():
+        raise InputError(f"{target} must be a file to write, but it is a folder")
+    standing = next(place for place in (target.absolute(), *target.absolute().parents) if place.exists())
+    place = standing if standing.is_dir() else standing.parent
+    if not standing.is_dir() and standing != target.absolute():
+        raise InputError(f"{target} must lie in a folder, but {standing} is a file")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise PermissionError(f"{target} cannot be written: no permission to write in {place}")
+    return target
+
+
+def check_targets(paths: Iterable[str | Path]) -> list[Path]:
+    """See to it, before any work is done, that each path names a known format and can be written.
+
+    Raises:
+        InputError: an unknown suffix, a folder where a file should go or the reverse, a path given twice.
+        OSError: no permission.
+    """
+    targets = [_check_target(path) for path in paths]
+    for index, target in enumerate(targets):
+        if target.absolute() in [other.absolute() for other in targets[:index]]:
+            raise InputError(f"{target} is given twice as a file to write")
+    return targets
+
+
+def export(
+    performance: Performance, path: str | Path, progress: Progress | None = None, **options: Any
+) -> Path:
+    """Write a performance; the suffix names the format, a trailing slash a folder with one file per frame.
+
+    Args:
+        performance: what to write.
+        path: ``x.glb``, ``x.npz``, ``x.pc2`` (with ``x.obj`` beside it), ``x.mp4``, ``x.gif``, or a
+            ``folder/``.
+        progress: called with the number of frames done and in all.
+        **options: those of the format's writer, such as ``size`` and ``yaw`` for pictures or ``max_error``
+            for GLB; for a folder ``format="obj"`` or ``"ply"``.
+
+    Returns:
+        The path.
+
+    Raises:
+        InputError: an unknown suffix, a folder where a file should go, a frame that is not finite.
+        OSError: the file cannot be written. Nothing is left behind, and an older file stays as it was.
+    """
+    target = _check_target(path)
+    if _is_folder(path):
+        kind = options.pop("format", "obj")
+        check_choice("format", kind, SEQUENCES)
+        writer = SEQUENCES[kind]
+    else:
+        writer = FORMATS[target.suffix.lower()]
+    try:
+        writer(performance, target, progress=progress, **options)
+    except OSError as error:
+        raise OSError(f"{target} cannot be written: {error.strerror or error}") from error
+    return target

@@ -1,0 +1,149 @@
+"""Whatever goes wrong ends in one sentence, leaves nothing behind and keeps the older file."""
+
+import errno
+import os
+import resource
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from meshanim._check import InputError
+from meshanim.export import FORMATS, SEQUENCES, check_targets, export
+
+SMALL = {".mp4": {"size": (32, 32)}, ".gif": {"size": (32, 32)}}
+TARGETS = [*(f"a{suffix}" for suffix in FORMATS), "a_obj/", "a_ply/"]
+
+
+def write(performance, folder, target):
+    options = {"format": "ply"} if "ply" in target else SMALL.get(Path(target).suffix, {})
+    return export(performance, f"{folder}/{target}", **options)
+
+
+def tree(folder):
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+@contextmanager
+def files_no_larger_than(size):
+    """A full disk, as far as a process can have one for itself: writing beyond ``size`` bytes fails."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_new_file_stands_alone(weighted, tmp_path, target):
+    written = write(weighted, tmp_path, f"new/deep/{target}")
+    assert written.exists()
+    standing = {file.name for file in (tmp_path / "new" / "deep").iterdir()}
+    assert standing == {written.name} | ({"a.obj"} if target == "a.pc2" else set())
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_full_disk_leaves_nothing_behind(weighted, tmp_path, target):
+    with files_no_larger_than(700), pytest.raises(OSError, match="cannot be written: ") as caught:
+        write(weighted, tmp_path, f"new/{target}")
+    assert "File too large" in str(caught.value) and "Errno" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_full_disk_keeps_the_older_file(weighted, tmp_path, target):
+    write(weighted, tmp_path, target)
+    before = tree(tmp_path)
+    with files_no_larger_than(700), pytest.raises(OSError, match="cannot be written: "):
+        write(weighted.slice(0, 5), tmp_path, target)
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_frame_that_is_not_finite_is_named(moving, tmp_path, target):
+    write(moving, tmp_path, target)
+    before = tree(tmp_path)
+    broken = moving.motion.clone()
+    broken[7, 3, 1] = float("nan")
+    with pytest.raises(InputError, match="vertices must be finite, got a NaN or an infinity in frame 7"):
+        write(replace(moving, motion=broken), tmp_path, target)
+    assert tree(tmp_path) == before
+
+
+def test_no_space_left_is_said_as_such(moving, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match=r"a\.npz cannot be written: No space left on device"):
+        export(moving, tmp_path / "a.npz")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_interruption_leaves_nothing_behind(moving, tmp_path):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    for target in TARGETS:
+        with pytest.raises(KeyboardInterrupt):
+            export(moving, f"{tmp_path}/{target}", progress=stop, **SMALL.get(Path(target).suffix, {}))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["a.fbx", "a.obj", "a"])
+def test_unknown_suffix_names_the_known_ones(moving, tmp_path, name):
+    with pytest.raises(InputError, match=r"must end in one of \.glb, \.npz, \.pc2, \.mp4, \.gif"):
+        export(moving, tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folder_where_a_file_should_go_and_the_reverse(moving, tmp_path):
+    (tmp_path / "a.glb").mkdir()
+    with pytest.raises(InputError, match=r"a\.glb must be a file to write, but it is a folder"):
+        export(moving, tmp_path / "a.glb")
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(InputError, match=r"file must be a folder to write, but it is a file"):
+        export(moving, f"{tmp_path}/file/")
+    with pytest.raises(InputError, match=r"must lie in a folder, but .*file is a file"):
+        export(moving, tmp_path / "file" / "a.glb")
+
+
+def test_read_only_folder(moving, tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(PermissionError, match=r"a\.glb cannot be written: no permission to write in "):
+        export(moving, tmp_path / "a.glb")
+    monkeypatch.undo()
+    # The kernel lets nobody make files in /proc, not even root, whom permissions do not stop.
+    with pytest.raises(OSError, match=r"a\.glb cannot be written: "):
+        export(moving, "/proc/a.glb")
+
+
+def test_targets_are_checked_before_any_work(tmp_path):
+    assert check_targets([tmp_path / "a.glb", f"{tmp_path}/b/"]) == [tmp_path / "a.glb", tmp_path / "b"]
+    with pytest.raises(InputError, match=r"a\.glb is given twice"):
+        check_targets([tmp_path / "a.glb", f"{tmp_path}/./a.glb"])
+    with pytest.raises(InputError, match="must end in one of"):
+        check_targets([tmp_path / "a.glb", tmp_path / "a.xyz"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_unknown_kind_of_sequence_is_named(moving, tmp_path):
+    with pytest.raises(InputError, match="format must be one of obj, ply"):
+        export(moving, f"{tmp_path}/x/", format="stl")
+    assert set(SEQUENCES) == {"obj", "ply"}
+
+
+def test_same_performance_gives_the_same_bytes(moving, tmp_path):
+    for target in ("a.glb", "a.pc2"):
+        first = write(moving, tmp_path, target).read_bytes()
+        assert first == write(moving, tmp_path, target).read_bytes()
+
+
+def test_a_performance_that_asks_for_gradients_is_written(moving, tmp_path):
+    motion = moving.motion.clone().requires_grad_()
+    for target in TARGETS:
+        assert write(replace(moving, motion=motion), tmp_path, target).exists()
+    assert torch.is_grad_enabled()
