@@ -58,19 +58,18 @@ class SpiralDecoder(nn.Module):
             ]
         )
 
-    def forward(self, code: Tensor, modulations: Sequence[Modulation] | None = None) -> Tensor:
+    def forward(self, code: Tensor, coarse: Modulation | None = None) -> Tensor:
         """Decode codes (..., Z) to (..., V_0, widths[-1]).
 
         Args:
-            code: the codes; with ``modulations`` exactly (B, Z).
-            modulations: n of them, coarsest first: one for the fully connected layer's output, one for the
-                output of every convolution but the last.
+            code: the codes; with ``coarse`` exactly (B, Z).
+            coarse: modulates the coarsest features, the fully connected layer's output.
         """
         batch = code.shape[:-1]
         features = self.fully_connected(code.reshape(-1, self.latent_size))
         features = features.unflatten(-1, (-1, self.widths[0]))
-        for step, (up, convolution) in enumerate(zip(self.up, self.convolutions, strict=True)):
-            if modulations is not None:
-                features = modulations[step].apply(features)
+        if coarse is not None:
+            features = coarse.apply(features)
+        for up, convolution in zip(self.up, self.convolutions, strict=True):
             features = convolution(up(features))
         return features.view(*batch, *features.shape[1:])

@@ -17,6 +17,7 @@ from meshanim.performance import Performance
 from meshanim.synthesis.labels import check_labels
 from meshanim.synthesis.mesh_model import MeshModel
 from meshanim.synthesis.motion_decoders import BlendshapeMotion, Blocks, SpiralMotion
+from meshanim.synthesis.identity_motion import IdentityMotion
 from meshanim.synthesis.neutral_encoder import Condition, NeutralEncoder
 from meshanim.synthesis.pretrained import check_topology
 from meshanim.synthesis.timing import frames_needed, read_linearly, read_smoothly
@@ -93,22 +94,19 @@ class ExpressionModel(MeshModel):
         super().__init__(template, hierarchy)
         self.config = config
         self.encoder = LabelEncoder(len(EXPRESSIONS), config.latent_size, bias=config.identity is None)
-        self.motion: BlendshapeMotion | SpiralMotion
+        self.motion: BlendshapeMotion | SpiralMotion | IdentityMotion
         if config.decoder == "pca":
             self.motion = BlendshapeMotion(len(template.vertices), config.latent_size)
-            return
-        looking = None
-        if config.identity is not None:
+        elif config.identity is None:
+            decoder = SpiralDecoder(self.levels, config.latent_size, (*config.widths, 3))
+            self.motion = SpiralMotion(decoder)
+        else:
             looking = NeutralEncoder(
-                self.levels,
-                template.faces,
-                config.widths,
-                config.identity_widths,
-                config.identity_size,
-                config.identity_dropout,
+                self.levels, template.faces, config.identity_widths, config.identity_size
             )
-        decoder = SpiralDecoder(self.levels, config.latent_size, (*config.widths, 3))
-        self.motion = SpiralMotion(decoder, looking)
+            self.motion = IdentityMotion(
+                self.levels, config.latent_size, config.widths, looking, config.identity_dropout
+            )
 
     def settings(self) -> dict[str, Any]:
         """The configuration as JSON values."""

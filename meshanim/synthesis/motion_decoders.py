@@ -1,4 +1,4 @@
-"""From codes to displacements of a face: the two decoders that are compared."""
+"""From codes to displacements of a face: the paper's decoder and its baseline."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from meshanim.nn import PrincipalComponents, SpiralDecoder
-from meshanim.synthesis.neutral_encoder import Condition, NeutralEncoder
+from meshanim.synthesis.neutral_encoder import Condition
 
 Blocks = Callable[[], Iterable[Tensor]]
 
@@ -44,51 +44,37 @@ class BlendshapeMotion(nn.Module):
         return self.basis.decode(self.weights(code))
 
 
-class SpiralMotion(nn.Module):
-    """Spiral decoder (Potamias et al. 2020, Table 1), alone or conditioned on the neutral face.
+def root_mean_square(blocks: Iterable[Tensor]) -> float:
+    """Of all numbers in blocks of any sizes; never 0."""
+    sums = [(float(block.square().sum(dtype=torch.float64)), block.numel()) for block in blocks]
+    total, count = (sum(values) for values in zip(*sums, strict=True))
+    return max((total / count) ** 0.5, 1e-9)
 
-    Conditioned, it gives D(z, face) - D(0, face): nothing moves at the origin of the latent space.
+
+class SpiralMotion(nn.Module):
+    """Spiral decoder (Potamias et al. 2020, Table 1), the same motion for every face.
 
     Args:
         decoder: from codes to (V, 3).
-        neutral_encoder: conditions the decoder; None decodes the same motion for every face.
     """
 
     scale: Tensor
 
-    def __init__(self, decoder: SpiralDecoder, neutral_encoder: NeutralEncoder | None = None) -> None:
+    def __init__(self, decoder: SpiralDecoder) -> None:
         super().__init__()
-        self.decoder, self.neutral_encoder = decoder, neutral_encoder
+        self.decoder = decoder
         self.register_buffer("scale", torch.ones(()))
 
-    @torch.no_grad()
     def calibrate(self, neutrals: Tensor, displacements: Blocks) -> None:
-        """Measure the scale of displacements, blocks (N, V, 3) in metres, and of neutral faces (S, V, 3)."""
-        sums = [(float(block.square().sum(dtype=torch.float64)), block.numel()) for block in displacements()]
-        total, count = (sum(values) for values in zip(*sums, strict=True))
-        self.scale.fill_(max((total / count) ** 0.5, 1e-9))
-        if self.neutral_encoder is not None:
-            self.neutral_encoder.calibrate(neutrals)
+        """Measure the scale of displacements, blocks (N, V, 3) in metres."""
+        self.scale.fill_(root_mean_square(displacements()))
 
-    def condition(self, neutral: Tensor) -> Condition | None:
-        """What the decoder learns about faces (S, V, 3), in metres; None for one that does not look."""
-        return None if self.neutral_encoder is None else self.neutral_encoder(neutral)
+    def condition(self, neutral: Tensor) -> None:
+        """Nothing."""
+        return None
 
     def forward(
         self, code: Tensor, condition: Condition | None = None, lengths: Sequence[int] | None = None
     ) -> Tensor:
-        """Displacements (N, V, 3) in metres of codes (N, Z).
-
-        Args:
-            code: frames in order of their subjects.
-            condition: of the subjects, from :meth:`condition`.
-            lengths: frames of each subject; by default all are the only subject's.
-        """
-        if condition is None:
-            return self.scale * self.decoder(code)
-        counts = [len(code)] if lengths is None else list(lengths)
-        spread = condition.repeated(counts)
-        moved = self.decoder(code, spread.modulations)
-        rest = self.decoder(code.new_zeros(len(counts), code.shape[1]), condition.modulations)
-        moved = torch.cat([part - still for part, still in zip(moved.split(counts), rest, strict=True)])
-        return self.scale * spread.carried(moved)
+        """Displacements (N, V, 3) in metres of codes (N, Z)."""
+        return self.scale * self.decoder(code)

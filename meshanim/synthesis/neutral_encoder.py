@@ -7,114 +7,93 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from meshanim.mesh.deformation import deformation_gradients
-from meshanim.nn import FeatureModulation, MeshLevels, Modulation, SpiralEncoder
+from meshanim.nn import MeshLevels, SpiralEncoder
 
-_OFFSETS, _STRETCHES = 3, 9
+LESSONS = 400
+_LESSON_SIZE = 12
+_LEARNING_RATE = 3e-3
+_LARGEST_CODE = 3.0
 
 
 class Condition(NamedTuple):
-    """How S subjects' faces bend the decoder: features level by level, and the final displacement.
+    """What a decoder may know of S subjects.
 
     Attributes:
-        modulations: coarsest first, one per decoder level but the finest.
-        carry: (S, V, 3, 3) local linear map of the displacement.
+        code: (S, C) of the face as a whole, each entry of about unit variance over people.
+        stretch: (S, V, 9) deformation gradient from the mean face, less the identity, row by row.
     """
 
-    modulations: tuple[Modulation, ...]
-    carry: Tensor
-
-    def repeated(self, lengths: Sequence[int]) -> Condition:
-        """The same condition for a number of frames per subject."""
-        return self._replace(modulations=tuple(part.repeated(lengths) for part in self.modulations))
-
-    def carried(self, displacements: Tensor) -> Tensor:
-        """Apply the local linear map to displacements (B, V, 3) whose frames stand in order of subjects."""
-        parts = displacements.split(list(self.modulations[0].lengths))
-        moved = []
-        for part, carry in zip(parts, self.carry, strict=True):
-            columns = carry.unbind(-1)
-            result = part[..., :1] * columns[0]
-            for axis in (1, 2):
-                result = torch.addcmul(result, part[..., axis : axis + 1], columns[axis])
-            moved.append(result)
-        return torch.cat(moved)
+    code: Tensor
+    stretch: Tensor
 
 
 class NeutralEncoder(nn.Module):
-    """Spiral encoder of a neutral face, whose features modulate a decoder level by level.
+    """Spiral encoder of a neutral face, taught once and then fixed.
 
-    It sees, per vertex, how far the face lies from the mean face and how its surface is stretched and turned
-    there against the mean face's (deformation gradient). A small code, subject to dropout, speaks for the
-    face as a whole; it modulates the decoder's coarsest features. Local features, shared filters over all
-    vertices, modulate the finer ones and, last, the displacement itself. Everything begins as the identity.
-    All of it is computed once per subject, however many frames follow.
+    With a few hundred subjects to learn from, an encoder trained on their motion would know them by heart
+    and nobody else. So :meth:`calibrate` teaches it, before any motion is seen, to name what faces differ in:
+    the leading principal components of the training subjects' neutral faces, on faces blended at random from
+    all of them. The decoder learns what these mean for motion.
 
     Args:
         levels: mesh hierarchy with n steps.
         faces: (F, 3).
-        decoder_widths: n channel counts of the decoder's hidden features, coarsest first.
-        widths: n channel counts of the encoder, finest first.
-        code_size: of the code.
-        dropout: share of the code that is dropped while training.
+        widths: n channel counts, finest first.
+        code_size: C.
 
     Buffers:
-        mean (V, 3) metres; offset_scale and stretch_scale: standard deviations of what is seen.
+        mean (V, 3) metres; offset_scale: root mean square distance of coordinates from the mean face.
     """
 
     mean: Tensor
     faces: Tensor
     offset_scale: Tensor
-    stretch_scale: Tensor
 
-    def __init__(
-        self,
-        levels: MeshLevels,
-        faces: Tensor,
-        decoder_widths: Sequence[int],
-        widths: Sequence[int],
-        code_size: int,
-        dropout: float,
-    ) -> None:
+    def __init__(self, levels: MeshLevels, faces: Tensor, widths: Sequence[int], code_size: int) -> None:
         super().__init__()
-        counts = levels.vertex_counts
-        self.register_buffer("mean", torch.zeros(counts[0], 3))
+        self.register_buffer("mean", torch.zeros(levels.vertex_counts[0], 3))
         self.register_buffer("faces", faces, persistent=False)
         self.register_buffer("offset_scale", torch.ones(()))
-        self.register_buffer("stretch_scale", torch.ones(()))
-        self.encoder = SpiralEncoder(levels, code_size, (_OFFSETS + _STRETCHES, *widths), "elu")
-        self.dropout = nn.Dropout(dropout)
-        self.coarsest = FeatureModulation(code_size, counts[-1] * decoder_widths[0])
-        self.levels = nn.ModuleList(
-            FeatureModulation(seen, moved)
-            for seen, moved in zip(reversed(widths[1:]), decoder_widths[1:], strict=True)
-        )
-        self.carry = nn.Linear(widths[0], 9)
-        nn.init.zeros_(self.carry.weight)
-        nn.init.zeros_(self.carry.bias)
+        self.code_size = code_size
+        self.encoder = SpiralEncoder(levels, code_size, (3, *widths), "elu").requires_grad_(False)
 
-    def _measure(self, neutral: Tensor) -> tuple[Tensor, Tensor]:
-        stretch = deformation_gradients(self.mean, neutral, self.faces)
-        return neutral - self.mean, (stretch - torch.eye(3).to(stretch)).flatten(-2)
+    def calibrate(self, neutrals: Tensor, seed: int = 0) -> float:
+        """Teach the encoder on training subjects' neutral faces (S, V, 3), in metres.
 
-    @torch.no_grad()
-    def calibrate(self, neutrals: Tensor) -> None:
-        """Set mean and scales from training subjects' neutral faces (S, V, 3)."""
+        Returns:
+            Share of the components' variance that the last lessons left unexplained.
+        """
         self.mean.copy_(neutrals.mean(dim=0))
-        offset, stretch = self._measure(neutrals)
-        self.offset_scale.copy_(offset.square().mean().sqrt().clamp(min=1e-6))
-        self.stretch_scale.copy_(stretch.square().mean().sqrt().clamp(min=1e-6))
+        centred = neutrals - self.mean
+        self.offset_scale.copy_(centred.square().mean().sqrt().clamp(min=1e-6))
+        scores, strength, _ = torch.linalg.svd(centred.flatten(1), full_matrices=False)
+        scores = scores[:, strength > 1e-4 * strength[0].clamp(min=1e-9)][:, : self.code_size]
+        scores = functional.pad(scores, (0, self.code_size - scores.shape[1]))
+        generator = torch.Generator().manual_seed(seed)
+        self.encoder.requires_grad_(True)
+        optimizer = torch.optim.Adam(self.encoder.parameters(), _LEARNING_RATE)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, LESSONS)
+        recent = []
+        with torch.enable_grad():
+            for _ in range(LESSONS):
+                # Gaussian blends have the mean and covariance of the subjects, their scores unit variance
+                blend = torch.randn(_LESSON_SIZE, len(neutrals), generator=generator)
+                faces = torch.einsum("bs,svc->bvc", blend, centred) / max(1, len(neutrals) - 1) ** 0.5
+                loss = functional.mse_loss(self.encoder(faces / self.offset_scale), blend @ scores)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                schedule.step()
+                recent = [*recent[-19:], float(loss.detach())]
+        self.encoder.requires_grad_(False)
+        return sum(recent) / len(recent)
 
     def forward(self, neutral: Tensor) -> Condition:
-        """Condition of neutral faces (S, V, 3) in metres, for one frame each."""
-        offset, stretch = self._measure(neutral)
-        seen = torch.cat([offset / self.offset_scale, stretch / self.stretch_scale], dim=-1)
-        *features, coarsest = self.encoder.features(seen)
-        code = self.dropout(self.encoder.fully_connected(coarsest.flatten(1)))
-        whole = self.coarsest(code)
-        shape = (len(neutral), coarsest.shape[1], -1)
-        modulations = [whole._replace(scale=whole.scale.view(shape), shift=whole.shift.view(shape))]
-        modulations += [layer(seen) for layer, seen in zip(self.levels, reversed(features[1:]), strict=True)]
-        carry = self.carry(features[0]).unflatten(-1, (3, 3))
-        return Condition(tuple(modulations), carry + torch.eye(3).to(carry))
+        """Condition of neutral faces (S, V, 3) in metres."""
+        code = self.encoder((neutral - self.mean) / self.offset_scale)
+        stretch = deformation_gradients(self.mean, neutral, self.faces)
+        stretch = stretch - torch.eye(3, dtype=stretch.dtype, device=stretch.device)
+        return Condition(code.clamp(-_LARGEST_CODE, _LARGEST_CODE), stretch.flatten(-2))

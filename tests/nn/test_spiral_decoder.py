@@ -58,22 +58,19 @@ def test_leading_dimensions_and_batch_order(make_levels) -> None:
     assert torch.equal(decoder(code[0, order]), decoder(code[0])[order])
 
 
-def test_modulations_begin_as_the_identity_and_reach_every_level(make_levels) -> None:
+def test_a_modulation_begins_as_the_identity_and_learns(make_levels) -> None:
     torch.manual_seed(0)
-    decoder = SpiralDecoder(make_levels(60, 20, 5), 7, (6, 4, 3))
-    makers = [FeatureModulation(2, 6), FeatureModulation(2, 4)]
-    code, conditions = torch.randn(5, 7), [torch.randn(2, 5, 2), torch.randn(2, 20, 2)]
+    decoder, maker = SpiralDecoder(make_levels(60, 20, 5), 7, (6, 4, 3)), FeatureModulation(2, 6)
+    code, condition = torch.randn(5, 7), torch.randn(2, 5, 2)
 
     def decode() -> torch.Tensor:
-        made = [maker(condition) for maker, condition in zip(makers, conditions, strict=True)]
-        return decoder(code, [modulation.repeated([2, 3]) for modulation in made])
+        return decoder(code, maker(condition).repeated([2, 3]))
 
     torch.testing.assert_close(decode(), decoder(code))
-    for maker in makers:
-        nn.init.normal_(maker.linear.weight)
+    nn.init.normal_(maker.linear.weight)
     decode().sum().backward()
-    gradients = [maker.linear.weight.grad for maker in makers]
-    assert all(gradient is not None and bool(gradient.any()) for gradient in gradients)
+    gradient = maker.linear.weight.grad
+    assert gradient is not None and bool(gradient.any())
 
 
 def test_encoder_mirrors_it(make_levels) -> None:

@@ -1,0 +1,110 @@
+"""A decoder of motion that sees the face which it moves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from meshanim.nn import FeatureModulation, MeshLevels, PrincipalComponents, SpiralDecoder
+from meshanim.synthesis.motion_decoders import Blocks, root_mean_square
+from meshanim.synthesis.neutral_encoder import Condition, NeutralEncoder
+
+_HIDDEN = 256
+
+
+def _for_frames(values: Tensor, lengths: Sequence[int]) -> Tensor:
+    """Rows of S subjects (S, ...) for all their frames (N, ...)."""
+    return values.repeat_interleave(torch.tensor(lengths, device=values.device), dim=0)
+
+
+class IdentityMotion(nn.Module):
+    r"""Spiral decoder and blendshape basis, both modulated by the face's code and carried to its shape.
+
+    .. math::
+        D(z, x_{id}) = \bigl(I + L(J(x_{id}) - I)\bigr)\,\bigl[B\,a(z, c) + S(z, c) - S(0, c)\bigr]
+
+    S is the paper's spiral decoder, whose coarsest features the code c modulates; B a fixed basis of the
+    training motion's principal components, whose weights a come from a hidden layer with gains linear in c;
+    L a linear map, the same at all vertices, of the local deformation gradient J from the mean face. Gains
+    and L begin as nothing, so that the network learns first what holds for everyone. At z = 0 nothing moves,
+    to the bit.
+
+    Args:
+        levels: mesh hierarchy with n steps.
+        latent_size: Z, of codes z and of the basis.
+        widths: n channel counts of the spiral decoder, coarsest first.
+        neutral_encoder: gives c and J.
+        dropout: share of c that is dropped while training.
+    """
+
+    scale: Tensor
+
+    def __init__(
+        self,
+        levels: MeshLevels,
+        latent_size: int,
+        widths: Sequence[int],
+        neutral_encoder: NeutralEncoder,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        code_size = neutral_encoder.code_size
+        self.neutral_encoder = neutral_encoder
+        self.register_buffer("scale", torch.ones(()))
+        self.spiral = SpiralDecoder(levels, latent_size, (*widths, 3))
+        self._coarse_shape = (levels.vertex_counts[-1], widths[0])
+        self.coarse = FeatureModulation(code_size, levels.vertex_counts[-1] * widths[0])
+        self.hidden = nn.Linear(latent_size, _HIDDEN, bias=False)
+        self.gain = nn.Linear(code_size, _HIDDEN, bias=False)
+        self.weights = nn.Linear(_HIDDEN, latent_size, bias=False)
+        self.basis = PrincipalComponents(levels.vertex_counts[0], latent_size)
+        self.carry = nn.Linear(9, 9, bias=False)
+        self.dropout = nn.Dropout(dropout)
+        for begins_as_nothing in (self.gain, self.carry):
+            nn.init.zeros_(begins_as_nothing.weight)
+
+    def calibrate(self, neutrals: Tensor, displacements: Blocks) -> None:
+        """Fit scale and basis to displacements, blocks (N, V, 3) in metres; teach the neutral encoder."""
+        self.scale.fill_(root_mean_square(displacements()))
+        self.basis.fit(lambda: (block / self.scale for block in displacements()))
+        self.neutral_encoder.calibrate(neutrals)
+
+    def condition(self, neutral: Tensor) -> Condition:
+        """What is known of faces (S, V, 3), in metres."""
+        return self.neutral_encoder(neutral)
+
+    def forward(
+        self, code: Tensor, condition: Condition | None = None, lengths: Sequence[int] | None = None
+    ) -> Tensor:
+        """Displacements (N, V, 3) in metres of codes (N, Z).
+
+        Args:
+            code: frames in order of their subjects.
+            condition: of the subjects, from :meth:`condition`.
+            lengths: frames of each subject; by default all are the only subject's.
+        """
+        assert condition is not None
+        counts = [len(code)] if lengths is None else list(lengths)
+        face = self.dropout(condition.code)
+        moved = self._by_spirals(code, face, counts) + self._by_basis(code, _for_frames(face, counts))
+        linear = self.carry(condition.stretch).unflatten(-1, (3, 3))
+        linear = linear + torch.eye(3, dtype=linear.dtype, device=linear.device)
+        parts = zip(moved.split(counts), linear, strict=True)
+        # nine products and sums in a row are faster than as many small matrix products
+        return self.scale * torch.cat([(carry * part[..., None, :]).sum(dim=-1) for part, carry in parts])
+
+    def _by_spirals(self, code: Tensor, face: Tensor, counts: Sequence[int]) -> Tensor:
+        shape = (len(face), *self._coarse_shape)
+        coarse = self.coarse(face)
+        coarse = coarse._replace(scale=coarse.scale.view(shape), shift=coarse.shift.view(shape))
+        still = self.spiral(code.new_zeros(len(face), code.shape[1]), coarse)
+        moved = self.spiral(code, coarse.repeated(counts))
+        return torch.cat([part - rest for part, rest in zip(moved.split(counts), still, strict=True)])
+
+    def _by_basis(self, code: Tensor, face: Tensor) -> Tensor:
+        active = functional.elu(self.hidden(code)) * (1 + self.gain(face))
+        weights = self.weights(active) * self.basis.deviation
+        return (weights @ self.basis.components.flatten(1)).unflatten(-1, (-1, 3))
