@@ -14,10 +14,10 @@ from meshanim.faces.facs import EXPRESSIONS
 from meshanim.mesh import Mesh
 from meshanim.nn import HasLevels, LabelEncoder, MeshLevels, SpiralDecoder
 from meshanim.performance import Performance
+from meshanim.synthesis.identity_motion import IdentityMotion
 from meshanim.synthesis.labels import check_labels
 from meshanim.synthesis.mesh_model import MeshModel
 from meshanim.synthesis.motion_decoders import BlendshapeMotion, Blocks, SpiralMotion
-from meshanim.synthesis.identity_motion import IdentityMotion
 from meshanim.synthesis.neutral_encoder import Condition, NeutralEncoder
 from meshanim.synthesis.pretrained import check_topology
 from meshanim.synthesis.timing import frames_needed, read_linearly, read_smoothly

@@ -76,7 +76,7 @@ class NeutralEncoder(nn.Module):
         self.encoder.requires_grad_(True)
         optimizer = torch.optim.Adam(self.encoder.parameters(), _LEARNING_RATE)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, LESSONS)
-        recent = []
+        recent: list[float] = []
         with torch.enable_grad():
             for _ in range(LESSONS):
                 # Gaussian blends have the mean and covariance of the subjects, their scores unit variance
