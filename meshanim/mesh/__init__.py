@@ -13,6 +13,7 @@ from meshanim.mesh.geometry import face_normals as face_normals
 from meshanim.mesh.geometry import vertex_normals as vertex_normals
 from meshanim.mesh.hierarchy import MeshHierarchy as MeshHierarchy
 from meshanim.mesh.mesh import Mesh as Mesh
+from meshanim.mesh.reading import read_mesh as read_mesh
 from meshanim.mesh.rotations import axis_angle_to_matrix as axis_angle_to_matrix
 from meshanim.mesh.rotations import axis_angle_to_quaternion as axis_angle_to_quaternion
 from meshanim.mesh.rotations import matrix_to_axis_angle as matrix_to_axis_angle

@@ -16,8 +16,8 @@ from meshanim.mesh.quadrics import quadric_error, quadric_weight, vertex_quadric
 
 # The vertices that each connected component keeps at least: a closed surface needs as many.
 FEWEST_VERTICES = 4
-# A component keeps at least this part of its proportional share, so that a head among fifty lashes and
-# teeth does not pay for the four vertices of each of them.
+# A component keeps at least this part of its proportional share, so that a head does not pay for the four
+# vertices of each of its fifty lashes and teeth.
 _SHARE = 0.75
 # One round looks at the cheapest edges, this many for each vertex: with less the result is no nearer to
 # collapsing one edge at a time (mean distance on the ICT face 0.099 mm either way), with 2 it is 0.113 mm.
@@ -131,9 +131,9 @@ def decimate(mesh: Mesh, count: int) -> Decimation:
     not meddle with each other. No face turns over, boundaries stay boundaries, and a manifold stays a
     manifold of the same kind: as many components and holes. Deterministic.
 
-    More than ``count`` vertices are left where the components ask for them, each for four (or all it
-    has) and for three quarters of its proportional share, or where every further collapse would break the surface.
-    Faces that ``Topology`` leaves out are gone in the coarse mesh.
+    More than ``count`` vertices are left where the components ask for them, each for four (or all it has)
+    and for three quarters of its proportional share, or where every further collapse would break the
+    surface. Faces that ``Topology`` leaves out are gone in the coarse mesh.
 
     Args:
         mesh: V vertices.

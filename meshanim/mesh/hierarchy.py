@@ -16,8 +16,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from meshanim._check import InputError, check_indices, check_shape
+from meshanim._files import atomic_path, cache_folder
 from meshanim.mesh.decimation import decimate
-from meshanim.mesh.files import atomic_path, cache_folder
 from meshanim.mesh.mesh import Mesh
 from meshanim.mesh.spirals import reference_vertices, spiral_sequences
 from meshanim.mesh.upsampling import upsampling_matrix

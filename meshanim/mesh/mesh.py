@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from meshanim._check import InputError, check_finite, check_indices, check_shape
+from meshanim.mesh import conversion
 from meshanim.mesh.topology import Topology
 
 
@@ -104,3 +106,40 @@ class Mesh:
     def topology(self) -> Topology:
         """Neighbourhoods, boundaries, components and faults; computed once."""
         return Topology(self.faces, len(self.vertices))
+
+    def to_trimesh(self) -> Any:
+        """A ``trimesh.Trimesh``; texture coordinates go along where they have no seams."""
+        return conversion.to_trimesh(self)
+
+    @classmethod
+    def from_trimesh(cls, other: Any) -> Mesh:
+        """From a ``trimesh.Trimesh``: positions, faces, texture coordinates."""
+        vertices, faces, uv = conversion.from_trimesh(other)
+        return cls(vertices, faces, uv, faces if uv is not None else None)
+
+    def to_pyg(self) -> Any:
+        """A ``torch_geometric.data.Data`` with ``pos``, ``face`` and ``edge_index``.
+
+        Raises:
+            MissingExtra: torch-geometric is not installed.
+        """
+        return conversion.to_pyg(self)
+
+    @classmethod
+    def from_pyg(cls, data: Any) -> Mesh:
+        """From a ``torch_geometric.data.Data`` with ``pos`` and ``face``."""
+        return cls(*conversion.from_pyg(data))
+
+    def to_openmesh(self) -> Any:
+        """An ``openmesh.TriMesh``.
+
+        Raises:
+            MissingExtra: openmesh is not installed.
+            InputError: the mesh is not an oriented manifold.
+        """
+        return conversion.to_openmesh(self)
+
+    @classmethod
+    def from_openmesh(cls, other: Any) -> Mesh:
+        """From an ``openmesh.TriMesh``: positions and faces."""
+        return cls(*conversion.from_openmesh(other))

@@ -7,7 +7,7 @@ import pytest
 import torch
 import trimesh
 
-from meshanim.mesh import Mesh
+from meshanim.mesh import Decimation, Mesh, axis_angle_to_matrix, decimate
 
 
 def _mesh(vertices, faces) -> Mesh:
@@ -80,9 +80,13 @@ def ict(shared_data: Path) -> Mesh:
     return Mesh(torch.from_numpy(data["mean"]) / 100, torch.from_numpy(data["faces"].astype(np.int64)))
 
 
+@pytest.fixture(scope="session")
+def ict_step(ict: Mesh) -> Decimation:
+    """The ICT face with a fifth of its vertices."""
+    return decimate(ict, 5344)
+
+
 @pytest.fixture
 def rotation() -> torch.Tensor:
     """A rotation about no special axis."""
-    from meshanim.mesh import axis_angle_to_matrix
-
     return axis_angle_to_matrix(torch.tensor([0.7, -1.1, 0.4], dtype=torch.float64))

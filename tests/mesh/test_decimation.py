@@ -9,8 +9,10 @@ from meshanim._check import InputError
 from meshanim.mesh import Mesh, decimate, face_areas, face_normals, find_faults, upsampling_matrix
 
 
-@pytest.mark.parametrize("name", ["sphere", "torus", "grid", "ict"])
-@pytest.mark.parametrize("factor", [1.5, 5, 40])
+@pytest.mark.parametrize(
+    ("name", "factor"),
+    [(name, factor) for name in ("sphere", "torus", "grid") for factor in (1.5, 5, 40)] + [("ict", 40)],
+)
 def test_laws(name, factor, request):
     mesh = request.getfixturevalue(name)
     count = math.ceil(len(mesh.vertices) / factor)
@@ -33,10 +35,9 @@ def test_laws(name, factor, request):
     assert torch.equal(on_boundary, torch.isin(kept, was.boundary_vertices))
 
 
-def test_the_surface_stays_where_it_is(ict):
-    step = decimate(ict, 5344)
-    indices, weights = upsampling_matrix(ict, step)
-    nearest = (step.mesh.vertices[indices] * weights[..., None]).sum(1)
+def test_the_surface_stays_where_it_is(ict, ict_step):
+    indices, weights = upsampling_matrix(ict, ict_step)
+    nearest = (ict_step.mesh.vertices[indices] * weights[..., None]).sum(1)
     distance = (nearest - ict.vertices).norm(dim=-1) * 1000
     # 0.25 mm and 2.6 mm; collapsing one edge at a time (VCG's subset placement) is no nearer.
     assert distance.mean() < 0.3 and distance.max() < 4
@@ -100,10 +101,10 @@ def test_deterministic_and_independent_of_place(torus):
 
 
 def test_fast(ict):
-    begin = time.perf_counter()
+    begin = time.process_time()
     decimate(Mesh(ict.vertices, ict.faces), 5344)
-    # 1.5 s on two idle cores; the rest is for a busy machine
-    assert time.perf_counter() - begin < 10
+    # 2 s of one core, the rest is for one that others use as well
+    assert time.process_time() - begin < 8
 
 
 def test_a_count_below_one_is_refused(sphere):

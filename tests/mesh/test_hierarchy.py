@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from meshanim._check import InputError
+from meshanim._files import cache_folder
 from meshanim.mesh import Mesh, MeshHierarchy, decimate, spiral_sequences, upsampling_matrix
-from meshanim.mesh.files import cache_folder
 
 
 @pytest.fixture
@@ -42,18 +42,18 @@ def test_levels(sphere):
 
 
 def test_the_ict_face(ict, own_cache):
-    begin = time.perf_counter()
+    begin = time.process_time()
     hierarchy = MeshHierarchy.from_mesh(Mesh(ict.vertices, ict.faces))
-    built = time.perf_counter() - begin
+    built = time.process_time() - begin
     sizes = [len(mesh.vertices) for mesh in hierarchy.meshes]
     # Two more steps by five would be 214 and 43 vertices: fewer than four for each of 56 components.
     assert sizes[:3] == [26719, 5344, 1069] and 224 <= sizes[4] < sizes[3] < 400
-    begin = time.perf_counter()
+    begin = time.process_time()
     again = MeshHierarchy.from_mesh(Mesh(ict.vertices, ict.faces))
-    loaded = time.perf_counter() - begin
+    loaded = time.process_time() - begin
     assert same(hierarchy, again)
-    # The bars are 10 s and 0.3 s (3 s and 0.05 s measured on two idle cores): here for a busy machine.
-    assert built < 30 and loaded < 1
+    # The bars are 10 s and 0.3 s; the rest is for cores that others use as well.
+    assert built < 15 and loaded < 0.6
     for level in range(4):
         weights = hierarchy.up_weights[level]
         torch.testing.assert_close(weights.sum(1), torch.ones(sizes[level]), atol=2e-7, rtol=0)

@@ -122,10 +122,10 @@ def test_non_manifold_meshes_do_not_stop_it():
 
 def test_fast_and_the_same_again(ict):
     fresh = Mesh(ict.vertices, ict.faces)
-    begin = time.perf_counter()
+    begin = time.process_time()
     first = spiral_sequences(fresh)
-    # 0.3 s on two idle cores; the bar is one second, the rest is for a busy machine
-    assert time.perf_counter() - begin < 3
+    # 0.4 s of one core; the bar is one second, the rest is for a core that others use as well
+    assert time.process_time() - begin < 2
     assert torch.equal(first, spiral_sequences(ict))
 
 

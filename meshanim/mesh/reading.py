@@ -1,0 +1,136 @@
+"""Meshes from files, with the vertices in the order in which the file has them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from meshanim._check import InputError
+from meshanim.mesh.mesh import Mesh
+from meshanim.mesh.obj import parse_obj
+
+
+def _load(path: Path) -> Any:
+    import trimesh  # a second to import, only needed here
+
+    return trimesh.load_scene(path, process=False, fix_texture=False, skip_materials=True)
+
+
+def _scene_parts(path: Path) -> list[tuple[str, Any, np.ndarray]]:
+    """Name, trimesh mesh and transform of every mesh in the file, in the file's order."""
+    scene = _load(path)
+    parts = []
+    for node in scene.graph.nodes_geometry:
+        transform, name = scene.graph[node]
+        geometry = scene.geometry[name]
+        if len(getattr(geometry, "faces", ())):
+            parts.append((str(node), geometry, np.asarray(transform)))
+    if not parts:
+        raise InputError("it has no faces")
+    return parts
+
+
+def _place(vertices: np.ndarray, faces: np.ndarray, transform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Apply a transform; one that mirrors turns the faces round again."""
+    placed = vertices @ transform[:3, :3].T + transform[:3, 3]
+    return placed, faces[:, ::-1] if np.linalg.det(transform[:3, :3]) < 0 else faces
+
+
+def _read_scene(path: Path) -> Mesh:
+    """All meshes of a file in one, node transforms applied; several become vertex groups by name."""
+    vertices, faces, uvs, groups, count = [], [], [], {}, 0
+    parts = _scene_parts(path)
+    for name, geometry, transform in parts:
+        placed, turned = _place(np.asarray(geometry.vertices), np.asarray(geometry.faces), transform)
+        vertices.append(placed)
+        faces.append(turned + count)
+        uv = getattr(geometry.visual, "uv", None)
+        if uv is not None and len(uv) == len(placed):
+            uvs.append(np.asarray(uv))
+        groups[name] = torch.arange(count, count + len(placed))
+        count += len(placed)
+    has_uv = len(uvs) == len(parts)
+    triangles = torch.from_numpy(np.concatenate(faces).astype(np.int64))
+    return Mesh(
+        torch.from_numpy(np.concatenate(vertices)).float(),
+        triangles,
+        torch.from_numpy(np.concatenate(uvs)).float() if has_uv else None,
+        triangles if has_uv else None,
+        groups=groups if len(groups) > 1 else {},
+    )
+
+
+def _read_stl(path: Path) -> Mesh:
+    """STL has corners, no vertices: equal ones become one, numbered as they first appear."""
+    soup = _read_scene(path)
+    _, first, index = np.unique(soup.vertices.numpy(), axis=0, return_index=True, return_inverse=True)
+    number = np.argsort(np.argsort(first))[index.reshape(-1)]
+    return Mesh(soup.vertices[np.sort(first)], torch.from_numpy(number)[soup.faces])
+
+
+def _read_obj(path: Path) -> Mesh:
+    return parse_obj(path.read_bytes())
+
+
+def _read_npz(path: Path) -> Mesh:
+    """Keys ``vertices`` (or ``neutral``, which goes before it) and ``faces``; ``uv``, ``uv_faces``."""
+    with np.load(path, allow_pickle=False) as file:
+        if not hasattr(file, "files"):
+            raise InputError("it is a single array")
+        positions = "neutral" if "neutral" in file.files else "vertices"
+        lacking = [name for name in (positions, "faces") if name not in file.files]
+        if lacking:
+            raise InputError(f"it lacks {' and '.join(lacking)} among {', '.join(file.files) or 'no arrays'}")
+        data = {name: file[name] for name in (positions, "faces", "uv", "uv_faces") if name in file.files}
+    tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in data.items()}
+    uv = tensors["uv"].float() if "uv" in tensors else None
+    return Mesh(tensors[positions].float(), tensors["faces"], uv, tensors.get("uv_faces"))
+
+
+_READERS: dict[str, Callable[[Path], Mesh]] = {
+    ".obj": _read_obj,
+    ".ply": _read_scene,
+    ".stl": _read_stl,
+    ".glb": _read_scene,
+    ".gltf": _read_scene,
+    ".off": _read_scene,
+    ".npz": _read_npz,
+}
+
+
+def read_mesh(path: str | Path) -> Mesh:
+    """Read a mesh; the suffix says what the file is: OBJ, PLY, STL, GLB, glTF, OFF or NPZ.
+
+    Vertices keep the file's number and order, also along texture seams of an OBJ file, and positions
+    keep the file's unit and axes (meshanim takes them for metres with Y up). Polygons become triangles.
+    Of a GLB or glTF file all meshes are taken, node transforms applied. STL files know no vertices:
+    corners at the same place become one.
+
+    Raises:
+        InputError: the file is missing, a folder, of unknown suffix, damaged, without faces, or its mesh
+            is not one (a position that is not finite, an index out of range).
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"{path} must be a mesh file, but there is no such file")
+    if path.is_dir():
+        raise InputError(f"{path} must be a mesh file, but it is a folder")
+    suffix = path.suffix.lower()
+    if suffix not in _READERS:
+        raise InputError(f"{path} must end in one of {', '.join(_READERS)}, got {suffix or 'no suffix'}")
+    try:
+        mesh = _READERS[suffix](path)
+    except InputError as error:
+        raise InputError(f"{path} cannot be read as a mesh: {error}") from error
+    except PermissionError:
+        raise
+    except Exception as error:  # parsers meet damaged files in many ways
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{path} cannot be read as {suffix[1:].upper()}: {reason[:200]}") from error
+    if not len(mesh.faces):
+        raise InputError(f"{path} cannot be read as a mesh: it has no faces")
+    return mesh
