@@ -27,6 +27,9 @@ GLOSS: dict[str, float] = {"lips": 2.0, "tongue": 3.0, "teeth": 4.0, "eyes": 6.0
 IRIS, PUPIL, LIMBUS = 0.40, 0.16, 0.03
 """Radii of iris and pupil, and half the width of their soft rims, in units of the eyeball's radius."""
 IRIS_COLOUR = (0.10, 0.16, 0.20)
+BROW_FROM, BROW_TO, BROW_HEIGHT, BROW_ARCH, BROW_THICKNESS = -0.28, 0.40, 0.21, 0.07, 0.065
+"""Brows in brow coordinates: inner and outer end, height of the ends, rise to the peak, half thickness."""
+BROW_COLOUR, BROW_DENSITY = (0.08, 0.045, 0.03), 0.75
 HIDDEN = ("lashes", "eye_occlusion", "eye_blend", "lacrimal_fluid")
 """Groups of see-through or hair-thin parts, which would only hide what lies behind them."""
 
@@ -69,18 +72,54 @@ def _fit_sphere(points: Tensor) -> tuple[Tensor, Tensor]:
     return (middle + offset).to(torch.float32), radius.to(torch.float32)
 
 
+def _eyeballs(mesh: Mesh) -> dict[str, tuple[Tensor, Tensor]]:
+    """Centre (3,) and radius of the eyes that the mesh names."""
+    found = {}
+    for name in ("eye_left", "eye_right"):
+        if name in mesh.groups and len(mesh.groups[name]) >= 4:
+            found[name] = _fit_sphere(mesh.vertices[mesh.groups[name]])
+    return found
+
+
 def eye_coordinates(mesh: Mesh) -> Tensor:
     """(V, 3) places on the eyeball at rest, in units of its radius, the gaze along +Z; zero off the eyes.
 
     They travel with the vertices, so that iris and pupil turn with an eyeball that turns.
     """
     places = torch.zeros(mesh.vertices.shape[0], 3)
-    for name in ("eye_left", "eye_right"):
-        if name in mesh.groups and len(mesh.groups[name]) >= 4:
-            index = mesh.groups[name]
-            centre, radius = _fit_sphere(mesh.vertices[index])
-            places[index] = (mesh.vertices[index].to(torch.float32) - centre) / radius.clamp(min=1e-6)
+    for name, (centre, radius) in _eyeballs(mesh).items():
+        index = mesh.groups[name]
+        places[index] = (mesh.vertices[index].to(torch.float32) - centre) / radius.clamp(min=1e-6)
     return places
+
+
+def brow_coordinates(mesh: Mesh) -> Tensor:
+    """(V, 2) places on the skin at rest beside and above the nearer eye, in units of the eyes' distance.
+
+    The first counts outwards from the eyeball's centre, the second upwards. They travel with the vertices,
+    so that brows rise and fall with the skin. Far below where the mesh has no two eyes, behind them, and off
+    the skin.
+    """
+    eyes = _eyeballs(mesh)
+    places = torch.full((mesh.vertices.shape[0], 2), -1.0)
+    if len(eyes) < 2:
+        return places
+    left, right = eyes["eye_left"][0], eyes["eye_right"][0]
+    middle, distance = (left + right) / 2, (left - right).norm().clamp(min=1e-6)
+    away = (mesh.vertices.to(torch.float32) - middle) / distance
+    skin = group_mask(mesh, "skin") & (away[:, 2] > 0)
+    places[skin] = torch.stack([away[skin, 0].abs() - 0.5, away[skin, 1]], 1)
+    return places
+
+
+def paint_brows(albedo: Tensor, places: Tensor) -> Tensor:
+    """(N, 3) reflectance with brows where (N, 2) brow coordinates say so."""
+    along = (places[:, 0] - BROW_FROM) / (BROW_TO - BROW_FROM)
+    middle = BROW_HEIGHT + BROW_ARCH * (1 - ((along - 0.6) / 0.6) ** 2)
+    half = BROW_THICKNESS * (1 - 0.75 * along.clamp(0, 1) ** 1.5)
+    across = ((half - (places[:, 1] - middle).abs()) / (0.8 * half)).clamp(0, 1)
+    ends = (along / 0.2).clamp(0, 1) * ((1 - along) / 0.2).clamp(0, 1)
+    return torch.lerp(albedo, torch.tensor(BROW_COLOUR), BROW_DENSITY * (across * ends)[:, None])
 
 
 def paint_eyes(albedo: Tensor, places: Tensor) -> Tensor:

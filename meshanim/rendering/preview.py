@@ -17,7 +17,15 @@ from meshanim.mesh.geometry import vertex_normals
 from meshanim.mesh.rotations import axis_angle_to_matrix
 from meshanim.performance import Performance
 from meshanim.rendering.camera import Camera
-from meshanim.rendering.materials import HIDDEN, eye_coordinates, group_mask, paint_eyes, vertex_materials
+from meshanim.rendering.materials import (
+    HIDDEN,
+    brow_coordinates,
+    eye_coordinates,
+    group_mask,
+    paint_brows,
+    paint_eyes,
+    vertex_materials,
+)
 from meshanim.rendering.rasterizer import Fragments, Raster
 from meshanim.rendering.shading import background, from_display, shade, surroundings, to_display
 
@@ -68,8 +76,12 @@ class Preview:
         self.mesh, self.camera = mesh, camera
         self._fine = camera.scaled(SUPERSAMPLING)
         self._faces = mesh.faces[~group_mask(mesh, *HIDDEN)[mesh.faces].all(1)]
-        self._materials, self._eye_places = vertex_materials(mesh), eye_coordinates(mesh)
-        self._eye_faces = (self._eye_places != 0).any(1)[self._faces].all(1)
+        self._materials = vertex_materials(mesh)
+        eyes, brows = eye_coordinates(mesh), brow_coordinates(mesh)
+        self._painted = [
+            ((eyes != 0).any(1)[self._faces].all(1), eyes, paint_eyes),
+            ((brows[:, 1] > 0)[self._faces].all(1), brows, paint_brows),
+        ]
         self._extent = float((mesh.vertices.amax(0) - mesh.vertices.amin(0)).amax())
 
     def frame(self, vertices: Tensor, colours: Tensor | None = None) -> NDArray[np.uint8]:
@@ -119,9 +131,10 @@ class Preview:
         normal, albedo, gloss = pixel[:, :3], pixel[:, 3:6], pixel[:, 6]
         normal = functional.normalize(torch.where(fragments.front[:, None], normal, -normal), dim=1)
         if colours is None:
-            on_eye = self._eye_faces[fragments.face].nonzero()[:, 0]
-            places = fragments.subset(on_eye).interpolate(self._eye_places, self._faces)
-            albedo[on_eye] = paint_eyes(albedo[on_eye], places)
+            for faces, places, paint in self._painted:
+                there = faces[fragments.face].nonzero()[:, 0]
+                where = fragments.subset(there).interpolate(places, self._faces)
+                albedo[there] = paint(albedo[there], where)
         light = shade(normal, albedo, gloss).mul_(self._hollows(fragments, nearness)[:, None])
         return light if colours is None else torch.lerp(light, albedo, CHART_FLATNESS)
 

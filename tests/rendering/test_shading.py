@@ -1,0 +1,46 @@
+"""Laws of the light: brighter towards it, never negative, and display values that come back."""
+
+import torch
+
+from meshanim.rendering.shading import background, from_display, shade, surroundings, to_display
+
+
+def test_what_faces_the_key_light_is_brightest():
+    normals = torch.nn.functional.normalize(
+        torch.randn(500, 3, generator=torch.Generator().manual_seed(0)), dim=1
+    )
+    normals[:, 2] = -normals[:, 2].abs()
+    grey, matt = torch.full((500, 3), 0.5), torch.zeros(500)
+    light = shade(normals, grey, matt)
+    assert (light >= 0).all() and torch.isfinite(light).all()
+    brightest = normals[light.sum(1).argmax()]
+    # Up and to the left, towards the camera: X right, Y down, Z into the picture.
+    assert brightest[0] < 0 and brightest[1] < 0 and brightest[2] < 0
+    assert torch.allclose(shade(normals, 2 * grey, matt), 2 * light, rtol=1e-5)
+    assert (shade(normals, grey, matt + 3.0) >= light).all()
+
+
+def test_display_values_come_back():
+    values = torch.linspace(0, 1, 64)
+    back = to_display(from_display(values)).float() / 255
+    # Below the shoulder at linear 0.7, sRGB 0.85, only rounding to 255 steps is left.
+    assert (back - values)[values < 0.85].abs().max() < 0.003
+    assert (back.diff() >= 0).all()
+
+
+def test_a_flat_surface_has_no_hollows_and_a_pit_has():
+    depth = torch.full((40, 40), 1.0)
+    mean, surrounded = surroundings(depth, 3)
+    assert torch.allclose(mean, depth)
+    assert surrounded[20, 20] == 1 and surrounded[0, 20] < 1
+    depth[20, 20] = 1.1
+    assert surroundings(depth, 3)[0][20, 20] < 1.02
+    depth[:, 30:] = torch.nan
+    mean, surrounded = surroundings(depth, 3)
+    assert torch.isfinite(mean).all() and surrounded[10, 35] == 0 and surrounded[10, 29] < 0.3
+
+
+def test_the_backdrop_is_neutral():
+    backdrop = background((8, 6))
+    assert backdrop.shape == (8, 6, 3)
+    assert (backdrop == backdrop[..., :1]).all() and backdrop.min() > 0.5
