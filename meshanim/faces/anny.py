@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cached_property
 
 import torch
 from safetensors import safe_open
@@ -18,6 +19,7 @@ from torch import Tensor
 from meshanim._check import InputError
 from meshanim._files import atomic_path, cache_folder
 from meshanim.faces.arkit import ARKIT_NAMES
+from meshanim.faces.carrying import Carrier
 from meshanim.faces.face_model import FaceModel, Joint
 from meshanim.faces.regions import HeadRegions
 from meshanim.mesh import Mesh
@@ -125,6 +127,14 @@ class AnnyFace(FaceModel):
         if identity is None:
             return self.neutral.vertices
         return self._blend("template", "phenotype_basis", "local_up", "local_down", identity)
+
+    @cached_property
+    def _carrier(self) -> Carrier:
+        return Carrier(self.neutral, self.joints())
+
+    def carry(self, identity: Tensor | None = None) -> Tensor:
+        """Maps (..., V, 3, 3) that carry units to identities, smooth over the skin so that lips stay whole."""
+        return self._carrier.maps(self.rest(identity))
 
     def joints(self, identity: Tensor | None = None) -> Mapping[str, Joint]:
         """Jaw hinge and both eyes; the hinge runs from the right ear to the left one."""

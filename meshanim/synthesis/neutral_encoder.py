@@ -16,6 +16,7 @@ LESSONS = 400
 _LESSON_SIZE = 12
 _LEARNING_RATE = 3e-3
 _LARGEST_CODE = 3.0
+_AVERAGED_LEVELS = 2
 
 
 class Condition(NamedTuple):
@@ -23,7 +24,8 @@ class Condition(NamedTuple):
 
     Attributes:
         code: (S, C) of the face as a whole, each entry of about unit variance over people.
-        stretch: (S, V, 9) deformation gradient from the mean face, less the identity, row by row.
+        stretch: (S, V, 9) deformation gradient from the mean face, averaged over the neighbourhood of a
+            vertex two levels down, less the identity, row by row.
     """
 
     code: Tensor
@@ -58,6 +60,7 @@ class NeutralEncoder(nn.Module):
         self.register_buffer("faces", faces, persistent=False)
         self.register_buffer("offset_scale", torch.ones(()))
         self.code_size = code_size
+        self._averaged = list(zip(levels.up_indices, levels.up_weights, strict=True))[:_AVERAGED_LEVELS]
         self.encoder = SpiralEncoder(levels, code_size, (3, *widths), "elu").requires_grad_(False)
 
     def calibrate(self, neutrals: Tensor, seed: int = 0) -> float:
@@ -96,4 +99,18 @@ class NeutralEncoder(nn.Module):
         code = self.encoder((neutral - self.mean) / self.offset_scale)
         stretch = deformation_gradients(self.mean, neutral, self.faces)
         stretch = stretch - torch.eye(3, dtype=stretch.dtype, device=stretch.device)
-        return Condition(code.clamp(-_LARGEST_CODE, _LARGEST_CODE), stretch.flatten(-2))
+        return Condition(code.clamp(-_LARGEST_CODE, _LARGEST_CODE), self._smooth(stretch.flatten(-2)))
+
+    def _smooth(self, values: Tensor) -> Tensor:
+        """Values (S, V, C) averaged down some levels and interpolated up again.
+
+        What single faces do between two people would tear lips that move by centimetres.
+        """
+        for indices, weights in self._averaged:
+            coarse = values.new_zeros(len(values), int(indices.max()) + 1, values.shape[-1])
+            mass = weights.new_zeros(coarse.shape[1]).index_add(0, indices.flatten(), weights.flatten())
+            shares = (values[:, :, None] * weights[..., None]).flatten(1, 2)
+            values = coarse.index_add(1, indices.flatten(), shares) / mass.clamp(min=1e-9)[:, None]
+        for indices, weights in reversed(self._averaged):
+            values = (values[:, indices] * weights[..., None]).sum(dim=2)
+        return values

@@ -36,6 +36,7 @@ class SequenceBatch(NamedTuple):
     """S sequences; label tracks padded, frames packed, so that nothing is decoded for padding.
 
     Attributes:
+        subjects: whose sequence each is.
         labels: (S, T, 6), zeros after a sequence's end; always from its first frame on.
         starts: first frame of each sequence that is decoded.
         lengths: frames of each sequence that are decoded, from there on.
@@ -43,6 +44,7 @@ class SequenceBatch(NamedTuple):
         displacements: (N, V, 3) metres, sequence after sequence, N the sum of ``lengths``.
     """
 
+    subjects: tuple[int, ...]
     labels: Tensor
     starts: tuple[int, ...]
     lengths: tuple[int, ...]
@@ -62,6 +64,7 @@ class SequenceBatch(NamedTuple):
         for part, start, sequence in zip(parts, starts, sequences, strict=True):
             torch.sub(sequence.vertices[start : start + len(part)], sequence.neutral, out=part)
         return cls(
+            tuple(sequence.subject for sequence in sequences),
             pad_sequence([sequence.labels for sequence in sequences], batch_first=True),
             starts,
             lengths,

@@ -14,6 +14,7 @@ from meshanim._check import InputError, check_choice, check_range
 from meshanim.mesh import Mesh
 from meshanim.nn import HasLevels
 from meshanim.synthesis.expression import ExpressionConfig, ExpressionModel
+from meshanim.synthesis.neutral_encoder import Condition
 from meshanim.training.batches import SequenceBatch, Sequences
 from meshanim.training.loop import TrainingReport, train
 from meshanim.training.losses import MILLIMETRES, motion_losses
@@ -84,6 +85,7 @@ class ExpressionTask:
         window: int | None = None,
     ) -> None:
         self.model, self.sequences, self.window = model, sequences, window
+        self._conditions: dict[int, Condition] = {}
         owners = [sequences[item].subject for item in range(len(sequences))] if validation_subjects else []
         held_out = set(sorted(set(owners))[-validation_subjects:]) if validation_subjects else set()
         self.held_out = [item for item, owner in enumerate(owners) if owner in held_out]
@@ -98,7 +100,18 @@ class ExpressionTask:
 
     def _predict(self, batch: SequenceBatch) -> Tensor:
         code = batch.packed(self.model.encode(batch.labels))
-        return self.model.displacements(code, self.model.condition(batch.neutral), batch.lengths)
+        return self.model.displacements(code, self._condition(batch), batch.lengths)
+
+    def _condition(self, batch: SequenceBatch) -> Condition | None:
+        """What the decoder knows of the subjects; each is looked at once, since what looks is fixed."""
+        for subject, neutral in zip(batch.subjects, batch.neutral, strict=True):
+            if subject not in self._conditions:
+                condition = self.model.condition(neutral[None])
+                if condition is None:
+                    return None
+                self._conditions[subject] = condition
+        known = [self._conditions[subject] for subject in batch.subjects]
+        return Condition(*(torch.cat(parts) for parts in zip(*known, strict=True)))
 
     def losses(self, items: Sequence[int]) -> dict[str, Tensor]:
         """Reconstruction and coherence of a batch, in millimetres."""
@@ -116,6 +129,7 @@ class ExpressionTask:
 
     def calibrate(self) -> None:
         """Measure mean face, scale of motion and the baseline's basis on what is trained on."""
+        self._conditions.clear()
         neutrals: dict[int, Tensor] = {}
         for item in self.items:
             sequence = self.sequences[item]

@@ -1,0 +1,126 @@
+"""Joints that nobody drew: a hinge from a unit that turns, an eye's centre from its ball."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from meshanim._check import InputError, check_shape
+from meshanim.mesh.rotations import axis_angle_to_matrix, matrix_to_axis_angle
+
+_SHALLOW = 1e-3
+"""Metres of a turn's displacement below which a vertex is too near the axis to say whether it follows."""
+_LEAST_TURN = 1e-3
+
+
+class Similarity(NamedTuple):
+    """Turn, scale and shift: takes p to ``linear @ (p - source) + target``.
+
+    ``linear`` (..., 3, 3) is a rotation times a scale, ``source`` (3,) and ``target`` (..., 3) mean points.
+    """
+
+    linear: Tensor
+    source: Tensor
+    target: Tensor
+
+    def point(self, place: Tensor) -> Tensor:
+        """Where a point (3,) goes: (..., 3)."""
+        return (self.linear @ (place - self.source)) + self.target
+
+    def direction(self, axis: Tensor) -> Tensor:
+        """Where a unit vector (3,) points: (..., 3), of unit length."""
+        turned = self.linear @ axis
+        return turned / turned.norm(dim=-1, keepdim=True)
+
+
+def fit_similarity(source: Tensor, target: Tensor, scaled: bool = True) -> Similarity:
+    """The similarity that best takes points (N, 3) to (..., N, 3) in least squares (Umeyama 1991).
+
+    Args:
+        source: (N, 3), not all on a line.
+        target: (..., N, 3).
+        scaled: with a scale; else turn and shift only.
+    """
+    check_shape("source", source, (None, 3))
+    check_shape("target", target, tuple(source.shape), batched=True)
+    first, second = source.double(), target.double()
+    middle, end = first.mean(dim=0), second.mean(dim=-2)
+    arm = first - middle
+    u, size, vt = torch.linalg.svd((second - end[..., None, :]).mT @ arm)
+    handed = torch.ones_like(size)
+    handed[..., 2] = torch.linalg.det(u @ vt).sign()
+    linear = (u * handed[..., None, :]) @ vt
+    if scaled:
+        linear = linear * ((size * handed).sum(dim=-1) / arm.square().sum())[..., None, None]
+    return Similarity(linear.to(target), middle.to(source), end.to(target))
+
+
+class Sphere(NamedTuple):
+    """Centre (3,) and radius () in metres."""
+
+    centre: Tensor
+    radius: Tensor
+
+
+def fit_sphere(points: Tensor) -> Sphere:
+    """The sphere through points (N, 3), in least squares of its equation, which is linear (Coope 1993).
+
+    Raises:
+        InputError: fewer than four points.
+    """
+    check_shape("points", points, (None, 3))
+    if len(points) < 4:
+        raise InputError(f"points must be at least four for a sphere, got {len(points)}")
+    middle = points.double().mean(dim=0)
+    arm = points.double() - middle
+    square = arm.square().sum(dim=1, keepdim=True)
+    solved = torch.linalg.lstsq(torch.cat([2 * arm, torch.ones_like(square)], dim=1), square).solution[:, 0]
+    radius = (solved[3] + solved[:3].square().sum()).clamp(min=0).sqrt()
+    return Sphere((middle + solved[:3]).to(points), radius.to(points))
+
+
+class Hinge(NamedTuple):
+    """A point (3,) on the axis, its unit direction (3,) towards +X, and the angle () in radians about it."""
+
+    position: Tensor
+    axis: Tensor
+    angle: Tensor
+
+
+def fit_hinge(points: Tensor, moved: Tensor) -> Hinge:
+    """The axis about which points (N, 3) turn to become ``moved``; its point is the one nearest to X = 0.
+
+    Raises:
+        InputError: the points do not turn.
+    """
+    motion = fit_similarity(points, moved, scaled=False)
+    turn = matrix_to_axis_angle(motion.linear.double())
+    angle = turn.norm()
+    if float(angle) < _LEAST_TURN:
+        raise InputError(f"points must turn to have a hinge, got a turn of {float(angle):.2g} radians")
+    sign = -1.0 if float(turn[0]) < 0 else 1.0
+    axis = sign * turn / angle
+    # Points of the axis stay: (1 - R) p = t, solved in the plane across the axis.
+    shift = motion.target.double() - motion.linear.double() @ motion.source.double()
+    across = torch.linalg.pinv(torch.eye(3, dtype=torch.float64) - motion.linear.double(), rtol=1e-6)
+    position = across @ shift
+    level = axis[0].square().clamp(min=1e-2)
+    position = position - axis * (position[0] * axis[0] / level)
+    return Hinge(position.to(points), axis.to(points), (sign * angle).to(points))
+
+
+def turn_displacement(points: Tensor, position: Tensor, turn: Tensor) -> Tensor:
+    """Displacements (N, 3) of points (N, 3) that turn about ``position`` (3,) by a rotation vector (3,)."""
+    arm = points - position
+    return arm @ axis_angle_to_matrix(turn).mT - arm
+
+
+def follow_share(displacement: Tensor, turned: Tensor) -> Tensor:
+    """How much of a turn's displacement (V, 3) each vertex follows: (V,) in [0, 1], by projection.
+
+    On the axis, where the turn itself moves nothing, the share fades to zero.
+    """
+    along = (displacement * turned).sum(dim=-1)
+    return (along / (turned.square().sum(dim=-1) + _SHALLOW**2)).clamp(0, 1)
