@@ -10,6 +10,7 @@ classification (Table 3) and error per frame (Fig. 5); and draws error maps (Fig
 from __future__ import annotations
 
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,10 +23,9 @@ from meshanim.datasets import Expressions4D, ExpressionSequence
 from meshanim.faces import load_face
 from meshanim.faces.facs import EXPRESSIONS
 from meshanim.metrics import classification_scores, vertex_distances_mm
-from meshanim.nn import ExpressionClassifier, PrincipalComponents
 from meshanim.rendering import contact_sheet, heat_colours, render_mesh
 from meshanim.synthesis import ExpressionModel, expression_labels
-from meshanim.training import train_classifier
+from meshanim.training import ClassifierRecipe, train_classifier
 from meshanim.vision import write_image
 
 matplotlib.use("Agg")
@@ -118,9 +118,8 @@ def _per_frame(frames: list[Tensor]) -> list[float]:
 def judge(train: Expressions4D, test: Expressions4D, contestants: dict[str, Predictor]) -> dict[str, dict]:
     """Precision, recall and F1 of a classifier trained on true motion (section 5.3)."""
 
-    components = PrincipalComponents(train.neutrals.shape[1], 64)
-    components.fit(lambda: (train[i].vertices - train[i].neutral for i in range(len(train))))
-    classifier = train_classifier(ExpressionClassifier(components), train, seed=0)
+    with tempfile.TemporaryDirectory() as folder:
+        classifier = train_classifier(train, ClassifierRecipe(), folder, progress=False)
     truth = torch.tensor([EXPRESSIONS.index(test[item].expression) for item in range(len(test))])
     scores = {}
     for name, predict in {"truth": lambda item: test[item].vertices, **contestants}.items():

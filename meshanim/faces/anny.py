@@ -133,7 +133,7 @@ class AnnyFace(FaceModel):
         return Carrier(self.neutral, self.joints())
 
     def carry(self, identity: Tensor | None = None) -> Tensor:
-        """Maps (..., V, 3, 3) that carry units to identities, smooth over the skin so that lips stay whole."""
+        """Maps (..., V, 3, 3) that carry units to identities, smooth over the skin: lips stay whole."""
         return self._carrier.maps(self.rest(identity))
 
     def joints(self, identity: Tensor | None = None) -> Mapping[str, Joint]:

@@ -1,0 +1,203 @@
+"""The command line: what it makes, and one sentence and exit code 2 for whatever does not fit."""
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trimesh
+
+from meshanim.cli.main import run
+from meshanim.export import read_performance
+from meshanim.faces import load_face
+
+CORNERS = np.array([[0.0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]])
+FACES = np.array([[0, 2, 1], [0, 1, 3], [1, 2, 3], [2, 0, 3]])
+SHORT = ["--duration", "0.4", "--fps", "10"]
+
+
+def call(*arguments: str | Path) -> int:
+    """Exit code of the command."""
+    with pytest.raises(SystemExit) as stopped:
+        run([str(argument) for argument in arguments])
+    return int(stopped.value.code or 0)
+
+
+def one_sentence(capsys: pytest.CaptureFixture[str]) -> str:
+    """What stands on standard error: one line, no traceback."""
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("meshanim: ")
+    assert "Traceback" not in lines[0]
+    return lines[0]
+
+
+def write_obj(path: Path, vertices: np.ndarray = CORNERS, faces: np.ndarray = FACES) -> Path:
+    rows = [f"v {x} {y} {z}" for x, y, z in vertices] + [f"f {a + 1} {b + 1} {c + 1}" for a, b, c in faces]
+    path.write_text("\n".join(rows) + "\n")
+    return path
+
+
+def test_animate_writes_every_format_at_once(tmp_path: Path) -> None:
+    names = ["smile.npz", "smile.glb", "smile.pc2", "smile.gif"]
+    outputs = [part for name in names for part in ("-o", str(tmp_path / name))]
+    assert call("animate", *SHORT, *outputs, "-o", f"{tmp_path}/frames/", "--quiet") == 0
+    performance = read_performance(tmp_path / "smile.npz")
+    assert performance.frame_count == 4
+    assert len(list((tmp_path / "frames").glob("*.obj"))) == 4
+    moved = performance.vertices() - performance.neutral.vertices
+    assert float(moved.norm(dim=-1).max()) > 2e-3
+
+
+def test_the_same_seed_writes_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("a.npz", "b.npz"):
+        assert call("animate", *SHORT, "--seed", "7", "-o", tmp_path / name, "-q") == 0
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+
+
+def test_a_named_identity_changes_the_face(tmp_path: Path) -> None:
+    call("animate", *SHORT, "--identity", "age=6,gender=1", "-o", tmp_path / "child.npz", "-q")
+    call("animate", *SHORT, "-o", tmp_path / "mean.npz", "-q")
+    child, mean = (read_performance(tmp_path / f"{name}.npz").neutral.vertices for name in ("child", "mean"))
+    assert float((child.amax(0) - child.amin(0)).prod()) < 0.8 * float((mean.amax(0) - mean.amin(0)).prod())
+
+
+def test_a_mesh_of_the_built_in_topology_is_a_face(tmp_path: Path) -> None:
+    neutral = load_face("anny").neutral
+    grown = write_obj(tmp_path / "grown.obj", (1.1 * neutral.vertices).numpy(), neutral.faces.numpy())
+    assert call("animate", *SHORT, "--face", grown, "-o", tmp_path / "out.npz", "-q") == 0
+    rest = read_performance(tmp_path / "out.npz").neutral.vertices
+    assert float((rest - 1.1 * neutral.vertices).norm(dim=-1).max()) < 1e-6
+
+
+def test_faults_of_a_mesh_are_a_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    faces = np.concatenate([FACES, [[0, 1, 1], [0, 1, 2]]])
+    assert call("inspect", write_obj(tmp_path / "faulty.obj", faces=faces)) == 0
+    said = capsys.readouterr().out
+    assert "non-manifold edges" in said
+    assert "faces that name a vertex twice" in said
+
+
+def test_inspect_knows_the_built_in_head(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    neutral = load_face("anny").neutral
+    path = write_obj(tmp_path / "head.obj", neutral.vertices.numpy(), neutral.faces.numpy())
+    assert call("inspect", path) == 0
+    assert "fits: the built-in head" in capsys.readouterr().out
+
+
+def test_doctor_names_versions_kernels_and_caches(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("doctor") == 0
+    said = capsys.readouterr().out
+    assert all(word in said for word in ("torch", "kernels", "extras", "caches"))
+
+
+BAD_MESHES = {
+    "missing": (None, "missing.obj"),
+    "text": ("once upon a time\n", "text.obj"),
+    "noise": (os.urandom(4000), "noise.glb"),
+    "not a number": ("v nan 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n", "nan.obj"),
+    "index": ("v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 9\n", "index.obj"),
+    "empty": ("", "empty.obj"),
+    "suffix": ("v 0 0 0\n", "mesh.xyzw"),
+}
+
+
+@pytest.mark.parametrize("command", ["inspect", "animate"])
+@pytest.mark.parametrize("fault", BAD_MESHES)
+def test_a_bad_mesh_is_one_sentence(
+    fault: str, command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content, name = BAD_MESHES[fault]
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    before = sorted(tmp_path.iterdir())
+    more: list[str | Path] = [] if command == "inspect" else ["-o", tmp_path / "out.glb", "--face"]
+    assert call(command, *more, path) == 2
+    assert name in one_sentence(capsys)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+BAD_ARGUMENTS = {
+    "negative duration": (["--duration", "-1"], "duration must be above 0, got -1"),
+    "no frames": (["--fps", "0"], "fps must be above 0, got 0"),
+    "unknown expression": (["--expression", "bored"], "expression must be one of happy"),
+    "intensity": (["--intensity", "3"], "intensity must be"),
+    "unknown identity": (["--identity", "agee=3"], "got 'agee'"),
+    "unreadable identity": (["--identity", "age"], "must read like age=30"),
+    "two identities": (["--identity", "age=3", "--seed", "1"], "got both"),
+    "unknown model": (["--model", "nowhere"], "nowhere"),
+    "unknown face": (["--face", "nobody"], "nobody"),
+    "no such model folder": (["--face", "ict=/nowhere"], "/nowhere"),
+}
+
+
+@pytest.mark.parametrize("fault", BAD_ARGUMENTS)
+def test_a_bad_argument_is_one_sentence(
+    fault: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments, said = BAD_ARGUMENTS[fault]
+    assert call("animate", *arguments, "-o", tmp_path / "out.glb") == 2
+    assert said in one_sentence(capsys)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_topology_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("animate", "--face", write_obj(tmp_path / "box.obj"), "-o", tmp_path / "out.glb") == 2
+    sentence = one_sentence(capsys)
+    assert "box.obj" in sentence and "4538" in sentence.replace(",", "") and "4 vertices" in sentence
+
+
+@pytest.mark.parametrize("name", ["smile.avi", "smile"])
+def test_an_unknown_suffix_is_named_before_any_work(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("animate", "-o", tmp_path / name) == 2
+    assert ".glb" in one_sentence(capsys)
+
+
+def test_a_folder_where_a_file_should_go(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "smile.glb").mkdir()
+    assert call("animate", "-o", tmp_path / "smile.glb") == 2
+    assert "it is a folder" in one_sentence(capsys)
+
+
+def test_a_folder_that_cannot_be_written(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("animate", *SHORT, "-o", "/proc/smile.glb", "-q") == 2
+    assert "/proc" in one_sentence(capsys)
+
+
+def test_a_full_disk_leaves_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    load_face("anny")
+    monkeypatch.setattr("meshanim._files.os.fsync", full)
+    assert call("animate", *SHORT, "-o", tmp_path / "smile.glb", "-q") == 2
+    assert "No space left" in one_sentence(capsys)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_option_is_an_error_of_use() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "from meshanim.cli.main import run; run(['animate', '--no-such-option'])"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "No such option" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_meshes_of_other_kinds_are_inspected(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for suffix in ("ply", "stl", "glb", "off"):
+        path = tmp_path / f"tetrahedron.{suffix}"
+        trimesh.Trimesh(CORNERS, FACES, process=False).export(path)
+        assert call("inspect", path) == 0
+        assert "4 vertices, 6 edges, 4 triangles" in capsys.readouterr().out
