@@ -7,3 +7,8 @@ from meshanim.faces.articulation import articulate as articulate
 from meshanim.faces.face_model import FaceModel as FaceModel
 from meshanim.faces.face_model import Joint as Joint
 from meshanim.faces.facs import EXPRESSIONS as EXPRESSIONS
+from meshanim.faces.flame import FlameFace as FlameFace
+from meshanim.faces.from_mesh import MeshFace as MeshFace
+from meshanim.faces.from_mesh import face_from_mesh as face_from_mesh
+from meshanim.faces.ict import IctFace as IctFace
+from meshanim.faces.loading import load_face as load_face
