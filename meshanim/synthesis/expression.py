@@ -41,6 +41,7 @@ class ExpressionConfig:
         identity_size: of the neutral face's code.
         identity_widths: channels of the neutral face's encoder, finest level first.
         identity_dropout: share of the code that is dropped while training.
+        identity_warm_up: training steps before the conditioned spiral decoder takes part.
     """
 
     decoder: Literal["spiral", "pca"] = "spiral"
@@ -51,6 +52,7 @@ class ExpressionConfig:
     identity_size: int = 16
     identity_widths: tuple[int, ...] = (16, 16, 32, 32)
     identity_dropout: float = 0.2
+    identity_warm_up: int = 0
 
     def __post_init__(self) -> None:
         check_choice("decoder", self.decoder, ("spiral", "pca"))
@@ -105,7 +107,12 @@ class ExpressionModel(MeshModel):
                 self.levels, template.faces, config.identity_widths, config.identity_size
             )
             self.motion = IdentityMotion(
-                self.levels, config.latent_size, config.widths, looking, config.identity_dropout
+                self.levels,
+                config.latent_size,
+                config.widths,
+                looking,
+                config.identity_dropout,
+                config.identity_warm_up,
             )
 
     def settings(self) -> dict[str, Any]:

@@ -28,9 +28,12 @@ class IdentityMotion(nn.Module):
 
     S is the paper's spiral decoder, whose coarsest features the code c modulates; B a fixed basis of the
     training motion's principal components, whose weights a come from a hidden layer with gains linear in c;
-    L a linear map, the same at all vertices, of the local deformation gradient J from the mean face. Gains
-    and L begin as nothing, so that the network learns first what holds for everyone. At z = 0 nothing moves,
-    to the bit.
+    L a linear map, the same at all vertices, of the local deformation gradient J from the mean face.
+    Gains, L and S begin as nothing, so that the network learns first what holds for everyone. At z = 0
+    nothing moves, to the bit.
+
+    Training begins without S, which costs nearly all of the time: timing, gains and L are learned on the
+    basis alone, and S then learns what the basis leaves.
 
     Args:
         levels: mesh hierarchy with n steps.
@@ -38,9 +41,14 @@ class IdentityMotion(nn.Module):
         widths: n channel counts of the spiral decoder, coarsest first.
         neutral_encoder: gives c and J.
         dropout: share of c that is dropped while training.
+        warm_up: training steps before the spiral decoder takes part.
+
+    Buffers:
+        steps: training steps so far, up to ``warm_up``.
     """
 
     scale: Tensor
+    steps: Tensor
 
     def __init__(
         self,
@@ -49,11 +57,14 @@ class IdentityMotion(nn.Module):
         widths: Sequence[int],
         neutral_encoder: NeutralEncoder,
         dropout: float,
+        warm_up: int = 0,
     ) -> None:
         super().__init__()
         code_size = neutral_encoder.code_size
         self.neutral_encoder = neutral_encoder
         self.register_buffer("scale", torch.ones(()))
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+        self.warm_up = warm_up
         self.spiral = SpiralDecoder(levels, latent_size, (*widths, 3))
         self._coarse_shape = (levels.vertex_counts[-1], widths[0])
         self.coarse = FeatureModulation(code_size, levels.vertex_counts[-1] * widths[0])
@@ -63,8 +74,9 @@ class IdentityMotion(nn.Module):
         self.basis = PrincipalComponents(levels.vertex_counts[0], latent_size)
         self.carry = nn.Linear(9, 9, bias=False)
         self.dropout = nn.Dropout(dropout)
-        for begins_as_nothing in (self.gain, self.carry):
-            nn.init.zeros_(begins_as_nothing.weight)
+        for begins_as_nothing in (self.gain, self.carry, self.spiral.convolutions[-1]):
+            for parameter in begins_as_nothing.parameters():
+                nn.init.zeros_(parameter)
 
     def calibrate(self, neutrals: Tensor, displacements: Blocks) -> None:
         """Fit scale and basis to displacements, blocks (N, V, 3) in metres; teach the neutral encoder."""
@@ -89,7 +101,11 @@ class IdentityMotion(nn.Module):
         assert condition is not None
         counts = [len(code)] if lengths is None else list(lengths)
         face = self.dropout(condition.code)
-        moved = self._by_spirals(code, face, counts) + self._by_basis(code, _for_frames(face, counts))
+        moved = self._by_basis(code, _for_frames(face, counts))
+        if int(self.steps) >= self.warm_up:
+            moved = moved + self._by_spirals(code, face, counts)
+        elif self.training:
+            self.steps += 1
         linear = self.carry(condition.stretch).unflatten(-1, (3, 3))
         linear = linear + torch.eye(3, dtype=linear.dtype, device=linear.device)
         parts = zip(moved.split(counts), linear, strict=True)
