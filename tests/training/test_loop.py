@@ -59,13 +59,14 @@ def check_same(folder: Path, task: Task, uninterrupted: tuple[Path, Task]) -> No
         assert (folder / name).read_bytes() == (uninterrupted[0] / name).read_bytes()
 
 
-@pytest.mark.parametrize("step", [1, 4, 9, 18])
+@pytest.mark.parametrize("step", [4, 9])
 def test_a_killed_run_ends_with_the_same_bytes(
     step: int, tmp_path: Path, uninterrupted: tuple[Path, Task]
 ) -> None:
-    """Killed in its first step, inside an epoch, after a checkpoint, in its last step."""
+    """Killed two steps after a checkpoint inside an epoch, and right after one inside the next."""
     script = (
-        "import sys; sys.path.insert(0, sys.argv[1]); import test_loop as t; "
+        "import sys; sys.modules['torch.utils.tensorboard'] = None; "  # slow to import, and no matter here
+        "sys.path.insert(0, sys.argv[1]); import test_loop as t; "
         "t.train(t.Task(at=int(sys.argv[2])), t.RECIPE, sys.argv[3], progress=False)"
     )
     command = [sys.executable, "-c", script, str(Path(__file__).parent), str(step), str(tmp_path)]
