@@ -11,16 +11,14 @@ class LabelEncoder(nn.Module):
     Args:
         label_count: expressions per frame.
         latent_size: size Z of the output.
-        bias: without biases a track of zeros gives a path of exactly zeros, so that rest is the origin of
-            the latent space.
 
     Shapes:
         labels (S, T, label_count), path (S, T, Z).
     """
 
-    def __init__(self, label_count: int = 6, latent_size: int = 64, bias: bool = True) -> None:
+    def __init__(self, label_count: int = 6, latent_size: int = 64) -> None:
         super().__init__()
-        self.lstm = nn.LSTM(label_count, latent_size, bias=bias, batch_first=True)
+        self.lstm = nn.LSTM(label_count, latent_size, batch_first=True)
 
     def forward(self, labels: Tensor) -> Tensor:
         """Encode labels (S, T, label_count) to (S, T, Z); every frame sees those before it."""

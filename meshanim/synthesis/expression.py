@@ -51,7 +51,7 @@ class ExpressionConfig:
     frame_rate: float = 12.0
     identity_size: int = 16
     identity_widths: tuple[int, ...] = (16, 16, 32, 32)
-    identity_dropout: float = 0.2
+    identity_dropout: float = 0.1
     identity_warm_up: int = 0
 
     def __post_init__(self) -> None:
@@ -83,8 +83,9 @@ class ExpressionModel(MeshModel):
 
     E is an LSTM over the label track at the model's own frame rate, D a spiral decoder or the blendshape
     baseline. With ``identity="spiral"`` the decoder knows the face,
-    :math:`\hat x_t = D(z_t, x_{id}) - D(0, x_{id}) + x_{id}`, and the LSTM has no biases, so that it stays
-    at 0 until a label comes: without a label the neutral face comes back to the bit.
+    :math:`\hat x_t = D(z_t, x_{id}) + x_{id}`, and the path is told from that of a track without labels,
+    :math:`z_t = E(e)_t - E(0)_t`, at which nothing moves: without a label the neutral face comes back to the
+    bit.
 
     Args:
         template: mesh whose topology every neutral face shares.
@@ -95,7 +96,7 @@ class ExpressionModel(MeshModel):
     def __init__(self, template: Mesh, hierarchy: HasLevels, config: ExpressionConfig = PAPER) -> None:
         super().__init__(template, hierarchy)
         self.config = config
-        self.encoder = LabelEncoder(len(EXPRESSIONS), config.latent_size, bias=config.identity is None)
+        self.encoder = LabelEncoder(len(EXPRESSIONS), config.latent_size)
         self.motion: BlendshapeMotion | SpiralMotion | IdentityMotion
         if config.decoder == "pca":
             self.motion = BlendshapeMotion(len(template.vertices), config.latent_size)
@@ -138,7 +139,11 @@ class ExpressionModel(MeshModel):
     def encode(self, labels: Tensor) -> Tensor:
         """Paths in the latent space (..., T, Z) of label tracks (..., T, 6) at the model's frame rate."""
         check_shape("labels", labels, (None, len(EXPRESSIONS)), batched=True)
-        return self.encoder(labels.reshape(-1, *labels.shape[-2:])).view(*labels.shape[:-1], -1)
+        tracks = labels.reshape(-1, *labels.shape[-2:])
+        path = self.encoder(tracks)
+        if self.config.identity is not None:
+            path = path - self.encoder(torch.zeros_like(tracks))
+        return path.view(*labels.shape[:-1], -1)
 
     def encode_at(self, labels: Tensor, fps: float) -> Tensor:
         """Path (T, Z) of a label track (T, 6) at any frame rate.
