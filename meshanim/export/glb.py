@@ -125,9 +125,10 @@ def write_glb(
     ``max_error``, else principal components as many as that takes. The error really made stands in the
     mesh's ``extras``, beside ``targetNames``, the frame rate, the number V of own vertices, and the vertex
     that each copy on a texture seam (they follow the first V) stands for. Targets move positions only:
-    Blender makes the normals anew for each frame, other readers keep those of the neutral. One primitive
-    with vertex colours keeps the vertex order in Blender, which would sort vertices by material otherwise.
-    Blender places key frames by the frame rate of its scene: set that before the import.
+    in Blender 5.0 the normals follow the moved faces, three.js and others keep those of the neutral. One
+    primitive with vertex colours keeps the vertex order in Blender, which would sort vertices by material
+    otherwise. Blender places key frames by the frame rate of its scene: set that before the import, to a
+    whole number (its importer misreads the base of fractional rates).
 
     Args:
         performance: what to write; head motion becomes the node's rotation and translation.

@@ -94,10 +94,13 @@ class Preview:
         check_finite("vertices", vertices)
         vertices = vertices.detach().to(torch.float32)
         raster = Raster(self._fine.project(vertices), self._faces, self._fine.size)
-        sample, pixel, share = self._samples(raster.nearness())
+        nearness = raster.nearness()
+        sample, pixel, share = self._samples(nearness)
         picture = background(self.camera.size).view(-1, 3)
         if len(sample):
-            light = self._light(vertices, raster.fragments(sample), raster.nearness(), colours)
+            fragments = raster.fragments(sample)
+            light = self._light(vertices, fragments, colours)
+            light *= self._hollows(fragments, nearness, pixel, colours is None)[:, None]
             covered = torch.zeros(len(picture)).index_add_(0, pixel, share)
             picture.mul_(1 - covered[:, None]).index_add_(0, pixel, light.mul_(share[:, None]))
         return to_display(picture.view(*self.camera.size, 3)).numpy()
@@ -122,10 +125,8 @@ class Preview:
         share = torch.where(smooth[pixel], 1.0, 1 / inside.shape[1])
         return row * (width * SUPERSAMPLING) + column, pixel, share
 
-    def _light(
-        self, vertices: Tensor, fragments: Fragments, nearness: Tensor, colours: Tensor | None
-    ) -> Tensor:
-        """(N, 3) linear light of the fragments."""
+    def _light(self, vertices: Tensor, fragments: Fragments, colours: Tensor | None) -> Tensor:
+        """(N, 3) linear light of the fragments, hollows not yet darkened."""
         normals = vertex_normals(vertices, self._faces) @ self.camera.rotation.mT
         pixel = fragments.interpolate(torch.cat([normals, self._looks(colours)], 1), self._faces)
         normal, albedo, gloss = pixel[:, :3], pixel[:, 3:6], pixel[:, 6]
@@ -135,7 +136,7 @@ class Preview:
                 there = faces[fragments.face].nonzero()[:, 0]
                 where = fragments.subset(there).interpolate(places, self._faces)
                 albedo[there] = paint(albedo[there], where)
-        light = shade(normal, albedo, gloss).mul_(self._hollows(fragments, nearness)[:, None])
+        light = shade(normal, albedo, gloss)
         return light if colours is None else torch.lerp(light, albedo, CHART_FLATNESS)
 
     def _looks(self, colours: Tensor | None) -> Tensor:
@@ -145,16 +146,16 @@ class Preview:
         check_shape("colours", colours, tuple(self.mesh.vertices.shape))
         return torch.cat([from_display(colours), torch.zeros(len(colours), 1)], dim=1)
 
-    def _hollows(self, fragments: Fragments, nearness: Tensor) -> Tensor:
+    def _hollows(self, fragments: Fragments, nearness: Tensor, pixel: Tensor, full: bool) -> Tensor:
         """(N,) share of light that is not lost in hollows, found on a coarser grid of samples."""
         coarse = nearness[HOLLOW_STEP // 2 :: HOLLOW_STEP, HOLLOW_STEP // 2 :: HOLLOW_STEP]
         pitch = float(fragments.depth.median()) / float(self._fine.matrix[1, 1]) * HOLLOW_STEP
         radius = max(1, round(HOLLOW_RADIUS * self._extent / pitch))
         around = surroundings(torch.where(coarse > 0, 1 / coarse, torch.nan), radius)
-        around = functional.interpolate(around[None], fragments.size, mode="bilinear")[0]
-        mean, surrounded = around.view(2, -1).index_select(1, fragments.pixel)
+        around = functional.interpolate(around[None], self.camera.size, mode="bilinear")[0]
+        mean, surrounded = around.view(2, -1).index_select(1, pixel)
         behind = ((fragments.depth - mean) / self._extent - HOLLOW_LEAST).clamp_(min=0) * surrounded
-        return torch.exp(-behind / HOLLOW_DEPTH)
+        return torch.exp(-behind / (HOLLOW_DEPTH if full else 3 * HOLLOW_DEPTH))
 
 
 def render_mesh(

