@@ -13,6 +13,9 @@ from meshanim.synthesis.motion_decoders import Blocks, root_mean_square
 from meshanim.synthesis.neutral_encoder import Condition, NeutralEncoder
 
 _HIDDEN = 256
+# Adam moves every weight by the learning rate in each step, whatever the few faces of a batch have to say of
+# a gain; at a tenth of its weights' size the noise of these steps stays under the gains themselves.
+_GAIN_STEP = 0.1
 
 
 def _for_frames(values: Tensor, lengths: Sequence[int]) -> Tensor:
@@ -114,13 +117,13 @@ class IdentityMotion(nn.Module):
 
     def _by_spirals(self, code: Tensor, face: Tensor, counts: Sequence[int]) -> Tensor:
         shape = (len(face), *self._coarse_shape)
-        coarse = self.coarse(face)
+        coarse = self.coarse(_GAIN_STEP * face)
         coarse = coarse._replace(scale=coarse.scale.view(shape), shift=coarse.shift.view(shape))
         still = self.spiral(code.new_zeros(len(face), code.shape[1]), coarse)
         moved = self.spiral(code, coarse.repeated(counts))
         return torch.cat([part - rest for part, rest in zip(moved.split(counts), still, strict=True)])
 
     def _by_basis(self, code: Tensor, face: Tensor) -> Tensor:
-        active = functional.elu(self.hidden(code)) * (1 + self.gain(face))
+        active = functional.elu(self.hidden(code)) * (1 + self.gain(_GAIN_STEP * face))
         weights = self.weights(active) * self.basis.deviation
         return (weights @ self.basis.components.flatten(1)).unflatten(-1, (-1, 3))

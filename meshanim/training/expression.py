@@ -22,8 +22,8 @@ from meshanim.training.recipe import Recipe
 
 Variant = Literal["paper", "identity", "pca"]
 
-WARM_UP = 9200
-"""Steps without the conditioned spiral decoder: 80 epochs of the 918 training sequences by eights."""
+WARM_UP = 6900
+"""Steps without the conditioned spiral decoder: 60 epochs of the 918 training sequences by eights."""
 
 VARIANTS: dict[str, ExpressionConfig] = {
     "paper": ExpressionConfig(),
