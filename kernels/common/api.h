@@ -1,41 +1,55 @@
-// The functions that every instruction set provides, and the sizes they work on.
+// The functions that every instruction set provides, and what they work on. All arrays are contiguous.
 #pragma once
 
 #include <cstdint>
 
 namespace meshanim {
 
-constexpr int32_t kAbiVersion = 1;
+constexpr int32_t kAbiVersion = 2;
 
 enum Activation : int32_t { kNone = 0, kRelu = 1, kElu = 2 };
 
-// x (batch, vertices, in), spirals (vertices, length) with -1 for none, out (batch, vertices, out).
+// x (batch, vertices, in), weight (out, length * in), result (batch, vertices, out). Spirals come as slots
+// (length, slot_stride): entry (l, v) is the vertex at place l of v's spiral, -1 for none, and -1 behind the
+// last vertex up to a multiple of kSlotPadding.
 struct SpiralConvShape {
   int64_t batch, vertices, length, in, out;
   int32_t is_double, activation, threads;
 };
 
-// x (batch, coarse, channels), indices and weights (fine, width), out (batch, fine, channels).
+struct SpiralConvBackward {
+  const void *grad_out, *x, *weight, *out;
+  const int32_t* slots;
+  int64_t slot_stride;
+  const int32_t *starts, *sources, *places;  // inverse lists, by vertex or by tile
+  void *grad_x, *grad_weight, *grad_bias;    // null where not wanted
+};
+
+// x (batch, coarse, channels), indices and weights (fine, width), result (batch, fine, channels).
 struct MeshPoolShape {
   int64_t batch, coarse, fine, width, channels;
   int32_t is_double, threads;
 };
 
-// All arrays are contiguous. Results: 0, or 1 where memory ran out.
+// Results: 0, or 1 where memory ran out.
 #define MESHANIM_DECLARE_OPS                                                                                  \
-  int spiral_conv_forward(const SpiralConvShape& shape, const void* x, const int32_t* spirals,                \
-                          const void* weight, const void* bias, void* out);                                   \
-  int spiral_conv_backward(const SpiralConvShape& shape, const void* grad_out, const void* x,                 \
-                           const int32_t* spirals, const void* weight, const void* out,                       \
-                           const int32_t* starts, const int32_t* sources, const int32_t* targets,             \
-                           void* grad_x, void* grad_weight, void* grad_bias);                                 \
+  int spiral_conv_forward(const SpiralConvShape& shape, const void* x, const int32_t* slots,                  \
+                          int64_t slot_stride, const void* weight, const void* bias, void* out);              \
+  int spiral_conv_backward(const SpiralConvShape& shape, const SpiralConvBackward& arrays);                   \
   int mesh_pool_forward(const MeshPoolShape& shape, const void* x, const int32_t* indices,                    \
                         const void* weights, void* out);                                                      \
   int mesh_pool_backward(const MeshPoolShape& shape, const void* grad_out, const int32_t* starts,             \
                          const int32_t* entries, const void* weights, void* grad_x);
 
-// Vertices per tile of the inverse spiral lists.
+constexpr int64_t kSlotPadding = 128;
+
+// Vertices per tile of the inverse lists by tile.
 constexpr int64_t kInverseTile = 64;
+
+// Whether the gradient of x wants its inverse lists by vertex (else by tile): where the weight fits in cache.
+inline bool inverse_by_vertex(const SpiralConvShape& s) {
+  return s.length * s.in * s.out * (s.is_double ? 8 : 4) <= 24 * 1024;
+}
 
 namespace baseline {
 MESHANIM_DECLARE_OPS

@@ -102,49 +102,55 @@ MESHANIM_EXPORT int32_t meshanim_inverse_lists(const int32_t* indices, int64_t r
   return 0;
 }
 
-// Inverse spirals in tiles of kInverseTile target vertices: list (tile, slot) lies between
-// starts[tile * length + slot] and the next start; sources are vertices, targets positions in the tile.
-MESHANIM_EXPORT int32_t meshanim_inverse_spirals(const int32_t* spirals, int64_t vertices, int64_t length,
-                                                 int32_t* starts, int32_t* sources, int32_t* targets) {
-  const int64_t lists = (vertices + kInverseTile - 1) / kInverseTile * length;
+// Inverse spirals from slots (length, slot_stride). List i lies between starts[i] and starts[i + 1]; sources
+// are the vertices v. By vertex: list u holds all (v, l) that point at u, places are the slots l. By tile of
+// kInverseTile vertices: list tile * length + l, places are positions inside the tile.
+MESHANIM_EXPORT int32_t meshanim_inverse_spirals(const int32_t* slots, int64_t slot_stride, int64_t vertices,
+                                                 int64_t length, int32_t by_vertex, int32_t* starts,
+                                                 int32_t* sources, int32_t* places) {
+  const int64_t lists = by_vertex ? vertices : (vertices + kInverseTile - 1) / kInverseTile * length;
+  auto list = [&](int64_t u, int64_t l) { return by_vertex ? u : u / kInverseTile * length + l; };
   std::memset(starts, 0, sizeof(int32_t) * size_t(lists + 1));
-  for (int64_t v = 0; v < vertices; ++v)
-    for (int64_t l = 0; l < length; ++l) {
-      const int64_t u = spirals[v * length + l];
-      if (u >= 0) ++starts[u / kInverseTile * length + l + 1];
+  for (int64_t l = 0; l < length; ++l)
+    for (int64_t v = 0; v < vertices; ++v) {
+      const int64_t u = slots[l * slot_stride + v];
+      if (u >= 0) ++starts[list(u, l) + 1];
     }
   for (int64_t i = 0; i < lists; ++i) starts[i + 1] += starts[i];
   auto* next = static_cast<int32_t*>(std::malloc(sizeof(int32_t) * size_t(lists + 1)));
   if (!next) return 1;
   std::memcpy(next, starts, sizeof(int32_t) * size_t(lists + 1));
-  for (int64_t v = 0; v < vertices; ++v)
-    for (int64_t l = 0; l < length; ++l) {
-      const int64_t u = spirals[v * length + l];
+  for (int64_t l = 0; l < length; ++l)
+    for (int64_t v = 0; v < vertices; ++v) {
+      const int64_t u = slots[l * slot_stride + v];
       if (u < 0) continue;
-      const int32_t place = next[u / kInverseTile * length + l]++;
+      const int32_t place = next[list(u, l)]++;
       sources[place] = int32_t(v);
-      targets[place] = int32_t(u % kInverseTile);
+      places[place] = int32_t(by_vertex ? l : u % kInverseTile);
     }
   std::free(next);
   return 0;
 }
 
-MESHANIM_EXPORT int32_t meshanim_inverse_tile() { return int32_t(kInverseTile); }
-
-MESHANIM_EXPORT int32_t meshanim_spiral_conv_forward(const SpiralConvShape* shape, const void* x,
-                                                     const int32_t* spirals, const void* weight,
-                                                     const void* bias, void* out) {
-  MESHANIM_DISPATCH(spiral_conv_forward(*shape, x, spirals, weight, bias, out))
+MESHANIM_EXPORT int32_t meshanim_inverse_list_count(int64_t vertices, int64_t length, int32_t by_vertex) {
+  return int32_t(by_vertex ? vertices : (vertices + kInverseTile - 1) / kInverseTile * length);
 }
 
-MESHANIM_EXPORT int32_t meshanim_spiral_conv_backward(const SpiralConvShape* shape, const void* grad_out,
-                                                      const void* x, const int32_t* spirals,
-                                                      const void* weight, const void* out,
-                                                      const int32_t* starts, const int32_t* sources,
-                                                      const int32_t* targets, void* grad_x, void* grad_weight,
-                                                      void* grad_bias) {
-  MESHANIM_DISPATCH(spiral_conv_backward(*shape, grad_out, x, spirals, weight, out, starts, sources, targets,
-                                         grad_x, grad_weight, grad_bias))
+MESHANIM_EXPORT int32_t meshanim_slot_padding() { return int32_t(kSlotPadding); }
+
+MESHANIM_EXPORT int32_t meshanim_inverse_by_vertex(const SpiralConvShape* shape) {
+  return inverse_by_vertex(*shape);
+}
+
+MESHANIM_EXPORT int32_t meshanim_spiral_conv_forward(const SpiralConvShape* shape, const void* x,
+                                                     const int32_t* slots, int64_t slot_stride,
+                                                     const void* weight, const void* bias, void* out) {
+  MESHANIM_DISPATCH(spiral_conv_forward(*shape, x, slots, slot_stride, weight, bias, out))
+}
+
+MESHANIM_EXPORT int32_t meshanim_spiral_conv_backward(const SpiralConvShape* shape,
+                                                      const SpiralConvBackward* arrays) {
+  MESHANIM_DISPATCH(spiral_conv_backward(*shape, *arrays))
 }
 
 MESHANIM_EXPORT int32_t meshanim_mesh_pool_forward(const MeshPoolShape* shape, const void* x,

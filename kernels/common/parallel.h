@@ -31,13 +31,21 @@ class Scratch {
   T* data_ = nullptr;
 };
 
+// The part of `count` tasks that thread `index` of `threads` takes: [first, last), in order.
+struct Share {
+  int64_t first, last;
+};
+MESHANIM_INLINE Share share(int64_t count, int index, int threads) {
+  return {count * index / threads, count * (index + 1) / threads};
+}
+
 // Calls body(index, threads) on every thread; small work stays on the caller's.
 template <class Body>
 void parallel(int32_t threads, double multiplications, const Body& body) {
 #if defined(_OPENMP)
-  constexpr double kWorthAThread = 20000;
+  constexpr double kWorthAThread = 50000;  // about 5 microseconds, the cost of waking one
   const double useful = multiplications / kWorthAThread;
-  const int count = useful < threads ? (useful < 1 ? 1 : int(useful)) : threads;
+  const int count = useful < threads ? int(useful) : threads;
   if (count > 1) {
 #pragma omp parallel num_threads(count)
     body(omp_get_thread_num(), omp_get_num_threads());

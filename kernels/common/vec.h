@@ -6,6 +6,8 @@
 #include <cstdint>
 
 #define MESHANIM_INLINE inline __attribute__((always_inline))
+// Kernels are kept out of their callers, so that each has all registers to itself.
+#define MESHANIM_KERNEL __attribute__((noinline)) static
 
 namespace meshanim {
 namespace MESHANIM_VARIANT {
@@ -48,12 +50,110 @@ MESHANIM_INLINE void store(T* p, Vec<T, W> v) {
 
 constexpr int64_t round_up(int64_t n, int64_t m) { return (n + m - 1) / m * m; }
 
-// The share of `count` things that thread `index` of `threads` takes: [first, last), in order.
-struct Share {
-  int64_t first, last;
+// Sum of the upper and the lower half.
+template <class T, int W>
+MESHANIM_INLINE Vec<T, W / 2> add_halves(Vec<T, W> v) {
+  Vec<T, W / 2> half[2];
+  __builtin_memcpy(half, &v, sizeof v);
+  return half[0] + half[1];
+}
+
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector)
+#define MESHANIM_HAS_SHUFFLE 1
+#endif
+#endif
+
+// Sums of the lanes of four vectors, as one vector.
+template <class T, int W>
+struct LaneSums {
+  static MESHANIM_INLINE T one(Vec<T, W> v) {
+    if constexpr (W == 1)
+      return v[0];
+    else if constexpr (W == 2)
+      return v[0] + v[1];
+    else
+      return LaneSums<T, W / 2>::one(add_halves<T, W>(v));
+  }
+  static MESHANIM_INLINE Vec<T, 4> four(Vec<T, W> a, Vec<T, W> b, Vec<T, W> c, Vec<T, W> d) {
+    return Vec<T, 4>{one(a), one(b), one(c), one(d)};
+  }
 };
-MESHANIM_INLINE Share share(int64_t count, int index, int threads) {
-  return {count * index / threads, count * (index + 1) / threads};
+
+#if defined(MESHANIM_HAS_SHUFFLE)
+template <>
+struct LaneSums<float, 4> {
+  using V = Vec<float, 4>;
+  static MESHANIM_INLINE float one(V v) { return (v[0] + v[2]) + (v[1] + v[3]); }
+  static MESHANIM_INLINE V pair(V a, V b) {
+    return __builtin_shufflevector(a, b, 0, 4, 1, 5) + __builtin_shufflevector(a, b, 2, 6, 3, 7);
+  }
+  static MESHANIM_INLINE Vec<float, 4> four(V a, V b, V c, V d) {
+    const V ab = pair(a, b), cd = pair(c, d);
+    return __builtin_shufflevector(ab, cd, 0, 1, 4, 5) + __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
+  }
+};
+
+template <>
+struct LaneSums<float, 8> {
+  using V = Vec<float, 8>;
+  static MESHANIM_INLINE float one(V v) { return LaneSums<float, 4>::one(add_halves<float, 8>(v)); }
+  static MESHANIM_INLINE V pair(V a, V b) {
+    return __builtin_shufflevector(a, b, 0, 8, 1, 9, 4, 12, 5, 13) +
+           __builtin_shufflevector(a, b, 2, 10, 3, 11, 6, 14, 7, 15);
+  }
+  static MESHANIM_INLINE Vec<float, 4> four(V a, V b, V c, V d) {
+    const V ab = pair(a, b), cd = pair(c, d);
+    const V sums = __builtin_shufflevector(ab, cd, 0, 1, 8, 9, 4, 5, 12, 13) +
+                   __builtin_shufflevector(ab, cd, 2, 3, 10, 11, 6, 7, 14, 15);
+    return add_halves<float, 8>(sums);
+  }
+};
+
+template <>
+struct LaneSums<float, 16> {
+  using V = Vec<float, 16>;
+  static MESHANIM_INLINE float one(V v) { return LaneSums<float, 8>::one(add_halves<float, 16>(v)); }
+  static MESHANIM_INLINE V pair(V a, V b) {
+    return __builtin_shufflevector(a, b, 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29) +
+           __builtin_shufflevector(a, b, 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31);
+  }
+  static MESHANIM_INLINE Vec<float, 4> four(V a, V b, V c, V d) {
+    const V ab = pair(a, b), cd = pair(c, d);
+    const V sums = __builtin_shufflevector(ab, cd, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29) +
+                   __builtin_shufflevector(ab, cd, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31);
+    return add_halves<float, 8>(add_halves<float, 16>(sums));
+  }
+};
+#endif
+
+// Splits `columns` into blocks of one or two vectors, narrower ones at the end, down to vectors of 16 bytes,
+// and calls body(first column, Block<lanes, vectors>) for each.
+template <int W_, int NV_>
+struct Block {
+  static constexpr int W = W_, NV = NV_, N = W_ * NV_;
+};
+
+template <class T, class Body>
+MESHANIM_INLINE void for_each_block(int64_t columns, const Body& body) {
+  constexpr int W = kLanes<T>, smallest = 16 / int(sizeof(T));
+  int64_t n = 0;
+  while (n < columns) {
+    const int64_t left = columns - n;
+    if (left > W) {
+      body(n, Block<W, 2>());
+      n += 2 * W;
+    } else if (left > W / 2 || W == smallest) {
+      body(n, Block<W, 1>());
+      n += W;
+    } else if (left > W / 4 || W / 2 <= smallest) {
+      body(n, Block<(W / 2 > smallest ? W / 2 : smallest), 1>());
+      n += W / 2;
+    } else {
+      body(n, Block<(W / 4 > smallest ? W / 4 : smallest), 1>());
+      n += W / 4;
+    }
+  }
 }
 
 }  // namespace MESHANIM_VARIANT

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from meshanim._check import InputError
 
-ABI_VERSION = 1
+ABI_VERSION = 2
 """Number of the C interface that this Python code speaks; the library carries the same."""
 
 CHOICES = ("reference", "cpu", "cuda")
@@ -35,6 +35,17 @@ class SpiralConvShape(ctypes.Structure):
     )
 
 
+class SpiralConvBackward(ctypes.Structure):
+    """Arrays of one backward pass, as the C side declares them; None where not wanted."""
+
+    _fields_ = (
+        *((name, c_void_p) for name in ("grad_out", "x", "weight", "out", "slots")),
+        ("slot_stride", c_int64),
+        *((name, c_void_p) for name in ("starts", "sources", "places")),
+        *((name, c_void_p) for name in ("grad_x", "grad_weight", "grad_bias")),
+    )
+
+
 class MeshPoolShape(ctypes.Structure):
     """Sizes of one pooling, as the C side declares them."""
 
@@ -46,12 +57,20 @@ class MeshPoolShape(ctypes.Structure):
 
 _SIGNATURES: dict[str, list[type]] = {
     "meshanim_inverse_lists": [c_void_p, c_int64, c_int64, c_int64, c_void_p, c_void_p],
-    "meshanim_inverse_spirals": [c_void_p, c_int64, c_int64, c_void_p, c_void_p, c_void_p],
-    "meshanim_inverse_tile": [],
+    "meshanim_inverse_by_vertex": [POINTER(SpiralConvShape)],
+    "meshanim_inverse_list_count": [c_int64, c_int64, c_int32],
+    "meshanim_inverse_spirals": [c_void_p, c_int64, c_int64, c_int64, c_int32, c_void_p, c_void_p, c_void_p],
     "meshanim_mesh_pool_backward": [POINTER(MeshPoolShape), *([c_void_p] * 5)],
     "meshanim_mesh_pool_forward": [POINTER(MeshPoolShape), *([c_void_p] * 4)],
-    "meshanim_spiral_conv_backward": [POINTER(SpiralConvShape), *([c_void_p] * 11)],
-    "meshanim_spiral_conv_forward": [POINTER(SpiralConvShape), *([c_void_p] * 5)],
+    "meshanim_slot_padding": [],
+    "meshanim_spiral_conv_backward": [POINTER(SpiralConvShape), POINTER(SpiralConvBackward)],
+    "meshanim_spiral_conv_forward": [
+        POINTER(SpiralConvShape),
+        c_void_p,
+        c_void_p,
+        c_int64,
+        *([c_void_p] * 3),
+    ],
     "meshanim_use_instruction_set": [ctypes.c_char_p],
 }
 

@@ -21,23 +21,30 @@ from meshanim.ops._library import check_result, cpu_library
 
 
 class SpiralPlan:
-    """Spirals for the kernels: ``indices`` (V, L) int32; inverse lists, made when a gradient needs them."""
+    """Spirals for the kernels: slots (L, V padded with -1) int32; inverse lists, when a gradient needs them."""
 
     def __init__(self, spirals: Tensor) -> None:
         check_indices("spirals", spirals, spirals.shape[0], lowest=-1)
-        self.indices = _narrow("spirals", spirals)
+        self.vertices, self.length = spirals.shape
+        multiple = _library().meshanim_slot_padding()
+        self.stride = -(-self.vertices // multiple) * multiple
+        _check_count("spirals", self.length * self.stride)
+        self.slots = torch.full((self.length, self.stride), -1, dtype=torch.int32)
+        self.slots[:, : self.vertices] = spirals.detach().t()
+        self._inverse: dict[bool, tuple[Tensor, Tensor, Tensor]] = {}
 
-    @functools.cached_property
-    def inverse(self) -> tuple[Tensor, Tensor, Tensor]:
-        """List starts per (tile, slot), source vertices, target places in the tile; all int32."""
-        library = _library()
-        vertices, length = self.indices.shape
-        lists = -(-vertices // library.meshanim_inverse_tile()) * length
-        starts = torch.empty(lists + 1, dtype=torch.int32)
-        sources, targets = torch.empty((2, max(vertices * length, 1)), dtype=torch.int32)
-        arrays = (starts.data_ptr(), sources.data_ptr(), targets.data_ptr())
-        check_result(library.meshanim_inverse_spirals(self.indices.data_ptr(), vertices, length, *arrays))
-        return starts, sources, targets
+    def inverse(self, by_vertex: bool) -> tuple[Tensor, Tensor, Tensor]:
+        """List starts, source vertices and places (slots, or positions in a tile of vertices); all int32."""
+        if by_vertex not in self._inverse:
+            library = _library()
+            count = library.meshanim_inverse_list_count(self.vertices, self.length, by_vertex)
+            starts = torch.empty(count + 1, dtype=torch.int32)
+            sources, places = torch.empty((2, max(self.vertices * self.length, 1)), dtype=torch.int32)
+            sizes = (self.stride, self.vertices, self.length, by_vertex)
+            arrays = (starts.data_ptr(), sources.data_ptr(), places.data_ptr())
+            check_result(library.meshanim_inverse_spirals(self.slots.data_ptr(), *sizes, *arrays))
+            self._inverse[by_vertex] = (starts, sources, places)
+        return self._inverse[by_vertex]
 
 
 class PoolPlan:
@@ -98,9 +105,13 @@ def _keep(tensor: Tensor, extra: int, plan: Plan) -> Plan:
     return plan
 
 
+def _check_count(name: str, count: int) -> None:
+    if count > torch.iinfo(torch.int32).max:
+        raise InputError(f"{name} must have fewer than 2^31 entries, got {count}")
+
+
 def _narrow(name: str, indices: Tensor) -> Tensor:
-    if indices.numel() > torch.iinfo(torch.int32).max:
-        raise InputError(f"{name} must have fewer than 2^31 entries, got {indices.numel()}")
+    _check_count(name, indices.numel())
     return indices.detach().to(torch.int32).contiguous()
 
 

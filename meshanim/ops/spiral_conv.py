@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from meshanim._check import InputError, check_choice, check_indices, check_shape
-from meshanim.ops._library import SpiralConvShape, check_result, library_for, pointer
+from meshanim.ops._library import SpiralConvBackward, SpiralConvShape, check_result, library_for, pointer
 from meshanim.ops._plans import spiral_plan
 
 ACTIVATIONS = ("none", "relu", "elu")
@@ -94,8 +94,9 @@ def _spiral_conv(x: Tensor, spirals: Tensor, weight: Tensor, bias: Tensor | None
     x, weight = x.contiguous(), weight.contiguous()
     bias = None if bias is None else bias.contiguous()
     out = x.new_empty((*x.shape[:2], weight.shape[0]))
-    arrays = map(pointer, (x, plan.indices, weight, bias, out))
-    check_result(library.meshanim_spiral_conv_forward(_shape(x, spirals, weight, activation), *arrays))
+    shape = _shape(x, spirals, weight, activation)
+    arrays = (pointer(x), pointer(plan.slots), plan.stride, pointer(weight), pointer(bias), pointer(out))
+    check_result(library.meshanim_spiral_conv_forward(shape, *arrays))
     return out
 
 
@@ -115,11 +116,14 @@ def _spiral_conv_backward(
     plan = spiral_plan(spirals)
     grad, x, weight = grad.contiguous(), x.contiguous(), weight.contiguous()
     results = _gradient_buffers(x, weight, needs)
-    inverse = plan.inverse if needs[0] else (None, None, None)
-    inputs = map(pointer, (grad, x, plan.indices, weight, out, *inverse))
-    outputs = (pointer(result) if needed else None for result, needed in zip(results, needs, strict=True))
     shape = _shape(x, spirals, weight, activation)
-    check_result(library.meshanim_spiral_conv_backward(shape, *inputs, *outputs))
+    inverse = (
+        plan.inverse(bool(library.meshanim_inverse_by_vertex(shape))) if needs[0] else (None, None, None)
+    )
+    outputs = (result if needed else None for result, needed in zip(results, needs, strict=True))
+    inputs = map(pointer, (grad, x, weight, out, plan.slots))
+    arrays = SpiralConvBackward(*inputs, plan.stride, *map(pointer, inverse), *map(pointer, outputs))
+    check_result(library.meshanim_spiral_conv_backward(shape, arrays))
     return results
 
 

@@ -1,0 +1,189 @@
+// out[b, v] = act(sum over l of W_l x[b, s(v, l)] + bias), by one of two register blocks, whichever has less
+// to do: along the outputs (a block of W's columns is a vector, x is broadcast), or along the inputs (x and W
+// are read as they lie, lanes are summed at the end; rows of whole vectors only).
+#pragma once
+
+#include "common/api.h"
+#include "spiral_conv/activation.h"
+#include "spiral_conv/rows.h"
+
+namespace meshanim {
+namespace MESHANIM_VARIANT {
+
+// One mesh's features that lie in the second cache need no fetching ahead.
+constexpr int64_t kNearBytes = 512 * 1024;
+
+template <class T>
+struct ForwardChunk {
+  int64_t length, in, out;
+  const T* const* rows;       // (length, kChunk)
+  const T* const* next_rows;  // of the chunk that comes next, to be fetched meanwhile
+  T* target;                  // first output row
+  int64_t valid;              // rows to write
+};
+
+// Asks for the part of the next chunk's rows that is due in register block `block` of `blocks`.
+template <class T>
+MESHANIM_INLINE void prefetch_rows(const ForwardChunk<T>& chunk, int64_t block, int64_t blocks) {
+  const int64_t total = chunk.length * kChunk;
+  for (int64_t j = total * block / blocks; j < total * (block + 1) / blocks; ++j)
+    for (int64_t c = 0; c < chunk.in; c += 64 / int64_t(sizeof(T))) __builtin_prefetch(chunk.next_rows[j] + c);
+}
+
+template <class T>
+MESHANIM_INLINE void copy_row(const T* source, int64_t count, T* target) {
+  for (int64_t n = 0; n < count; ++n) target[n] = source[n];
+}
+
+// Outputs [o0, o0 + Shape::N) of all rows of a chunk; w is packed (length * in, N).
+template <class T, class Shape>
+MESHANIM_KERNEL void along_outputs(const ForwardChunk<T>& chunk, const T* w, const T* bias, int64_t o0) {
+  constexpr int W = Shape::W, NV = Shape::NV, N = Shape::N, MR = kRows<NV>;
+  const int64_t width = chunk.out - o0 < N ? chunk.out - o0 : N;
+  alignas(64) T padded_bias[N] = {};
+  if (bias) copy_row(bias + o0, width, padded_bias);
+  for (int64_t m0 = 0; m0 < chunk.valid; m0 += MR) {
+    Vec<T, W> acc[MR][NV];
+    for (int m = 0; m < MR; ++m)
+      for (int n = 0; n < NV; ++n) acc[m][n] = load<T, W>(padded_bias + n * W);
+    for (int64_t l = 0; l < chunk.length; ++l)
+      multiply_rows<T, W, NV, MR>(chunk.rows + l * kChunk + m0, chunk.in, w + l * chunk.in * N, acc);
+    T* target = chunk.target + m0 * chunk.out + o0;
+    if (width == N && m0 + MR <= chunk.valid) {
+      for (int m = 0; m < MR; ++m)
+        for (int n = 0; n < NV; ++n) store<T, W>(target + m * chunk.out + n * W, acc[m][n]);
+      continue;
+    }
+    alignas(64) T y[MR][N];
+    for (int m = 0; m < MR; ++m)
+      for (int n = 0; n < NV; ++n) store<T, W>(y[m] + n * W, acc[m][n]);
+    for (int64_t m = 0; m < MR && m0 + m < chunk.valid; ++m) copy_row(y[m], width, target + m * chunk.out);
+  }
+}
+
+// Outputs [o0, o0 + OR) of all rows of a chunk; w is the weight as given.
+template <class T, int W, int OR>
+MESHANIM_KERNEL void along_inputs(const ForwardChunk<T>& chunk, const T* weight, const T* bias, int64_t o0) {
+  constexpr int MR = kRegisters == 32 ? (OR == 4 ? 6 : 8) : (OR == 4 ? 3 : 4);
+  const int64_t depth = chunk.length * chunk.in;
+  constexpr int64_t kBlocks = kChunk / MR;
+  Vec<T, 4> padded_bias = {};
+  if (bias)
+    for (int o = 0; o < OR; ++o) padded_bias[o] = bias[o0 + o];
+  for (int64_t m0 = 0; m0 < chunk.valid; m0 += MR) {
+    Vec<T, W> acc[MR][4];
+    for (int m = 0; m < MR; ++m)
+      for (int o = 0; o < 4; ++o) acc[m][o] = Vec<T, W>{};
+    if (chunk.next_rows) prefetch_rows(chunk, o0 / 4 * kBlocks + m0 / MR, (chunk.out + 3) / 4 * kBlocks);
+    const T* w = weight + o0 * depth;
+    for (int64_t l = 0; l < chunk.length; ++l, w += chunk.in) {
+      const T* p[MR];
+      for (int m = 0; m < MR; ++m) p[m] = chunk.rows[l * kChunk + m0 + m];
+      for (int64_t c = 0; c < chunk.in; c += W) {
+        if constexpr (MR < OR) {  // hold the fewer of the two operands
+          Vec<T, W> xc[MR];
+          for (int m = 0; m < MR; ++m) xc[m] = load<T, W>(p[m] + c);
+          for (int o = 0; o < OR; ++o) {
+            const Vec<T, W> wc = load<T, W>(w + o * depth + c);
+            for (int m = 0; m < MR; ++m) acc[m][o] += xc[m] * wc;
+          }
+        } else {
+          Vec<T, W> wc[OR];
+          for (int o = 0; o < OR; ++o) wc[o] = load<T, W>(w + o * depth + c);
+          for (int m = 0; m < MR; ++m) {
+            const Vec<T, W> xc = load<T, W>(p[m] + c);
+            for (int o = 0; o < OR; ++o) acc[m][o] += xc * wc[o];
+          }
+        }
+      }
+    }
+    T* target = chunk.target + m0 * chunk.out + o0;
+    alignas(64) T y[MR][4];
+    for (int m = 0; m < MR; ++m)
+      store<T, 4>(y[m], padded_bias + LaneSums<T, W>::four(acc[m][0], acc[m][1], acc[m][2], acc[m][3]));
+    if (m0 + MR <= chunk.valid)
+      for (int m = 0; m < MR; ++m) __builtin_memcpy(target + m * chunk.out, y[m], OR * sizeof(T));
+    else
+      for (int64_t m = 0; m0 + m < chunk.valid; ++m) copy_row(y[m], OR, target + m * chunk.out);
+  }
+}
+
+template <class T, int W>
+MESHANIM_INLINE void all_along_inputs(const ForwardChunk<T>& chunk, const T* weight, const T* bias) {
+  int64_t o = 0;
+  for (; o + 4 <= chunk.out; o += 4) along_inputs<T, W, 4>(chunk, weight, bias, o);
+  if (chunk.out - o == 3) along_inputs<T, W, 3>(chunk, weight, bias, o);
+  if (chunk.out - o == 2) along_inputs<T, W, 2>(chunk, weight, bias, o);
+  if (chunk.out - o == 1) along_inputs<T, W, 1>(chunk, weight, bias, o);
+}
+
+// Lanes for the block along the inputs, 0 where the block along the outputs has less to do. Costs are vector
+// multiplications per vertex; summing the lanes of an output costs about three of them. Sizes of the batch and
+// the mesh play no part, so that a batch gives the same bits as its members one by one.
+template <class T>
+int64_t lanes_along_inputs(const SpiralConvShape& s) {
+  const int64_t lanes = direct_lanes<T>(s.in);
+  if (lanes == 0) return 0;
+  const double depth = double(s.length * s.in);
+  double vectors = 0;
+  for_each_block<T>(s.out, [&](int64_t, auto block) { vectors += decltype(block)::NV; });
+  const double along_inputs = double(round_up(s.out, 4)) * (depth / double(lanes) + 3);
+  const double along_outputs = 1.1 * depth * vectors;
+  return along_inputs < along_outputs ? lanes : 0;
+}
+
+template <class T>
+int forward(const SpiralConvShape& s, const T* x, const int32_t* slots, int64_t slot_stride, const T* weight,
+            const T* bias, T* out) {
+  if (s.batch * s.vertices * s.out == 0) return 0;
+  const int64_t depth = s.length * s.in, lanes = lanes_along_inputs<T>(s);
+  Scratch<T> packed(lanes ? 0 : depth * (s.out + 2 * kLanes<T>)), zeros(s.in);
+  Scratch<const T*> pointers(2 * s.threads * s.length * kChunk);
+  if (packed.failed() || zeros.failed() || pointers.failed()) return 1;
+  for (int64_t c = 0; c < s.in; ++c) zeros.get()[c] = T(0);
+  if (!lanes)
+    for_each_block<T>(s.out, [&](int64_t o, auto block) {
+      pack_columns(weight, depth, s.out, 1, depth, o, decltype(block)::N, packed.get() + o * depth);
+    });
+
+  const int64_t chunks = (s.vertices + kChunk - 1) / kChunk;
+  const int64_t row_bytes = s.in * int64_t(sizeof(T));
+  const bool far = lanes && row_bytes >= 128 && s.vertices * row_bytes > kNearBytes;
+  const double work = double(s.batch) * double(s.vertices) * double(depth) * double(s.out);
+  parallel(s.threads, work, [&](int index, int count) {
+    const T** rows = pointers.get() + 2 * index * s.length * kChunk;
+    const T** next_rows = rows + s.length * kChunk;
+    const auto gather = [&](int64_t task, const T** targets) {
+      const T* member = x + task / chunks * s.vertices * s.in;
+      const int32_t* indices = slots + task % chunks * kChunk;
+      for (int64_t l = 0; l < s.length; ++l, indices += slot_stride)
+        row_pointers(indices, kChunk, member, s.in, zeros.get(), targets + l * kChunk);
+    };
+    const Share mine = share(s.batch * chunks, index, count);
+    if (mine.first < mine.last) gather(mine.first, next_rows);
+    for (int64_t task = mine.first; task < mine.last; ++task) {
+      const T** swapped = rows;
+      rows = next_rows;
+      next_rows = swapped;
+      const bool more = task + 1 < mine.last;
+      if (more) gather(task + 1, next_rows);
+      const int64_t v0 = task % chunks * kChunk;
+      const int64_t valid = s.vertices - v0 < kChunk ? s.vertices - v0 : kChunk;
+      T* target = out + (task / chunks * s.vertices + v0) * s.out;
+      const ForwardChunk<T> chunk{s.length, s.in, s.out, rows, far && more ? next_rows : nullptr, target, valid};
+      if (lanes == kLanes<T>)
+        all_along_inputs<T, kLanes<T>>(chunk, weight, bias);
+      else if (lanes)
+        all_along_inputs<T, kHalfLanes<T>>(chunk, weight, bias);
+      else
+        for_each_block<T>(s.out, [&](int64_t o, auto block) {
+          along_outputs<T, decltype(block)>(chunk, packed.get() + o * depth, bias, o);
+        });
+      activate(target, valid * s.out, s.activation);
+    }
+  });
+  return 0;
+}
+
+}  // namespace MESHANIM_VARIANT
+}  // namespace meshanim

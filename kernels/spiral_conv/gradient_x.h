@@ -1,0 +1,160 @@
+// grad_x[b, u] = sum over (v, l) with s(v, l) = u of W_l^T g[b, v], a gather through inverse lists: no
+// atomics, always the same order of addition. Two ways:
+//  - by tile, where the weight is large: a tile of kInverseTile vertices u is one task, its sums stay in
+//    cache, its lists are ordered by l, so that one W_l serves a whole list;
+//  - by vertex, where the whole weight fits in the first cache: sums stay in registers over all of u's list,
+//    for several members of the batch at once, which share u's list and each W_l.
+#pragma once
+
+#include "common/api.h"
+#include "spiral_conv/rows.h"
+
+namespace meshanim {
+namespace MESHANIM_VARIANT {
+
+template <class T>
+struct GradientX {
+  const SpiralConvShape& s;
+  const T* g;        // (batch, vertices, out)
+  const T* packed;   // (blocks of in; length, out, block)
+  const T* zeros;    // a row of g
+  const int32_t *starts, *sources, *places;
+  T* grad_x;
+};
+
+template <class T, class Shape>
+MESHANIM_KERNEL void tile_block(const GradientX<T>& a, int64_t b, int64_t tile, int64_t c0) {
+  constexpr int W = Shape::W, NV = Shape::NV, N = Shape::N, MR = kRows<NV>;
+  const SpiralConvShape& s = a.s;
+  const int64_t u0 = tile * kInverseTile;
+  const int64_t valid = s.vertices - u0 < kInverseTile ? s.vertices - u0 : kInverseTile;
+  const T* w = a.packed + c0 * s.length * s.out;
+  const T* g = a.g + b * s.vertices * s.out;
+  alignas(64) T sums[kInverseTile * N];
+  for (int64_t i = 0; i < valid * N; ++i) sums[i] = T(0);
+  for (int64_t l = 0; l < s.length; ++l, w += s.out * N) {
+    const int64_t last = a.starts[tile * s.length + l + 1];
+    for (int64_t e = a.starts[tile * s.length + l]; e < last; e += MR) {
+      const T* rows[MR];
+      if (e + MR <= last)
+        row_pointers(a.sources + e, MR, g, s.out, a.zeros, rows);
+      else
+        for (int m = 0; m < MR; ++m) rows[m] = e + m < last ? g + a.sources[e + m] * s.out : a.zeros;
+      Vec<T, W> acc[MR][NV];
+      for (int m = 0; m < MR; ++m)
+        for (int n = 0; n < NV; ++n) acc[m][n] = Vec<T, W>{};
+      multiply_rows<T, W, NV, MR>(rows, s.out, w, acc);
+      for (int m = 0; m < MR && e + m < last; ++m) {
+        T* sum = sums + a.places[e + m] * N;
+        for (int n = 0; n < NV; ++n) store<T, W>(sum + n * W, load<T, W>(sum + n * W) + acc[m][n]);
+      }
+    }
+  }
+  const int64_t width = s.in - c0 < N ? s.in - c0 : N;
+  T* target = a.grad_x + (b * s.vertices + u0) * s.in + c0;
+  for (int64_t u = 0; u < valid; ++u, target += s.in) {
+    if (width == N)
+      __builtin_memcpy(target, sums + u * N, N * sizeof(T));
+    else
+      for (int64_t n = 0; n < width; ++n) target[n] = sums[u * N + n];
+  }
+}
+
+// MB members of the batch, vertices [first, last). A single member spreads its sum over four accumulators.
+template <class T, class Shape, int MB>
+MESHANIM_KERNEL void vertex_block(const GradientX<T>& a, int64_t b, int64_t first, int64_t last, int64_t c0) {
+  constexpr int W = Shape::W, NV = Shape::NV, N = Shape::N, P = MB == 1 ? 4 : 1;
+  const SpiralConvShape& s = a.s;
+  const int64_t width = s.in - c0 < N ? s.in - c0 : N;
+  const int64_t member = s.vertices * s.out;
+  const T* weight = a.packed + c0 * s.length * s.out;
+  const T* g = a.g + b * member;
+  for (int64_t u = first; u < last; ++u) {
+    Vec<T, W> acc[P * MB][NV];
+    for (int m = 0; m < P * MB; ++m)
+      for (int n = 0; n < NV; ++n) acc[m][n] = Vec<T, W>{};
+    for (int64_t e = a.starts[u]; e < a.starts[u + 1]; ++e) {
+      const T* w = weight + a.places[e] * s.out * N;
+      const T* row = g + a.sources[e] * s.out;
+      int64_t o = 0;
+      for (; o + P <= s.out; o += P)
+        for (int p = 0; p < P; ++p, w += N)
+          for (int n = 0; n < NV; ++n) {
+            const Vec<T, W> wn = load<T, W>(w + n * W);
+            for (int m = 0; m < MB; ++m) acc[p * MB + m][n] += wn * row[m * member + o + p];
+          }
+      for (int p = 0; p < P - 1; ++p, ++o, w += N) {
+        if (o >= s.out) break;
+        for (int n = 0; n < NV; ++n)
+          for (int m = 0; m < MB; ++m) acc[p * MB + m][n] += load<T, W>(w + n * W) * row[m * member + o];
+      }
+    }
+    for (int m = 0; m < MB; ++m) {
+      T y[N];
+      for (int n = 0; n < NV; ++n) {
+        Vec<T, W> sum = acc[m][n];
+        for (int p = 1; p < P; ++p) sum += acc[p * MB + m][n];
+        store<T, W>(y + n * W, sum);
+      }
+      T* target = a.grad_x + ((b + m) * s.vertices + u) * s.in + c0;
+      if (width == N)
+        __builtin_memcpy(target, y, sizeof y);
+      else
+        for (int64_t n = 0; n < width; ++n) target[n] = y[n];
+    }
+  }
+}
+
+template <class T>
+int gradient_x(const SpiralConvShape& s, const T* g, const T* weight, const int32_t* starts,
+               const int32_t* sources, const int32_t* places, T* grad_x) {
+  if (s.batch * s.vertices * s.in == 0) return 0;
+  Scratch<T> packed(s.length * s.out * (s.in + 2 * kLanes<T>)), zeros(s.out);
+  if (packed.failed() || zeros.failed()) return 1;
+  for (int64_t o = 0; o < s.out; ++o) zeros.get()[o] = T(0);
+  for_each_block<T>(s.in, [&](int64_t c, auto block) {
+    constexpr int N = decltype(block)::N;
+    for (int64_t l = 0; l < s.length; ++l)
+      for (int64_t o = 0; o < s.out; ++o) {
+        const T* source = weight + (o * s.length + l) * s.in + c;
+        T* target = packed.get() + c * s.length * s.out + (l * s.out + o) * N;
+        for (int n = 0; n < N; ++n) target[n] = c + n < s.in ? source[n] : T(0);
+      }
+  });
+  const GradientX<T> a{s, g, packed.get(), zeros.get(), starts, sources, places, grad_x};
+  const double work = double(s.batch) * double(s.vertices * s.length * s.in) * double(s.out);
+  if (inverse_by_vertex(s)) {
+    constexpr int64_t run = 32;
+    constexpr int64_t members = 8;
+    const int64_t runs = (s.vertices + run - 1) / run;
+    const int64_t groups = s.batch / members, singles = s.batch % members;
+    parallel(s.threads, work, [&](int index, int count) {
+      for (int64_t part = 0; part < 2; ++part) {
+        const Share mine = share((part == 0 ? groups : singles) * runs, index, count);
+        for (int64_t task = mine.first; task < mine.last; ++task) {
+          const int64_t u = task % runs * run;
+          const int64_t last = u + run < s.vertices ? u + run : s.vertices;
+          for_each_block<T>(s.in, [&](int64_t c, auto block) {
+            if (part == 0)
+              vertex_block<T, decltype(block), members>(a, task / runs * members, u, last, c);
+            else
+              vertex_block<T, decltype(block), 1>(a, groups * members + task / runs, u, last, c);
+          });
+        }
+      }
+    });
+    return 0;
+  }
+  const int64_t tiles = (s.vertices + kInverseTile - 1) / kInverseTile;
+  parallel(s.threads, work, [&](int index, int count) {
+    const Share mine = share(s.batch * tiles, index, count);
+    for (int64_t task = mine.first; task < mine.last; ++task)
+      for_each_block<T>(s.in, [&](int64_t c, auto block) {
+        tile_block<T, decltype(block)>(a, task / tiles, task % tiles, c);
+      });
+  });
+  return 0;
+}
+
+}  // namespace MESHANIM_VARIANT
+}  // namespace meshanim
