@@ -13,6 +13,7 @@ from meshanim._check import check_range, check_shape
 from meshanim.mesh import Mesh
 from meshanim.nn import HasLevels
 from meshanim.synthesis.autoencoder import SpiralAutoencoder
+from meshanim.synthesis.pretrained import topology_digest
 from meshanim.training.loop import TrainingReport, train
 from meshanim.training.losses import MILLIMETRES
 from meshanim.training.recipe import Recipe
@@ -94,7 +95,8 @@ def train_autoencoder(
         torch.manual_seed(recipe.seed)
         model = SpiralAutoencoder(template, hierarchy, recipe.latent_size, recipe.widths)
     model.calibrate(vertices)
-    report = train(AutoencoderTask(model, vertices, validation), recipe, folder, progress)
+    task, mesh = AutoencoderTask(model, vertices, validation), topology_digest(model.template)
+    report = train(task, recipe, folder, progress, mesh=mesh)
     if report.finished:
         model.save_pretrained(folder)
     return model, report

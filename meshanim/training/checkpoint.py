@@ -96,7 +96,7 @@ def load_checkpoint(
 
 def _check_same_run(path: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
     wanted = json.loads(json.dumps(wanted))
-    for name in sorted(set(found) | set(wanted)):
+    for name in sorted(set(found) & set(wanted)):
         if name not in _MAY_CHANGE and found.get(name) != wanted.get(name):
             raise InputError(
                 f"{path} belongs to another run: {name} is {found.get(name)!r} there and "

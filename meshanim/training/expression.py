@@ -15,6 +15,7 @@ from meshanim.mesh import Mesh
 from meshanim.nn import HasLevels
 from meshanim.synthesis.expression import ExpressionConfig, ExpressionModel
 from meshanim.synthesis.neutral_encoder import Condition
+from meshanim.synthesis.pretrained import topology_digest
 from meshanim.training.batches import SequenceBatch, Sequences
 from meshanim.training.loop import TrainingReport, train
 from meshanim.training.losses import MILLIMETRES, motion_losses
@@ -171,7 +172,8 @@ def train_expression(
         model = ExpressionModel(template, hierarchy, VARIANTS[recipe.variant])
     task = ExpressionTask(model, sequences, recipe.validation_subjects, recipe.window)
     task.calibrate()
-    report = train(task, recipe, folder, progress)
+    mesh = topology_digest(model.template)
+    report = train(task, recipe, folder, progress, model=model.settings(), mesh=mesh)
     if report.finished:
         model.save_pretrained(folder)
     return model, report

@@ -1,3 +1,4 @@
+import copy
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -17,16 +18,25 @@ CONFIGS = {
 }
 
 
-def make(variant: str, face: Mesh, hierarchy: MeshHierarchy) -> ExpressionModel:
-    """A model with nothing at its initial zeros, calibrated on noise."""
+def _calibrated(variant: str, face: Mesh, hierarchy: MeshHierarchy) -> ExpressionModel:
     torch.manual_seed(0)
     model = ExpressionModel(face, hierarchy, CONFIGS[variant])
     for parameter in model.parameters():
         if not parameter.any():
-            torch.nn.init.normal_(parameter, std=0.1)
+            torch.nn.init.normal_(parameter)
     neutrals = face.vertices + 0.002 * torch.randn(12, *face.vertices.shape)
     model.calibrate(neutrals, lambda: (0.001 * torch.randn(200, *face.vertices.shape)).split(50))
     return model.eval()
+
+
+_MADE: dict[str, ExpressionModel] = {}
+
+
+def make(variant: str, face: Mesh, hierarchy: MeshHierarchy) -> ExpressionModel:
+    """A copy of a model with nothing at its initial zeros, calibrated once on noise."""
+    if variant not in _MADE:
+        _MADE[variant] = _calibrated(variant, face, hierarchy)
+    return copy.deepcopy(_MADE[variant])
 
 
 @pytest.fixture(params=sorted(CONFIGS))
@@ -48,9 +58,8 @@ def test_gradients_reach_the_labels_and_the_neutral_face(model: ExpressionModel,
     (model(labels, neutral) - neutral).square().sum().backward()
     assert labels.grad is not None and bool(labels.grad.any())
     assert neutral.grad is not None
-    # only a model that looks at the face moves differently when the face changes; rounding stays
-    looks = model.config.identity is not None
-    assert (float(neutral.grad.abs().max()) > 1e-6) == looks
+    # only a model that looks at the face moves differently when the face changes
+    assert bool(neutral.grad.any()) == (model.config.identity is not None)
 
 
 def test_it_animates_at_any_frame_rate_alike(model: ExpressionModel, face: Mesh) -> None:
@@ -83,7 +92,7 @@ def test_the_face_makes_a_difference_only_to_the_model_that_looks(
         model = make(variant, face, hierarchy)
         moves = [model.animate(f, labels, 12).vertices() - f.vertices for f in (face, other)]
         # without a look the displacements are the same up to float32 rounding at 5 cm
-        assert (float((moves[0] - moves[1]).abs().max()) > 1e-5) == (variant == "identity")
+        assert (float((moves[0] - moves[1]).abs().max()) > 1e-7) == (variant == "identity")
 
 
 def test_blendshapes_come_as_weights(face: Mesh, hierarchy: MeshHierarchy) -> None:

@@ -12,7 +12,7 @@ def test_it_learns_a_handful_of_faces_by_heart(
     corpus, face: Mesh, hierarchy: MeshHierarchy, tmp_path: Path
 ) -> None:
     faces = torch.stack([sequence.vertices[len(sequence.vertices) // 2] for sequence in corpus[:8]])
-    recipe = AutoencoderRecipe(epochs=250, batch_size=8, latent_size=8, widths=(8, 8), learning_rate=5e-3)
+    recipe = AutoencoderRecipe(epochs=120, batch_size=8, latent_size=8, widths=(8, 8), learning_rate=1e-2)
     model, report = train_autoencoder(
         faces, face, hierarchy, recipe, tmp_path, validation=faces, progress=False
     )

@@ -43,14 +43,23 @@ def test_it_learns_a_tiny_corpus(
     assert error_mm(loaded, corpus) == error_mm(model, corpus)
 
 
-def test_the_same_recipe_gives_the_same_bytes(
+def test_a_run_in_two_parts_gives_the_same_bytes(
     corpus, face: Mesh, hierarchy: MeshHierarchy, tmp_path: Path
 ) -> None:
-    recipe = ExpressionRecipe(epochs=2, variant="identity")
-    for name in ("one", "two"):
+    for epochs, name in [(2, "whole"), (1, "parts"), (2, "parts")]:
+        recipe = ExpressionRecipe(epochs=epochs, variant="identity")
         train_expression(corpus, face, hierarchy, recipe, tmp_path / name, progress=False)
-    one, two = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("one", "two"))
-    assert one == two
+    whole, parts = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "parts"))
+    assert whole == parts
+
+
+def test_another_mesh_does_not_take_up_a_run(
+    corpus, face: Mesh, hierarchy: MeshHierarchy, tmp_path: Path
+) -> None:
+    recipe, turned = ExpressionRecipe(epochs=1), Mesh(face.vertices, face.faces[:, [0, 2, 1]])
+    train_expression(corpus, face, hierarchy, recipe, tmp_path, progress=False)
+    with pytest.raises(InputError, match="belongs to another run: mesh is"):
+        train_expression(corpus, turned, hierarchy, recipe, tmp_path, progress=False)
 
 
 def test_held_out_subjects_are_scored_and_not_trained_on(
