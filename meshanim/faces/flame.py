@@ -6,12 +6,14 @@ The model itself is licensed by the Max Planck Society to each user; none of it 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from meshanim.faces._flame_files import FlameArrays, read_flame
+from meshanim.faces.carrying import Carrier
 from meshanim.faces.face_model import FaceModel, Joint
 from meshanim.faces.looks import look_turns
 from meshanim.mesh import Mesh
@@ -98,6 +100,14 @@ class FlameFace(FaceModel):
         """Coefficients (count, I), standard normal, held within two standard deviations."""
         drawn = torch.randn(count, len(self.identity_names), generator=generator)
         return drawn.clamp(-IDENTITY_LIMIT, IDENTITY_LIMIT)
+
+    @cached_property
+    def _carrier(self) -> Carrier:
+        return Carrier(self.neutral, self.joints())
+
+    def carry(self, identity: Tensor | None = None) -> Tensor:
+        """Maps (..., V, 3, 3) that carry units to identities: local ones on skin, one for each eyeball."""
+        return self._carrier.maps(self.rest(identity))
 
     def joints(self, identity: Tensor | None = None) -> Mapping[str, Joint]:
         """Jaw and eyes where FLAME's regressor places them on the identity (I,), and its skinning weights."""
