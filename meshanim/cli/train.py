@@ -22,6 +22,10 @@ def expression(
     variant: Annotated[str, typer.Option(help="identity, paper or pca.")] = "identity",
     epochs: Annotated[int, typer.Option(help="Passes over the corpus.")] = 100,
     batch_size: Annotated[int, typer.Option(help="Sequences per step.")] = 8,
+    learning_rate: Annotated[float, typer.Option(help="In the first epoch.")] = 1e-3,
+    baseline: Annotated[
+        str | None, typer.Option(help="Trained pca model that --variant identity begins from.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of weights and order.")] = 0,
     corpus_seed: Annotated[int, typer.Option(help="Of the corpus.")] = 0,
     subjects: Annotated[int, typer.Option(help="People in the corpus.")] = 180,
@@ -34,7 +38,14 @@ def expression(
     from meshanim.mesh import MeshHierarchy
     from meshanim.training import ExpressionRecipe, paper_factors, train_expression
 
-    recipe = ExpressionRecipe(variant=variant, epochs=epochs, batch_size=batch_size, seed=seed)  # type: ignore[arg-type]
+    recipe = ExpressionRecipe(
+        variant=variant,  # type: ignore[arg-type]
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        baseline=baseline,
+        seed=seed,
+    )
     with Steps(quiet) as steps:
         model = load_face(face)
         corpus = Expressions4D(model, "train", corpus_seed, subjects=subjects, progress=steps.step("corpus"))

@@ -136,6 +136,18 @@ class ExpressionModel(MeshModel):
         self.mean.copy_(neutrals.mean(dim=0))
         self.motion.calibrate(neutrals, displacements)
 
+    @torch.no_grad()
+    def begin_from(self, baseline: ExpressionModel) -> None:
+        """Take over a trained baseline's reading of labels, for an identity-aware model to go on from.
+
+        Raises:
+            InputError: this model is not identity-aware, or the other one is no blendshape baseline.
+        """
+        if not isinstance(self.motion, IdentityMotion) or not isinstance(baseline.motion, BlendshapeMotion):
+            raise InputError("an identity-aware model begins from a pca baseline, got other kinds of model")
+        self.encoder.load_state_dict(baseline.encoder.state_dict())
+        self.motion.begin_from(baseline.motion)
+
     def encode(self, labels: Tensor) -> Tensor:
         """Paths in the latent space (..., T, Z) of label tracks (..., T, 6) at the model's frame rate."""
         check_shape("labels", labels, (None, len(EXPRESSIONS)), batched=True)

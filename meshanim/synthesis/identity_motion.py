@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from meshanim.nn import FeatureModulation, MeshLevels, PrincipalComponents, SpiralDecoder
-from meshanim.synthesis.motion_decoders import Blocks, root_mean_square
+from meshanim.synthesis.motion_decoders import BlendshapeMotion, Blocks, root_mean_square
 from meshanim.synthesis.neutral_encoder import Condition, NeutralEncoder
 
 _HIDDEN = 256
@@ -30,10 +30,10 @@ class IdentityMotion(nn.Module):
         D(z, x_{id}) = \bigl(I + L(J(x_{id}) - I)\bigr)\,\bigl[B\,a(z, c) + S(z, c) - S(0, c)\bigr]
 
     S is the paper's spiral decoder, whose coarsest features the code c modulates; B a fixed basis of the
-    training motion's principal components, whose weights a come from a hidden layer with gains linear in c;
-    L a linear map, the same at all vertices, of the local deformation gradient J from the mean face.
-    Gains, L and S begin as nothing, so that the network learns first what holds for everyone. At z = 0
-    nothing moves, to the bit.
+    training motion's principal components, whose weights a are linear in z, plus those of a hidden layer
+    with gains linear in c; L a linear map, the same at all vertices, of the local deformation gradient J
+    from the mean face. Gains, L and S begin as nothing, so that the network learns first what holds for
+    everyone. At z = 0 nothing moves, to the bit.
 
     Training begins without S, which costs nearly all of the time: timing, gains and L are learned on the
     basis alone, and S then learns what the basis leaves.
@@ -71,6 +71,7 @@ class IdentityMotion(nn.Module):
         self.spiral = SpiralDecoder(levels, latent_size, (*widths, 3))
         self._coarse_shape = (levels.vertex_counts[-1], widths[0])
         self.coarse = FeatureModulation(code_size, levels.vertex_counts[-1] * widths[0])
+        self.common = nn.Linear(latent_size, latent_size, bias=False)
         self.hidden = nn.Linear(latent_size, _HIDDEN, bias=False)
         self.gain = nn.Linear(code_size, _HIDDEN, bias=False)
         self.weights = nn.Linear(_HIDDEN, latent_size, bias=False)
@@ -86,6 +87,11 @@ class IdentityMotion(nn.Module):
         self.scale.fill_(root_mean_square(displacements()))
         self.basis.fit(lambda: (block / self.scale for block in displacements()))
         self.neutral_encoder.calibrate(neutrals)
+
+    def begin_from(self, baseline: BlendshapeMotion) -> None:
+        """Take over how the blendshape baseline reads codes, on the same training motion."""
+        signs = (self.basis.components * baseline.basis.components).flatten(1).sum(dim=1).sign()
+        self.common.weight.copy_(baseline.weights.weight * signs[:, None])
 
     def condition(self, neutral: Tensor) -> Condition:
         """What is known of faces (S, V, 3), in metres."""
@@ -124,6 +130,6 @@ class IdentityMotion(nn.Module):
         return torch.cat([part - rest for part, rest in zip(moved.split(counts), still, strict=True)])
 
     def _by_basis(self, code: Tensor, face: Tensor) -> Tensor:
-        active = functional.elu(self.hidden(code)) * (1 + self.gain(_GAIN_STEP * face))
-        weights = self.weights(active) * self.basis.deviation
+        personal = self.weights(functional.elu(self.hidden(code)) * self.gain(_GAIN_STEP * face))
+        weights = (self.common(code) + personal) * self.basis.deviation
         return (weights @ self.basis.components.flatten(1)).unflatten(-1, (-1, 3))

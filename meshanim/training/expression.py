@@ -55,6 +55,7 @@ class ExpressionRecipe(Recipe):
     Attributes:
         variant: one of :data:`VARIANTS`.
         validation_subjects: training subjects, the last ones, that are held out and scored after every epoch.
+        baseline: name or folder of a trained pca model that an identity-aware model begins from.
         window: successive frames of each sequence that a step decodes, drawn at random; None decodes all. The
             LSTM always reads the whole label track. Neighbouring frames tell much the same, so that a window
             costs little accuracy and saves most of the time.
@@ -62,6 +63,7 @@ class ExpressionRecipe(Recipe):
 
     variant: Variant = "paper"
     validation_subjects: int = 0
+    baseline: str | None = None
     window: int | None = 4
 
     def __post_init__(self) -> None:
@@ -172,6 +174,8 @@ def train_expression(
         model = ExpressionModel(template, hierarchy, VARIANTS[recipe.variant])
     task = ExpressionTask(model, sequences, recipe.validation_subjects, recipe.window)
     task.calibrate()
+    if recipe.baseline is not None:
+        model.begin_from(ExpressionModel.from_pretrained(recipe.baseline))
     mesh = topology_digest(model.template)
     report = train(task, recipe, folder, progress, model=model.settings(), mesh=mesh)
     if report.finished:
