@@ -11,7 +11,7 @@ from torch import Tensor
 from meshanim._check import InputError, check_indices
 from meshanim.mesh.geodesic import FloatArray, surface_distance
 from meshanim.mesh.geometry import face_areas
-from meshanim.mesh.half_edges import IntArray
+from meshanim.mesh.half_edges import IntArray, rows
 from meshanim.mesh.mesh import Mesh
 from meshanim.mesh.topology import Topology
 
@@ -98,12 +98,10 @@ class _Rings:
         self.back = np.empty_like(owner)
         self.back[by_neighbour] = by_owner - self.offsets[owner[by_owner]]
 
-    def turned(self, vertices: IntArray, first: IntArray) -> tuple[IntArray, IntArray]:
-        """Slots of each vertex's ring, beginning at position ``first``, and the row each belongs to."""
-        degree = self.degree[vertices]
-        row = np.repeat(np.arange(len(vertices)), degree)
-        step = np.arange(len(row)) - np.repeat(np.cumsum(degree) - degree, degree)
-        return self.offsets[vertices][row] + (first[row] + step) % degree[row], row
+    def turned(self, vertices: IntArray, first: IntArray, most: int) -> tuple[IntArray, IntArray]:
+        """Slots of each vertex's ring from position ``first`` on, at most ``most``, and each one's row."""
+        step, row = rows(np.zeros_like(vertices), np.minimum(self.degree[vertices], most))
+        return self.offsets[vertices][row] + (first[row] + step) % self.degree[vertices][row], row
 
 
 def _grow(rings: _Rings, seeds: IntArray, first: IntArray, length: int) -> IntArray:
@@ -121,7 +119,8 @@ def _grow(rings: _Rings, seeds: IntArray, first: IntArray, length: int) -> IntAr
         growing = np.flatnonzero((filled > step) & (filled < length))
         if not len(growing):
             break
-        slot, row = rings.turned(spiral[growing, step], begin[growing, step])
+        # as many as the spiral is long: were all of the seen ones among them, the rest would fill it
+        slot, row = rings.turned(spiral[growing, step], begin[growing, step], length)
         row = growing[row]
         found = rings.neighbours[slot]
         new = ~(spiral[row] == found[:, None]).any(axis=1)

@@ -4,6 +4,7 @@ import time
 import numpy as np
 import pytest
 import torch
+from scipy.spatial import Delaunay
 
 from meshanim._check import InputError
 from meshanim.mesh import Mesh, decimate, face_areas, face_normals, find_faults, upsampling_matrix
@@ -110,3 +111,18 @@ def test_fast(ict):
 def test_a_count_below_one_is_refused(sphere):
     with pytest.raises(InputError, match="count must be at least 1, got 0"):
         decimate(sphere, 0)
+
+
+def test_random_open_surfaces_stay_what_they_are():
+    generator = np.random.default_rng(0)
+    for _ in range(25):
+        points = generator.normal(size=(int(generator.integers(8, 200)), 3))
+        faces = Delaunay(points[:, :2]).simplices
+        holes = faces[generator.random(len(faces)) > 0.15]
+        mesh = Mesh(torch.from_numpy(points).float(), torch.from_numpy(holes).long())
+        coarse, was = decimate(mesh, int(generator.integers(1, len(points)))).mesh.topology, mesh.topology
+        assert coarse.euler_characteristic == was.euler_characteristic
+        assert coarse.component_count == was.component_count
+        assert coarse.boundary_loops == was.boundary_loops
+        assert len(coarse.non_manifold_vertices) == len(was.non_manifold_vertices)
+        assert len(coarse.non_manifold_edges) == len(coarse.duplicate_faces) == 0

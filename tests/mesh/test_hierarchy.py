@@ -153,6 +153,18 @@ def test_files_that_are_none_are_refused(tmp_path, sphere):
         MeshHierarchy.load(path)
 
 
+def test_any_heap_of_triangles_goes_through():
+    generator = torch.Generator().manual_seed(0)
+    for count in (1, 3, 7, 20, 40):
+        points = torch.randn(count, 3, generator=generator).round()
+        faces = torch.randint(count, (3 * count, 3), generator=generator)
+        hierarchy = MeshHierarchy.from_mesh(Mesh(points, faces), (2, 3), 5, cache=False)
+        for level in range(2):
+            x = torch.randn(len(hierarchy.meshes[level + 1].vertices), 2, generator=generator)
+            up = (x[hierarchy.up_indices[level]] * hierarchy.up_weights[level][..., None]).sum(1)
+            assert torch.equal(up[hierarchy.down[level]], x)
+
+
 def test_steps_that_cannot_be_made_leave_the_level_as_it_is(tetrahedron, single_vertex):
     hierarchy = MeshHierarchy.from_mesh(tetrahedron, (5, 5), cache=False)
     assert repr(hierarchy) == "MeshHierarchy(4 -> 4 -> 4)"

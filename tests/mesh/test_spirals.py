@@ -120,6 +120,16 @@ def test_non_manifold_meshes_do_not_stop_it():
     assert sorted(spirals[0].tolist()) == [-1, 0, 1, 2, 3, 4]
 
 
+def test_a_vertex_of_high_degree_costs_no_more_than_others():
+    turn = torch.arange(20000) * (2 * torch.pi / 20000)
+    rim = torch.stack([turn.cos(), turn.sin(), torch.zeros(20000)], dim=1)
+    around = torch.arange(20000)
+    faces = torch.stack([torch.full((20000,), 20000), around, (around + 1) % 20000], dim=1)
+    spirals = spiral_sequences(Mesh(torch.cat([rim, torch.zeros(1, 3)]), faces), 6)
+    assert spirals[20000].tolist() == [20000, 0, 1, 2, 3, 4]
+    assert spirals[5].tolist() == [5, 20000, 4, 6, 7, 8]
+
+
 def test_fast_and_the_same_again(ict):
     fresh = Mesh(ict.vertices, ict.faces)
     begin = time.process_time()
