@@ -21,7 +21,7 @@ from meshanim.ops._library import check_result, cpu_library
 
 
 class SpiralPlan:
-    """Spirals for the kernels: slots (L, V padded with -1) int32; inverse lists, when a gradient needs them."""
+    """Spirals for the kernels: slots (L, V padded by -1) int32; inverse lists for gradients."""
 
     def __init__(self, spirals: Tensor) -> None:
         check_indices("spirals", spirals, spirals.shape[0], lowest=-1)
