@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,6 +11,7 @@ from torch import Tensor
 from meshanim._check import InputError, check_indices, check_shape
 from meshanim.ops._library import MeshPoolShape, check_result, library_for, pointer
 from meshanim.ops._plans import pool_plan
+from meshanim.ops._registered import registered_op
 
 
 def mesh_pool(x: Tensor, indices: Tensor, weights: Tensor) -> Tensor:
@@ -40,7 +42,7 @@ def mesh_pool(x: Tensor, indices: Tensor, weights: Tensor) -> Tensor:
     for name, value in (("indices", indices), ("weights", weights)):
         if value.device != x.device:
             raise InputError(f"{name} must be on {x.device} as x is, got {value.device}")
-    return torch.ops.meshanim.mesh_pool(x, indices, weights)
+    return _forward_op(x, indices, weights)
 
 
 def mesh_pool_reference(x: Tensor, indices: Tensor, weights: Tensor) -> Tensor:
@@ -49,8 +51,7 @@ def mesh_pool_reference(x: Tensor, indices: Tensor, weights: Tensor) -> Tensor:
     return (rows * weights.unsqueeze(-1)).sum(2)
 
 
-@torch.library.custom_op("meshanim::mesh_pool", mutates_args=())
-def _mesh_pool(x: Tensor, indices: Tensor, weights: Tensor) -> Tensor:
+def _forward(x: Tensor, indices: Tensor, weights: Tensor) -> Tensor:
     library = library_for(x)
     if library is None:
         check_indices("indices", indices, x.shape[1])
@@ -63,13 +64,11 @@ def _mesh_pool(x: Tensor, indices: Tensor, weights: Tensor) -> Tensor:
     return out
 
 
-@_mesh_pool.register_fake
-def _(x: Tensor, indices: Tensor, weights: Tensor) -> Tensor:
+def _fake_forward(x: Tensor, indices: Tensor, weights: Tensor) -> Tensor:
     return x.new_empty((x.shape[0], indices.shape[0], x.shape[2]))
 
 
-@torch.library.custom_op("meshanim::mesh_pool_backward", mutates_args=())
-def _mesh_pool_backward(grad: Tensor, x: Tensor, indices: Tensor, weights: Tensor) -> Tensor:
+def _gradient_x(grad: Tensor, x: Tensor, indices: Tensor, weights: Tensor) -> Tensor:
     """Gradient of x: a gather through the inverse lists."""
     library = library_for(x)
     if library is None:
@@ -83,8 +82,7 @@ def _mesh_pool_backward(grad: Tensor, x: Tensor, indices: Tensor, weights: Tenso
     return result
 
 
-@_mesh_pool_backward.register_fake
-def _(grad: Tensor, x: Tensor, indices: Tensor, weights: Tensor) -> Tensor:
+def _fake_gradient_x(grad: Tensor, x: Tensor, indices: Tensor, weights: Tensor) -> Tensor:
     return x.new_empty(x.shape)
 
 
@@ -93,15 +91,13 @@ def _shape(x: Tensor, indices: Tensor) -> ctypes.Structure:
     return MeshPoolShape(*sizes, x.dtype == torch.float64, torch.get_num_threads())
 
 
-def _setup_context(ctx: torch.autograd.function.FunctionCtx, inputs: tuple, output: Tensor) -> None:
+def _setup_context(ctx: Any, inputs: tuple, output: Tensor) -> None:
     ctx.save_for_backward(*inputs)
 
 
-def _backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
+def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     x, indices, weights = ctx.saved_tensors
-    grad_x = (
-        torch.ops.meshanim.mesh_pool_backward(grad, x, indices, weights) if ctx.needs_input_grad[0] else None
-    )
+    grad_x = _backward_op(grad, x, indices, weights) if ctx.needs_input_grad[0] else None
     grad_weights = None
     if ctx.needs_input_grad[2]:  # rare: barycentric coordinates are constants nearly always
         rows = x.index_select(1, indices.reshape(-1)).view(x.shape[0], *indices.shape, x.shape[2])
@@ -109,4 +105,5 @@ def _backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
     return grad_x, None, grad_weights
 
 
-_mesh_pool.register_autograd(_backward, setup_context=_setup_context)
+_backward_op = registered_op("mesh_pool_backward", _gradient_x, _fake_gradient_x)
+_forward_op = registered_op("mesh_pool", _forward, _fake_forward, _setup_context, _backward)

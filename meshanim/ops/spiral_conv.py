@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from torch.nn import functional
 from meshanim._check import InputError, check_choice, check_indices, check_shape
 from meshanim.ops._library import SpiralConvBackward, SpiralConvShape, check_result, library_for, pointer
 from meshanim.ops._plans import spiral_plan
+from meshanim.ops._registered import registered_op
 
 ACTIVATIONS = ("none", "relu", "elu")
 
@@ -40,7 +42,7 @@ def spiral_conv(
     """
     name = activation or "none"
     _check_arguments(x, spirals, weight, bias, name)
-    return torch.ops.meshanim.spiral_conv(x, spirals, weight, bias, name)
+    return _forward_op(x, spirals, weight, bias, name)
 
 
 def spiral_conv_reference(
@@ -84,8 +86,7 @@ def _check_arguments(
             raise InputError(f"{name} must be on {x.device} as x is, got {value.device}")
 
 
-@torch.library.custom_op("meshanim::spiral_conv", mutates_args=())
-def _spiral_conv(x: Tensor, spirals: Tensor, weight: Tensor, bias: Tensor | None, activation: str) -> Tensor:
+def _forward(x: Tensor, spirals: Tensor, weight: Tensor, bias: Tensor | None, activation: str) -> Tensor:
     library = library_for(x)
     if library is None:
         check_indices("spirals", spirals, spirals.shape[0], lowest=-1)
@@ -100,26 +101,31 @@ def _spiral_conv(x: Tensor, spirals: Tensor, weight: Tensor, bias: Tensor | None
     return out
 
 
-@_spiral_conv.register_fake
-def _(x: Tensor, spirals: Tensor, weight: Tensor, bias: Tensor | None, activation: str) -> Tensor:
+def _fake_forward(x: Tensor, spirals: Tensor, weight: Tensor, bias: Tensor | None, activation: str) -> Tensor:
     return x.new_empty((x.shape[0], x.shape[1], weight.shape[0]))
 
 
-@torch.library.custom_op("meshanim::spiral_conv_backward", mutates_args=())
-def _spiral_conv_backward(
-    grad: Tensor, x: Tensor, spirals: Tensor, weight: Tensor, out: Tensor, activation: str, needs: list[bool]
-) -> list[Tensor]:
-    """Gradients of x, weight and bias; empty tensors where ``needs`` is False."""
+def _gradients(
+    grad: Tensor,
+    x: Tensor,
+    spirals: Tensor,
+    weight: Tensor,
+    out: Tensor | None,
+    activation: str,
+    need_x: bool,
+    need_weight: bool,
+    need_bias: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of x, weight and bias, empty where not needed; ``out`` is the result under an activation."""
     library = library_for(x)
+    needs = (need_x, need_weight, need_bias)
     if library is None:
-        return _reference_backward(grad, x, spirals, weight, out, activation, needs)
+        return _reference_gradients(grad, x, spirals, weight, out, activation, needs)
     plan = spiral_plan(spirals)
     grad, x, weight = grad.contiguous(), x.contiguous(), weight.contiguous()
     results = _gradient_buffers(x, weight, needs)
     shape = _shape(x, spirals, weight, activation)
-    inverse = (
-        plan.inverse(bool(library.meshanim_inverse_by_vertex(shape))) if needs[0] else (None, None, None)
-    )
+    inverse = plan.inverse(bool(library.meshanim_inverse_by_vertex(shape))) if need_x else (None, None, None)
     outputs = (result if needed else None for result, needed in zip(results, needs, strict=True))
     inputs = map(pointer, (grad, x, weight, out, plan.slots))
     arrays = SpiralConvBackward(*inputs, plan.stride, *map(pointer, inverse), *map(pointer, outputs))
@@ -127,35 +133,49 @@ def _spiral_conv_backward(
     return results
 
 
-@_spiral_conv_backward.register_fake
-def _(
-    grad: Tensor, x: Tensor, spirals: Tensor, weight: Tensor, out: Tensor, activation: str, needs: list[bool]
-) -> list[Tensor]:
+def _fake_gradients(
+    grad: Tensor,
+    x: Tensor,
+    spirals: Tensor,
+    weight: Tensor,
+    out: Tensor | None,
+    activation: str,
+    *needs: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
     return _gradient_buffers(x, weight, needs)
 
 
-def _gradient_buffers(x: Tensor, weight: Tensor, needs: list[bool]) -> list[Tensor]:
-    shapes = (tuple(x.shape), tuple(weight.shape), (weight.shape[0],))
-    return [x.new_empty(shape if needed else (0,)) for shape, needed in zip(shapes, needs, strict=True)]
+def _gradient_buffers(x: Tensor, weight: Tensor, needs: tuple[bool, ...]) -> tuple[Tensor, Tensor, Tensor]:
+    need_x, need_weight, need_bias = needs
+    return (
+        x.new_empty(x.shape if need_x else 0),
+        x.new_empty(weight.shape if need_weight else 0),
+        x.new_empty(weight.shape[0] if need_bias else 0),
+    )
 
 
-def _reference_backward(
-    grad: Tensor, x: Tensor, spirals: Tensor, weight: Tensor, out: Tensor, activation: str, needs: list[bool]
-) -> list[Tensor]:
-    if activation == "relu":
-        grad = grad * (out > 0)
-    elif activation == "elu":
-        grad = torch.where(out > 0, grad, grad * (out + 1))
-    results = _gradient_buffers(x, weight, needs)
+def _reference_gradients(
+    grad: Tensor,
+    x: Tensor,
+    spirals: Tensor,
+    weight: Tensor,
+    out: Tensor | None,
+    activation: str,
+    needs: tuple[bool, ...],
+) -> tuple[Tensor, Tensor, Tensor]:
+    if out is not None:
+        slope = (out > 0).to(grad) if activation == "relu" else torch.where(out > 0, 1, out + 1)
+        grad = grad * slope
+    grad_x, grad_weight, grad_bias = _gradient_buffers(x, weight, needs)
     if needs[0]:
         terms = (grad @ weight).view(x.shape[0], spirals.numel(), x.shape[2])
         terms = terms * (spirals >= 0).reshape(-1, 1).to(x.dtype)
-        results[0] = torch.zeros_like(x).index_add_(1, spirals.clamp(min=0).reshape(-1), terms)
+        grad_x = torch.zeros_like(x).index_add_(1, spirals.clamp(min=0).reshape(-1), terms)
     if needs[1]:
-        results[1] = torch.einsum("bvo,bvk->ok", grad, _gathered(x, spirals))
+        grad_weight = torch.einsum("bvo,bvk->ok", grad, _gathered(x, spirals))
     if needs[2]:
-        results[2] = grad.sum((0, 1))
-    return results
+        grad_bias = grad.sum((0, 1))
+    return grad_x, grad_weight, grad_bias
 
 
 def _shape(x: Tensor, spirals: Tensor, weight: Tensor, activation: str) -> ctypes.Structure:
@@ -164,19 +184,21 @@ def _shape(x: Tensor, spirals: Tensor, weight: Tensor, activation: str) -> ctype
     return SpiralConvShape(*sizes, *kind)
 
 
-def _setup_context(ctx: torch.autograd.function.FunctionCtx, inputs: tuple, output: Tensor) -> None:
+def _setup_context(ctx: Any, inputs: tuple, output: Tensor) -> None:
     x, spirals, weight, bias, activation = inputs
-    ctx.save_for_backward(x, spirals, weight, output)
-    ctx.activation = activation  # type: ignore[attr-defined]
-    ctx.has_bias = bias is not None  # type: ignore[attr-defined]
+    ctx.save_for_backward(x, spirals, weight, None if activation == "none" else output)
+    ctx.activation, ctx.has_bias = activation, bias is not None
 
 
-def _backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
-    x, spirals, weight, out = ctx.saved_tensors
-    needs = [ctx.needs_input_grad[0], ctx.needs_input_grad[2], ctx.has_bias and ctx.needs_input_grad[3]]
-    gradients = torch.ops.meshanim.spiral_conv_backward(grad, x, spirals, weight, out, ctx.activation, needs)
-    kept = [gradient if needed else None for gradient, needed in zip(gradients, needs, strict=True)]
-    return kept[0], None, kept[1], kept[2], None
+def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    need_x, _, need_weight, need_bias, _ = ctx.needs_input_grad
+    needs = (need_x, need_weight, ctx.has_bias and need_bias)
+    results = _backward_op(grad, *ctx.saved_tensors, ctx.activation, *needs)
+    grad_x, grad_weight, grad_bias = (
+        result if needed else None for result, needed in zip(results, needs, strict=True)
+    )
+    return grad_x, None, grad_weight, grad_bias, None
 
 
-_spiral_conv.register_autograd(_backward, setup_context=_setup_context)
+_backward_op = registered_op("spiral_conv_backward", _gradients, _fake_gradients)
+_forward_op = registered_op("spiral_conv", _forward, _fake_forward, _setup_context, _backward)

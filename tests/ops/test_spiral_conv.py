@@ -231,8 +231,8 @@ def test_opcheck(activation: str, with_bias: bool, target: Target) -> None:
 def test_opcheck_of_the_backward_op(target: Target) -> None:
     x, spirals, weight, bias = (value.detach() for value in _inputs((2, 12, 4, 3, 5), target))
     y = spiral_conv(x, spirals, weight, bias, "relu")
-    for needs in ([True, True, True], [False, True, False]):
-        arguments = (torch.randn_like(y), x, spirals, weight, y, "relu", needs)
+    for needs in ((True, True, True), (False, True, False)):
+        arguments = (torch.randn_like(y), x, spirals, weight, y, "relu", *needs)
         torch.library.opcheck(torch.ops.meshanim.spiral_conv_backward.default, arguments)
 
 
