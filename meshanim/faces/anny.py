@@ -21,6 +21,8 @@ from meshanim._files import atomic_path, cache_folder
 from meshanim.faces.arkit import ARKIT_NAMES
 from meshanim.faces.carrying import Carrier
 from meshanim.faces.face_model import FaceModel, Joint
+from meshanim.faces.joint_fitting import fit_hinge, fit_sphere, fit_turn, turn_displacement
+from meshanim.faces.looks import EYE_UNITS, LOOK_UNITS
 from meshanim.faces.regions import HeadRegions
 from meshanim.mesh import Mesh
 
@@ -34,6 +36,9 @@ _PHENOTYPES = (*_VARIATIONS, *_ANCESTRIES)
 _SPREAD = 0.22
 _SIDE_SPREAD = 0.05
 _MEAN_AGE = 30.0
+_LED = 0.9
+_FRONT = 0.25
+"""How far behind its centre the front of an eyeball begins, in units of its radius."""
 
 
 def _read(path: str) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -71,25 +76,29 @@ class AnnyFace(FaceModel):
     ``proportions`` (0 to 1), ``african``, ``asian``, ``caucasian`` (shares, normalised), then signed face
     shapes by MakeHuman's names (-1 to 1, as ``nose-hump-incr``). The origin is the base of the skull, about
     which the head turns.
+
+    Units are MakeHuman's, but eyeballs turn as whole balls where its looks bend their fronts, and units of
+    one eye leave the other's socket and the inside of the nose alone.
     """
 
     def __init__(self) -> None:
         tensors, metadata = _head()
         self._tensors = tensors
         local_names = tuple(metadata["local"].split())
-        joint_names = ("jaw", "eye_left", "eye_right")
-        self._joint_weights = dict(zip(joint_names, tensors["joint_weights"], strict=True))
         identity_names = (*_PHENOTYPES, *local_names)
         self._default = torch.zeros(len(identity_names))
         self._default[: len(_PHENOTYPES)] = torch.tensor([0.5, _MEAN_AGE, 0.5, 0.5, 0.5, 0.5, 1.0, 1.0, 1.0])
         order = [metadata["units"].split().index(name) for name in ARKIT_NAMES]
-        units = tensors["units"][order]
+        units = dict(zip(ARKIT_NAMES, tensors["units"][order], strict=True))
         self.identity_names = identity_names
         mean = self._blend("template", "phenotype_basis", "local_up", "local_down", self._default)
         bare = Mesh(mean, tensors["faces"], tensors["uv"], tensors["uv_faces"])
-        regions = HeadRegions(bare, dict(zip(ARKIT_NAMES, units, strict=True)))
+        regions = HeadRegions(bare, units)
+        _confine_eye_units(units, regions)
         neutral = replace(bare, landmarks=regions.landmarks(), groups=regions.groups())
-        super().__init__("anny", neutral, units, ARKIT_NAMES, identity_names)
+        self._joints = _fit_joints(mean, units, tensors["joint_weights"], neutral.groups)
+        _turn_eyeballs(units, neutral, self._joints)
+        super().__init__("anny", neutral, torch.stack(list(units.values())), ARKIT_NAMES, identity_names)
 
     @property
     def default_identity(self) -> Tensor:
@@ -130,24 +139,18 @@ class AnnyFace(FaceModel):
 
     @cached_property
     def _carrier(self) -> Carrier:
-        return Carrier(self.neutral, self.joints())
+        return Carrier(self.neutral, self._joints)
 
     def carry(self, identity: Tensor | None = None) -> Tensor:
         """Maps (..., V, 3, 3) that carry units to identities, smooth over the skin: lips stay whole."""
         return self._carrier.maps(self.rest(identity))
 
     def joints(self, identity: Tensor | None = None) -> Mapping[str, Joint]:
-        """Jaw hinge and both eyes; the hinge runs from the right ear to the left one."""
-        who = self._default if identity is None else identity
-        self._check_identity(who)
-        places = self._blend(
-            "joint_positions", "joint_phenotype_basis", "joint_local_up", "joint_local_down", who
-        )
-        axis = torch.tensor([1.0, 0.0, 0.0]).to(places)
-        return {
-            name: Joint(place, axis, weights)
-            for place, (name, weights) in zip(places, self._joint_weights.items(), strict=True)
-        }
+        """Jaw hinge, fitted to the tongue in ``jawOpen``, and eyeballs; carried to the identity (I,)."""
+        if identity is None:
+            return dict(self._joints)
+        self._check_identity(identity)
+        return self._carrier.joints(self.rest(identity))
 
     def sample_identity(self, generator: torch.Generator, count: int) -> Tensor:
         """People (count, I) of 5 to 75 years, either sex, any ancestry, faces mostly symmetric."""
@@ -176,3 +179,46 @@ class AnnyFace(FaceModel):
         own = torch.randn(count, len(names), generator=generator)
         local = (_SPREAD * both + _SIDE_SPREAD * own).clamp(-0.7, 0.7)
         return torch.cat([torch.stack([sex, age, *build], dim=1), ancestry, local], dim=1)
+
+
+def _confine_eye_units(units: dict[str, Tensor], regions: HeadRegions) -> None:
+    """Let the ``units`` of one eye move no hidden skin but that of its own socket."""
+    for side, socket in (("Left", regions.socket_left), ("Right", regions.socket_right)):
+        for name in (f"{stem}{side}" for stem in EYE_UNITS):
+            units[name] = units[name] * (regions.outside | socket | ~regions.skin)[:, None]
+
+
+def _fit_joints(
+    mean: Tensor, units: Mapping[str, Tensor], shares: Tensor, groups: Mapping[str, Tensor]
+) -> dict[str, Joint]:
+    """Jaw and eyes of the mean face (V, 3), with the shares (3, V) by which the rig lets vertices follow.
+
+    The rig's own jaw joint lies 22 mm from the axis about which ``jawOpen`` turns what it leads.
+    """
+    led = shares[0] > _LED
+    hinge = fit_hinge(mean[led], mean[led] + units["jawOpen"][led])
+    joints = {"jaw": Joint(hinge.position, hinge.axis, shares[0])}
+    for name, share in zip(("eye_left", "eye_right"), shares[1:], strict=True):
+        front = mean[groups[name]][_front(mean[groups[name]])]
+        joints[name] = Joint(fit_sphere(front).centre, torch.tensor([1.0, 0.0, 0.0]), share)
+    return joints
+
+
+def _front(ball: Tensor) -> Tensor:
+    """(N,) which points (N, 3) of a ball are its front half: all of the right eye, which is open behind."""
+    sphere = fit_sphere(ball)
+    return ball[:, 2] > sphere.centre[2] - _FRONT * sphere.radius
+
+
+def _turn_eyeballs(units: dict[str, Tensor], neutral: Mesh, joints: Mapping[str, Joint]) -> None:
+    """Turn whole eyeballs in the looks of ``units`` as far as the looks turn the balls' fronts."""
+    for side in ("Left", "Right"):
+        eye = f"eye_{side.lower()}"
+        index, centre = neutral.groups[eye], joints[eye].position
+        ball = neutral.vertices[index]
+        front = _front(ball)
+        for name in (f"{stem}{side}" for stem in LOOK_UNITS):
+            moved = ball + units[name][index]
+            turn = fit_turn((ball - centre)[front], (moved - centre)[front])
+            units[name] = units[name].clone()
+            units[name][index] = turn_displacement(ball, centre, turn)

@@ -11,30 +11,17 @@ from torch import Tensor
 
 from meshanim._check import check_shape
 from meshanim.faces.face_model import FaceModel, Joint
+from meshanim.faces.joint_fitting import fit_turn
+from meshanim.faces.looks import LID_UNITS, LOOK_UNITS
 from meshanim.mesh.rotations import axis_angle_to_matrix
 
 CHUNK = 64
 LID_CLEARANCE = 3e-4
-_LID_UNITS = ("eyeBlink", "eyeSquint", "eyeWide", "eyeLookUp", "eyeLookDown")
-_LOOK_UNITS = ("eyeLookUp", "eyeLookDown", "eyeLookIn", "eyeLookOut")
 
 
 def _columns(face: FaceModel, stems: tuple[str, ...], side: str) -> list[int]:
     wanted = {f"{stem}{side}" for stem in stems}
     return [column for column, name in enumerate(face.weight_names) if name in wanted]
-
-
-def fitted_turn(points: Tensor, moved: Tensor) -> Tensor:
-    """Rotation vector (3,) that best takes points (N, 3) about the origin to ``moved`` (Kabsch 1976)."""
-    u, _, vt = torch.linalg.svd(moved.mT.double() @ points.double())
-    handed = torch.ones(3, dtype=torch.float64)
-    handed[2] = torch.linalg.det(u @ vt).sign()
-    rotation = u @ torch.diag(handed) @ vt
-    skew = rotation - rotation.mT
-    axis = torch.stack([skew[2, 1], skew[0, 2], skew[1, 0]]) / 2
-    sine = axis.norm()
-    angle = torch.atan2(sine, (rotation.trace() - 1) / 2)
-    return (axis * torch.where(sine > 1e-9, angle / sine.clamp(min=1e-9), torch.ones(()))).to(points)
 
 
 class _Jaw:
@@ -54,21 +41,20 @@ class _Jaw:
         full = (turned * reach)[led].sum() / reach[led].sum()
         share = (turned / full).clamp(0, 1) if float(full.abs()) > 1e-6 else torch.zeros_like(turned)
         self.angle = full * share
-        self.residual = shape - (self._turn(self.angle, rest) - rest)
+        self.residual = shape - self._swing(self.angle, rest)
 
-    def _turn(self, angle: Tensor, points: Tensor) -> Tensor:
-        """Points (..., V, 3) turned about the hinge by angles (..., V) (Rodrigues' formula)."""
+    def _swing(self, angle: Tensor, points: Tensor) -> Tensor:
+        """Displacements of points (..., V, 3) that turn about the hinge by angles (..., V) (Rodrigues)."""
         arm = points - self.position
-        along = (arm @ self.axis)[..., None] * self.axis
+        arm = arm - (arm @ self.axis)[..., None] * self.axis
         across = torch.linalg.cross(self.axis.expand_as(arm), arm)
-        cosine, sine = angle.cos()[..., None], angle.sin()[..., None]
-        return self.position + along + cosine * (arm - along) + sine * across
+        return (angle.cos() - 1)[..., None] * arm + angle.sin()[..., None] * across
 
     def apply(self, points: Tensor, weights: Tensor) -> Tensor:
         """Open the jaw of points (T, V, 3) by weights (T, K)."""
         opening = weights[:, self.column]
-        turned = self._turn(opening[:, None] * self.angle, points)
-        return turned + opening[:, None, None] * self.residual
+        swung = self._swing(opening[:, None] * self.angle, points)
+        return points + swung + opening[:, None, None] * self.residual
 
 
 class _Lids:
@@ -77,7 +63,7 @@ class _Lids:
     def __init__(
         self, face: FaceModel, side: str, eye: Joint, ball: Tensor, rest: Tensor, basis: Tensor
     ) -> None:
-        self.columns = _columns(face, _LID_UNITS, side)
+        self.columns = _columns(face, LID_UNITS, side)
         lids = face.neutral.groups["lids"]
         near = (rest[lids] - eye.position).norm(dim=1) < 3 * self._radius(rest[ball], eye)
         self.vertices, self.centre = lids[near], eye.position
@@ -113,17 +99,17 @@ class _Eye:
     def __init__(
         self, face: FaceModel, side: str, eye: Joint, ball: Tensor, rest: Tensor, basis: Tensor
     ) -> None:
-        self.columns = _columns(face, _LOOK_UNITS, side)
+        self.columns = _columns(face, LOOK_UNITS, side)
         self.vertices, self.centre = ball, eye.position
         arm = rest[ball] - self.centre
-        self.arm = arm
-        self.turns = torch.stack([fitted_turn(arm, arm + basis[column, ball]) for column in self.columns])
+        self.turns = torch.stack([fit_turn(arm, arm + basis[column, ball]) for column in self.columns])
 
     def apply(self, points: Tensor, weights: Tensor) -> Tensor:
-        """Place the eyeball in points (T, V, 3); whatever else moved it is undone."""
+        """Roll the eyeball in points (T, V, 3), in which these units have not moved yet."""
         rotation = axis_angle_to_matrix(weights[:, self.columns] @ self.turns)
+        arm = points[:, self.vertices] - self.centre
         moved = points.clone()
-        moved[:, self.vertices] = self.centre + self.arm @ rotation.mT
+        moved[:, self.vertices] += arm @ (rotation - torch.eye(3).to(rotation)).mT
         return moved
 
 
@@ -144,14 +130,15 @@ class Articulation:
         for side, eye, ball in (("Left", "eye_left", "eye_left"), ("Right", "eye_right", "eye_right")):
             if eye not in joints or ball not in groups:
                 continue
-            if "lids" in groups and _columns(face, _LID_UNITS, side):
+            if "lids" in groups and _columns(face, LID_UNITS, side):
                 lids = _Lids(face, side, joints[eye], groups[ball], self.rest, basis)
                 places = torch.tensor(lids.columns)[:, None], lids.vertices
                 self.straight[places] = 0
                 self._parts.append(lids)
-            if _columns(face, _LOOK_UNITS, side):
-                self.straight[:, groups[ball]] = 0
-                self._parts.append(_Eye(face, side, joints[eye], groups[ball], self.rest, basis))
+            if _columns(face, LOOK_UNITS, side):
+                roll = _Eye(face, side, joints[eye], groups[ball], self.rest, basis)
+                self.straight[torch.tensor(roll.columns)[:, None], roll.vertices] = 0
+                self._parts.append(roll)
         if "jaw" in joints and "jawOpen" in face.weight_names:
             column = face.weight_names.index("jawOpen")
             self._parts.append(_Jaw(face, joints["jaw"], self.rest, basis[column]))

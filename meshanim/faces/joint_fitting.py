@@ -111,6 +111,19 @@ def fit_hinge(points: Tensor, moved: Tensor) -> Hinge:
     return Hinge(position.to(points), axis.to(points), (sign * angle).to(points))
 
 
+def fit_turn(points: Tensor, moved: Tensor) -> Tensor:
+    """Rotation vector (3,) that best takes points (N, 3) about the origin to ``moved`` (Kabsch 1976)."""
+    u, _, vt = torch.linalg.svd(moved.mT.double() @ points.double())
+    handed = torch.ones(3, dtype=torch.float64)
+    handed[2] = torch.linalg.det(u @ vt).sign()
+    rotation = u @ torch.diag(handed) @ vt
+    skew = rotation - rotation.mT
+    axis = torch.stack([skew[2, 1], skew[0, 2], skew[1, 0]]) / 2
+    sine = axis.norm()
+    angle = torch.atan2(sine, (rotation.trace() - 1) / 2)
+    return (axis * torch.where(sine > 1e-9, angle / sine.clamp(min=1e-9), torch.ones(()))).to(points)
+
+
 def turn_displacement(points: Tensor, position: Tensor, turn: Tensor) -> Tensor:
     """Displacements (N, 3) of points (N, 3) that turn about ``position`` (3,) by a rotation vector (3,)."""
     arm = points - position

@@ -8,6 +8,8 @@ import torch
 from meshanim._check import InputError
 from meshanim.faces import FaceModel, articulate
 from meshanim.faces.articulation import CHUNK
+from meshanim.faces.joint_fitting import fit_turn
+from meshanim.mesh import axis_angle_to_matrix
 
 STEPS = torch.linspace(0, 1, 6)
 
@@ -33,25 +35,38 @@ def _track(face: FaceModel, **levels: torch.Tensor) -> torch.Tensor:
 
 def test_no_weight_is_the_neutral(arkit_face, person):
     still = torch.zeros(2, len(arkit_face.weight_names))
-    # A turn by nothing about a hinge subtracts its place and adds it again: the last place of 0.3 m, 3e-8.
-    assert (articulate(arkit_face, still)[1] - arkit_face.neutral.vertices).abs().max() < 1e-7
-    assert (articulate(arkit_face, still, person)[0] - arkit_face.rest(person)).abs().max() < 1e-7
+    assert torch.equal(articulate(arkit_face, still)[1], arkit_face.neutral.vertices)
+    assert torch.equal(articulate(arkit_face, still, person)[0], arkit_face.rest(person))
 
 
 def test_single_units_end_at_their_shapes(arkit_face, person):
     rest, joints = arkit_face.rest(person), arkit_face.joints(person)
     found = articulate(arkit_face, torch.eye(len(arkit_face.weight_names)), person) - rest
     error = (found - arkit_face.basis(person)).norm(dim=-1)
-    error = error[[not name.startswith("pupil") for name in arkit_face.weight_names]]
-    eyes, lids, behind = torch.zeros(3, len(rest), dtype=torch.bool)
-    eyes[arkit_face.neutral.groups["eyes"]] = True
+    lids, behind = torch.zeros(2, len(rest), dtype=torch.bool)
     lids[arkit_face.neutral.groups["lids"]] = True
     behind[rest[:, 2] < joints["eye_left"].position[2]] = True
-    # Jaw and all straight units: rounding. Lids are lifted off the ball, into which MakeHuman's go, and
-    # eyeballs turn as a whole where MakeHuman's shapes bend their front and leave the back behind.
-    assert error[:, ~eyes & ~lids].max() < 1e-6
+    # Jaw and all straight units: rounding. Eyeballs, which one similarity carries, are not quite its images.
+    # Lids are lifted off the ball, into which MakeHuman's go.
+    eyes = torch.zeros(len(rest), dtype=torch.bool)
+    eyes[arkit_face.neutral.groups["eyes"]] = True
+    assert error[:, ~lids & ~eyes].max() < 1e-6
+    assert error[:, eyes].max() < 2e-4
     assert error[:, lids & ~behind].max() < 3.5e-3
-    assert error[:, eyes & ~behind].max() < 4e-3
+
+
+def test_pupils_widen_in_eyes_that_look_aside(ict):
+    """The ball as its own shape at rest, turned."""
+    wide = dict.fromkeys(("pupilDilateLeft", "pupilDilateRight"), torch.ones(1))
+    one = torch.ones(1)
+    aside = articulate(ict, _track(ict, eyeLookOutLeft=one, eyeLookInRight=one, **wide))[0]
+    ahead = articulate(ict, _track(ict, **wide))[0]
+    for name in ("eye_left", "eye_right"):
+        ball = ict.neutral.groups[name]
+        assert (ahead[ball] - ict.neutral.vertices[ball]).norm(dim=1).max() > 4e-3
+        before, after = ((points[ball] - points[ball[0]]).norm(dim=1) for points in (ahead, aside))
+        assert (after - before).abs().max() < 1e-6
+        assert (aside[ball] - ahead[ball]).norm(dim=1).max() > 4e-3
 
 
 def test_units_without_a_joint_stay_straight(arkit_face, person):
@@ -137,15 +152,15 @@ def test_both_eyes_look_the_same_way(arkit_face, person):
         _track(arkit_face, eyeLookOutLeft=level, eyeLookInRight=level),
         _track(arkit_face, eyeLookDownLeft=level, eyeLookDownRight=level),
     ]
-    moved, gaze = articulate(arkit_face, torch.cat(looks), person), []
+    moved, gazes = articulate(arkit_face, torch.cat(looks), person), []
     for name in ("eye_left", "eye_right"):
         ball = moved[:, arkit_face.neutral.groups[name]] - arkit_face.joints(person)[name].position
-        pupil = ball[:, ball[0, :, 2].argmax()]
-        gaze.append(torch.nn.functional.normalize(pupil, dim=1))
-    turned = [direction - direction[0] for direction in gaze]
-    # Within seven degrees: the fits to MakeHuman's looks differ by five, one of its balls is open behind.
-    assert (turned[0] - turned[1]).norm(dim=1).max() < 0.12
-    assert turned[0][1, 0] > 0.1 and turned[0][2, 1] < -0.1
+        turns = torch.stack([fit_turn(ball[0], end) for end in ball])
+        gazes.append(axis_angle_to_matrix(turns)[:, :, 2])
+    # Within a degree: MakeHuman's eyes turn outwards a third of a degree less than inwards, and the balls of
+    # a face that is not symmetric stand a little askew.
+    assert (gazes[0] - gazes[1]).norm(dim=1).max() < 0.0175
+    assert gazes[0][1, 0] > 0.25 and gazes[0][2, 1] < -0.2
 
 
 def test_long_tracks_are_the_same_in_pieces(anny):
