@@ -15,7 +15,6 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.overrides import has_torch_function
 
-
 # The dispatch keys of ordinary tensors outside any mode: with no other, the kernel is all that would run.
 _ORDINARY_KEYS = (
     *("CPU", "AutogradCPU", "AutocastCPU"),
