@@ -1,9 +1,12 @@
 """Action units of the Facial Action Coding System as ARKit weights, and what people do in six emotions.
 
 Action units are those of Ekman, Friesen and Hager, *Facial Action Coding System: Investigator's Guide*
-(2002). Its table of emotion predictions (EMFACS) gives the prototypes. ARKit's 52 shapes were not drawn
-after the FACS, so :data:`ACTION_UNITS` is a reading of both descriptions: which shapes move what the
-manual says that the muscle moves.
+(2002). The prototypes are those of its table of emotion predictions (EMFACS), with units that Du, Tao and
+Martinez, "Compound facial expressions of emotion" (PNAS 2014, table 1), saw in half of their people or more.
+
+ARKit's 52 shapes were not drawn after the FACS, so :data:`ACTION_UNITS` is a reading of both descriptions:
+which shapes move what the manual says that the muscle moves. Shapes of one name differ between face models,
+so a unit takes several where one model's shape alone would say something else.
 """
 
 from __future__ import annotations
@@ -21,19 +24,29 @@ def _sides(name: str, weight: float = 1.0) -> dict[str, float]:
 ACTION_UNITS: Mapping[int, Mapping[str, float]] = {
     1: {"browInnerUp": 1.0},
     2: _sides("browOuterUp"),
-    4: _sides("browDown"),
+    # the corrugator draws the inner brow down most; browDown takes the outer end as far, or farther
+    4: {**_sides("browDown"), **_sides("noseSneer", 0.3), **_sides("browOuterUp", 0.25)},
     5: _sides("eyeWide"),
     6: {**_sides("cheekSquint"), **_sides("eyeSquint", 0.35)},
     7: _sides("eyeSquint"),
-    9: _sides("noseSneer"),
+    # the nose wrinkles as the cheeks rise, the lower lids narrow the eyes and the brows come down
+    9: {
+        **_sides("noseSneer"),
+        **_sides("browDown", 0.4),
+        **_sides("cheekSquint"),
+        **_sides("eyeSquint", 0.5),
+    },
     10: _sides("mouthUpperUp"),
-    12: _sides("mouthSmile"),
+    # corners go back as well as up
+    12: {**_sides("mouthSmile", 0.8), **_sides("mouthDimple", 0.3)},
     14: _sides("mouthDimple"),
     15: _sides("mouthFrown"),
     16: _sides("mouthLowerDown"),
     17: {"mouthShrugLower": 1.0},
     20: _sides("mouthStretch"),
-    23: {**_sides("mouthPress"), "mouthRollLower": 0.3, "mouthRollUpper": 0.3},
+    # lips narrow and roll in; mouthPress would widen the mouth, and so is little of either
+    23: {"mouthRollLower": 0.6, "mouthRollUpper": 0.4, "mouthPucker": 0.25},
+    24: {**_sides("mouthPress", 0.4), "mouthPucker": 0.4},
     25: {**_sides("mouthLowerDown", 0.4), **_sides("mouthUpperUp", 0.25)},
     26: {"jawOpen": 1.0},
     45: _sides("eyeBlink"),
@@ -41,14 +54,18 @@ ACTION_UNITS: Mapping[int, Mapping[str, float]] = {
 """Action unit number to ARKit weights at full intensity (FACS E)."""
 
 EMOTION_PROTOTYPES: Mapping[str, Mapping[int, float]] = {
-    "happy": {6: 0.65, 12: 0.8, 25: 0.45},
-    "sad": {1: 0.8, 4: 0.35, 15: 0.75, 17: 0.45},
+    "happy": {6: 0.7, 12: 0.9, 25: 0.55},
+    "sad": {1: 1.0, 4: 0.3, 6: 0.35, 15: 0.85, 17: 0.5},
     "surprise": {1: 0.85, 2: 0.85, 5: 0.65, 26: 0.6},
-    "angry": {4: 0.9, 5: 0.3, 7: 0.6, 23: 0.7},
-    "disgust": {9: 0.85, 10: 0.4, 15: 0.45, 16: 0.35},
-    "fear": {1: 0.75, 2: 0.5, 4: 0.45, 5: 0.75, 20: 0.6, 25: 0.45, 26: 0.3},
+    "angry": {4: 1.0, 5: 0.5, 7: 0.8, 17: 0.55, 23: 0.85},
+    "disgust": {9: 0.9, 10: 0.55, 15: 0.35, 16: 0.25, 17: 0.6},
+    "fear": {1: 0.9, 2: 0.4, 4: 0.6, 5: 0.9, 20: 0.95, 25: 0.5, 26: 0.25},
 }
-"""Action units of each emotion (EMFACS) with the mean intensity used here: 0 absent, 1 FACS E."""
+"""Action units of each emotion with the mean intensity used here: 0 absent, 1 FACS E.
+
+By EMFACS: happy 6+12, sad 1+4+15, surprise 1+2+5+26, angry 4+5+7+17+23, disgust 9+15+16 with 10+17, fear
+1+2+4+5+20+25+26. By Du et al.: 25 in happy, 6 and 17 in sad.
+"""
 
 EXPRESSIONS: tuple[str, ...] = tuple(EMOTION_PROTOTYPES)
 """The six expressions in the order of every label track (T, 6)."""

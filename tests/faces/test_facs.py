@@ -26,6 +26,6 @@ def test_emotions_are_made_of_known_units():
 
 def test_weights_follow_the_names_asked_for_and_stay_in_range():
     weights = arkit_weights(
-        {12: 0.5, 6: torch.tensor([0.0, 5.0])}, ("mouthSmileLeft", "cheekSquintRight", "else")
+        {15: 0.5, 6: torch.tensor([0.0, 5.0])}, ("mouthFrownLeft", "cheekSquintRight", "else")
     )
     assert weights.tolist() == [[0.5, 0.0, 0.0], [0.5, 1.0, 0.0]]
