@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from meshanim._check import InputError, check_finite, check_shape
 from meshanim.faces.arkit import ARKIT_NAMES
+from meshanim.faces.lid_carrying import LidCarrier
 from meshanim.mesh import Mesh
 from meshanim.mesh.deformation import deformation_gradients
 
@@ -26,10 +28,12 @@ class Joint(NamedTuple):
 class FaceModel(ABC):
     """A family of faces of one topology: who it is (identity) and what it does (weights).
 
-    Units, the displacements that weights scale, are carried to each identity by its local deformation
-    gradient against the mean face (Sumner and Popovic 2004), so that a smile fits the face that smiles. For
-    a given identity vertices are linear in the weights; for motion along arcs see
-    :func:`meshanim.faces.articulate`.
+    Units, the displacements that weights scale, are drawn on the mean face. Linear maps, one for each vertex,
+    carry them to an identity, so that a smile fits the face that smiles: :meth:`carry` gives the gradients of
+    the deformation from the mean face to the other (Sumner and Popovic 2004), which models smooth over the
+    skin and make one for each rigid part (:class:`meshanim.faces.carrying.Carrier`). Blinks end where lids
+    meet (:class:`meshanim.faces.lid_carrying.LidCarrier`). For a given identity vertices are linear in the
+    weights; for motion along arcs see :func:`meshanim.faces.articulate`.
 
     Args:
         name: of the model.
@@ -93,8 +97,15 @@ class FaceModel(ABC):
         check_finite("identity", values)
         return values
 
+    @cached_property
+    def _lids(self) -> LidCarrier:
+        return LidCarrier(self.neutral, self.units, self.weight_names)
+
     def carry(self, identity: Tensor | None = None) -> Tensor:
-        """Deformation gradients (..., V, 3, 3) that carry the mean face's units to identities (..., I)."""
+        """Linear maps (..., V, 3, 3) that carry the mean face's units to identities (..., I).
+
+        Here the deformation gradients as they are, for models that have nothing better.
+        """
         return deformation_gradients(self.neutral.vertices, self.rest(identity), self.neutral.faces)
 
     def basis(self, identity: Tensor | None = None) -> Tensor:
@@ -102,7 +113,12 @@ class FaceModel(ABC):
         if identity is None:
             return self.units
         self._check_identity(identity)
-        return torch.einsum("vij,kvj->kvi", self.carry(identity), self.units)
+        maps = self.carry(identity)
+        carried = torch.einsum("vij,kvj->kvi", maps, self.units)
+        if self._lids.columns:
+            closing = self._lids.corrections(self.rest(identity), maps)
+            carried = carried.index_add(0, torch.tensor(self._lids.columns), closing)
+        return carried
 
     def vertices(self, identity: Tensor | None = None, weights: Tensor | None = None) -> Tensor:
         """Vertices (..., V, 3) in metres, linear in the weights and differentiable.
@@ -121,7 +137,11 @@ class FaceModel(ABC):
         check_shape("weights", weights, (len(self.weight_names),), batched=True)
         moved = torch.einsum("...k,kvc->...vc", weights, self.units)
         if identity is not None:
-            moved = (self.carry(identity) @ moved[..., None])[..., 0]
+            maps = self.carry(identity)
+            moved = (maps @ moved[..., None])[..., 0]
+            if self._lids.columns:
+                closing = self._lids.corrections(rest, maps)
+                moved = moved + torch.einsum("...b,...bvc->...vc", weights[..., self._lids.columns], closing)
         return rest + moved
 
     def _check_identity(self, identity: Tensor | None) -> None:

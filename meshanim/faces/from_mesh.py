@@ -10,6 +10,7 @@ from torch import Tensor
 from meshanim._check import InputError
 from meshanim.faces.carrying import Carrier
 from meshanim.faces.face_model import FaceModel, Joint
+from meshanim.faces.lid_carrying import LidCarrier
 from meshanim.mesh import Mesh
 
 _SIZE_LIMIT = 4.0
@@ -24,7 +25,11 @@ class MeshFace(FaceModel):
 
     def __init__(self, mesh: Mesh, face: FaceModel) -> None:
         carrier = Carrier(face.neutral, face.joints())
-        units = torch.einsum("vij,kvj->kvi", carrier.maps(mesh.vertices), face.units)
+        maps = carrier.maps(mesh.vertices)
+        units = torch.einsum("vij,kvj->kvi", maps, face.units)
+        lids = LidCarrier(face.neutral, face.units, face.weight_names)
+        if lids.columns:
+            units[lids.columns] += lids.corrections(mesh.vertices, maps)
         textured = mesh if mesh.uv is not None else face.neutral
         neutral = Mesh(
             mesh.vertices,
