@@ -10,6 +10,9 @@ from meshanim.faces import FaceModel, articulate
 from meshanim.faces.articulation import CHUNK
 from meshanim.faces.joint_fitting import fit_turn
 from meshanim.mesh import axis_angle_to_matrix
+from meshanim.rendering import framing_camera
+from meshanim.rendering.materials import HIDDEN, group_mask
+from meshanim.rendering.rasterizer import Raster
 
 STEPS = torch.linspace(0, 1, 6)
 
@@ -132,6 +135,26 @@ def test_lids_meet_when_they_blink(ict):
     for person in (None, *ict.sample_identity(torch.Generator().manual_seed(5), 2)):
         moved = articulate(ict, closed, person)[0]
         assert (moved[upper] - moved[lower]).norm(dim=1).max() < 3e-3
+
+
+@pytest.mark.parametrize("yaw", [0.0, 45.0])
+def test_closed_eyes_are_not_seen(arkit_face, person, yaw):
+    """Pixels of a picture in which an eyeball is nearest: many when open, but for a corner none when closed."""
+    mesh = arkit_face.neutral
+    eyes = torch.zeros(len(mesh.vertices), dtype=torch.bool)
+    eyes[mesh.groups["eyes"]] = True
+    faces = mesh.faces[~group_mask(mesh, *HIDDEN)[mesh.faces].all(dim=1)]
+    ball = eyes[faces].all(dim=1)
+    moved = articulate(
+        arkit_face, _track(arkit_face, eyeBlinkLeft=STEPS[[0, -1]], eyeBlinkRight=STEPS[[0, -1]]), person
+    )
+    camera = framing_camera(moved[0], (640, 640), yaw)
+    seen = []
+    for vertices in moved:
+        raster = Raster(camera.project(vertices), faces, camera.size)
+        shown = raster.fragments(raster.nearness().flatten().nonzero().flatten())
+        seen.append(int(ball[shown.face].sum()))
+    assert seen[0] > 150 and seen[1] <= 2
 
 
 def test_eyes_turn_as_rigid_balls(arkit_face, person):
