@@ -139,7 +139,7 @@ def test_lids_meet_when_they_blink(ict):
 
 @pytest.mark.parametrize("yaw", [0.0, 45.0])
 def test_closed_eyes_are_not_seen(arkit_face, person, yaw):
-    """Pixels of a picture in which an eyeball is nearest: many when open, but for a corner none when closed."""
+    """Pixels that show an eyeball: many when open, but for a corner none when closed."""
     mesh = arkit_face.neutral
     eyes = torch.zeros(len(mesh.vertices), dtype=torch.bool)
     eyes[mesh.groups["eyes"]] = True
