@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#define MESHANIM_EXPORT extern "C" __attribute__((visibility("default")))
+
 namespace meshanim {
 
 constexpr int32_t kAbiVersion = 2;

@@ -6,8 +6,6 @@
 
 #include "common/api.h"
 
-#define MESHANIM_EXPORT extern "C" __attribute__((visibility("default")))
-
 namespace meshanim {
 namespace {
 

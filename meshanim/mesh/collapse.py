@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from meshanim.mesh.geodesic import FloatArray
-from meshanim.mesh.half_edges import IntArray, rows
-
-BoolArray = NDArray[np.bool_]
+from meshanim.ops.arrays import BoolArray, FloatArray, IntArray, rows
 
 # A face may turn by 80 degrees in one collapse: thin ones do without harm, a fold turns farther.
 _TURN = 0.17

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from meshanim._check import InputError
 from meshanim.mesh.collapse import Neighbourhood, first_of_each, independent, keeps_manifold, keeps_sides
-from meshanim.mesh.half_edges import IntArray, usable_faces
 from meshanim.mesh.mesh import Mesh
 from meshanim.mesh.quadrics import quadric_error, quadric_weight, vertex_quadrics
+from meshanim.ops.arrays import IntArray
 
 # The vertices that each connected component keeps at least: a closed surface needs as many.
 FEWEST_VERTICES = 4
@@ -60,9 +60,9 @@ class _Collapsing:
 
     def __init__(self, mesh: Mesh, count: int) -> None:
         points = mesh.vertices.detach().cpu().double().numpy()
-        faces, topology = mesh.faces.cpu().numpy(), mesh.topology
+        topology = mesh.topology
         self.points = points - points.mean(axis=0)
-        self.faces = np.delete(faces, np.concatenate(usable_faces(faces)), axis=0)
+        self.faces = topology.usable_faces.numpy()
         self.quadrics = vertex_quadrics(self.points, self.faces)
         self.merged_into = np.arange(len(points))
         self.component = topology.components.numpy()

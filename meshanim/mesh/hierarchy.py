@@ -24,7 +24,7 @@ from meshanim.mesh.upsampling import upsampling_matrix
 
 # Counted up when the same mesh and settings would give other levels, spirals or matrices, so that
 # no cache of an older version is taken for a new one.
-_FORMAT = 1
+_FORMAT = 2
 _NAME = "meshanim-hierarchy"
 _PER_LEVEL = ("spirals", "down", "up_indices", "up_weights")
 

@@ -13,9 +13,8 @@ import torch
 from numpy.typing import NDArray
 
 from meshanim._check import InputError
-from meshanim.mesh.geodesic import FloatArray
-from meshanim.mesh.half_edges import IntArray, rows
 from meshanim.mesh.mesh import Mesh
+from meshanim.ops.arrays import FloatArray, IntArray, rows
 
 Bytes = NDArray[np.uint8]
 

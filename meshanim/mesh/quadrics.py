@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from meshanim.mesh.geodesic import FloatArray
-from meshanim.mesh.half_edges import HalfEdges, IntArray
+from meshanim.ops import half_edges
+from meshanim.ops.arrays import FloatArray, IntArray
 
 # A boundary edge counts as a face across it, of its length squared times this: outlines of eyes and lips
 # hold their shape before the skin does.
@@ -32,12 +32,12 @@ def vertex_quadrics(points: FloatArray, faces: IntArray) -> FloatArray:
     Each boundary edge adds a plane through it, across its face. Garland and Heckbert, "Surface
     Simplification Using Quadric Error Metrics", SIGGRAPH 1997, sections 5 and 6.
     """
-    half_edges = HalfEdges.from_faces(faces, len(points))
+    edges = half_edges(faces, len(points))
     first, second, third = points[faces.T]
     normal, offset, doubled = _through(first, np.cross(second - first, third - first))
     per_face = _plane_quadrics(normal, offset, doubled / 2)
-    alone = np.flatnonzero(half_edges.face_count[half_edges.edge] == 1)
-    start, end = half_edges.origin[alone], half_edges.target[alone]
+    alone = np.flatnonzero(edges.face_count[edges.edge] == 1)
+    start, end = edges.origin[alone], edges.target[alone]
     side = points[end] - points[start]
     across, shift, _ = _through(points[start], np.cross(side, normal[alone // 3]))
     per_edge = _plane_quadrics(across, shift, _BOUNDARY * (side * side).sum(axis=1))

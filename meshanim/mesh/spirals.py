@@ -9,17 +9,14 @@ import torch
 from torch import Tensor
 
 from meshanim._check import InputError, check_indices
-from meshanim.mesh.geodesic import FloatArray, surface_distance
 from meshanim.mesh.geometry import face_areas
-from meshanim.mesh.half_edges import IntArray, rows
 from meshanim.mesh.mesh import Mesh
-from meshanim.mesh.topology import Topology
+from meshanim.ops import spiral_order, surface_distance
+from meshanim.ops.arrays import IntArray
 
 # Two distances that differ by less than this part of their component's size count as equal: rounding of
 # float32 positions is a hundredth of it, so that turning or moving the mesh cannot turn a spiral.
 _TIE = 1e-5
-# Vertices that are worked on at once; bounds memory to some tens of MB.
-_CHUNK = 1 << 16
 
 
 def _lowest_index(candidate: IntArray, label: IntArray, count: int) -> IntArray:
@@ -66,74 +63,6 @@ def _sources(mesh: Mesh, references: Sequence[int] | Tensor | None) -> IntArray:
     return np.concatenate([given, chosen[~np.isin(label[chosen], label[given])]])
 
 
-def _first_neighbours(topology: Topology, distance: FloatArray) -> IntArray:
-    """(V,) position in each vertex's ring of the neighbour that is nearest to the reference."""
-    offsets, neighbours = topology.neighbour_offsets.numpy(), topology.neighbours.numpy()
-    if not len(neighbours):
-        return np.zeros(topology.vertex_count, dtype=np.int64)
-    degree, label = np.diff(offsets), topology.components.numpy()
-    begin = offsets[:-1][degree > 0]
-    size = np.zeros(int(label.max()) + 1)
-    np.maximum.at(size, label, distance)
-    owner = np.repeat(np.arange(len(degree)), degree)
-    away = distance[neighbours]
-    lowest = np.repeat(np.minimum.reduceat(away, begin), degree[degree > 0])
-    near = np.where(away <= lowest + _TIE * size[label[owner]], neighbours, len(degree))
-    first = np.repeat(np.minimum.reduceat(near, begin), degree[degree > 0])
-    slot = np.flatnonzero(neighbours == first)
-    position = np.zeros(len(degree), dtype=np.int64)
-    position[owner[slot]] = slot - offsets[owner[slot]]
-    return position
-
-
-class _Rings:
-    """Ordered one-rings as CSR; ``back[s]``: where the owner of slot s stands in its neighbour's ring."""
-
-    def __init__(self, topology: Topology) -> None:
-        self.offsets, self.neighbours = topology.neighbour_offsets.numpy(), topology.neighbours.numpy()
-        self.degree = np.diff(self.offsets)
-        owner = np.repeat(np.arange(len(self.degree)), self.degree)
-        by_owner = np.lexsort((self.neighbours, owner))
-        by_neighbour = np.lexsort((owner, self.neighbours))
-        self.back = np.empty_like(owner)
-        self.back[by_neighbour] = by_owner - self.offsets[owner[by_owner]]
-
-    def turned(self, vertices: IntArray, first: IntArray, most: int) -> tuple[IntArray, IntArray]:
-        """Slots of each vertex's ring from position ``first`` on, at most ``most``, and each one's row."""
-        step, row = rows(np.zeros_like(vertices), np.minimum(self.degree[vertices], most))
-        return self.offsets[vertices][row] + (first[row] + step) % self.degree[vertices][row], row
-
-
-def _grow(rings: _Rings, seeds: IntArray, first: IntArray, length: int) -> IntArray:
-    """(S, length) spirals around ``seeds``; -1 where a component ends.
-
-    Each step takes the next vertex of every spiral and appends its neighbours that the spiral does not
-    hold yet, counter-clockwise from the vertex it was reached from. Rings follow rings, and each begins
-    beside the last vertex of the ring before.
-    """
-    spiral = np.full((len(seeds), length), -1, dtype=np.int64)
-    begin = np.zeros((len(seeds), length), dtype=np.int64)
-    spiral[:, 0], begin[:, 0] = seeds, first
-    filled = np.ones(len(seeds), dtype=np.int64)
-    for step in range(length):
-        growing = np.flatnonzero((filled > step) & (filled < length))
-        if not len(growing):
-            break
-        # as many as the spiral is long: were all of the seen ones among them, the rest would fill it
-        slot, row = rings.turned(spiral[growing, step], begin[growing, step], length)
-        row = growing[row]
-        found = rings.neighbours[slot]
-        new = ~(spiral[row] == found[:, None]).any(axis=1)
-        slot, row, found = slot[new], row[new], found[new]
-        count = np.bincount(row, minlength=len(seeds))
-        place = filled[row] + np.arange(len(row)) - (np.cumsum(count) - count)[row]
-        fits = place < length
-        spiral[row[fits], place[fits]] = found[fits]
-        begin[row[fits], place[fits]] = rings.back[slot[fits]] + 1
-        filled = np.minimum(filled + count, length)
-    return spiral
-
-
 def spiral_sequences(
     mesh: Mesh, length: int = 9, dilation: int = 1, references: Sequence[int] | Tensor | None = None
 ) -> Tensor:
@@ -168,11 +97,11 @@ def spiral_sequences(
     """
     if length < 1 or dilation < 1:
         raise InputError(f"length and dilation must be at least 1, got {length} and {dilation}")
-    origin = mesh.topology.half_edges[:, 0].numpy()
-    points = mesh.vertices.detach().cpu().double().numpy()
-    distance = surface_distance(points, origin, _sources(mesh, references))
-    first = _first_neighbours(mesh.topology, distance)
-    rings, reach = _Rings(mesh.topology), (length - 1) * dilation + 1
-    every = np.arange(len(points))
-    parts = [_grow(rings, every[i : i + _CHUNK], first[i : i + _CHUNK], reach) for i in every[::_CHUNK]]
-    return torch.from_numpy(np.concatenate(parts)[:, ::dilation].copy())
+    topology, points = mesh.topology, mesh.vertices.detach().cpu().double().numpy()
+    distance = surface_distance(points, topology.usable_faces.numpy(), _sources(mesh, references))
+    label = topology.components.numpy()
+    size = np.zeros(topology.component_count)
+    np.maximum.at(size, label, distance)
+    rings = topology.neighbour_offsets.numpy(), topology.neighbours.numpy()
+    spirals = spiral_order(*rings, distance, _TIE * size[label], length, dilation)
+    return torch.from_numpy(spirals)

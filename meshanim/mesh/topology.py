@@ -8,7 +8,27 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from meshanim.mesh.half_edges import HalfEdges, IntArray, ordered_neighbours, usable_faces
+from meshanim.ops import HalfEdges, half_edges, one_rings
+from meshanim.ops.arrays import IntArray
+
+
+def unusable_faces(faces: IntArray) -> tuple[IntArray, IntArray]:
+    """Indices of the faces that name a vertex twice, and of those that repeat an earlier face.
+
+    A repeat has the same three vertices in the same cyclic order. Neither kind takes part in topology.
+    """
+    one, two, three = faces.T
+    degenerate = (one == two) | (two == three) | (three == one)
+    span = int(faces.max(initial=0)) + 1
+    # a repeat repeats each of its half-edges, and few meshes have any
+    ahead = np.sort(np.concatenate([one * span + two, two * span + three, three * span + one]))
+    repeated = np.zeros(len(faces), dtype=bool)
+    if (ahead[1:] == ahead[:-1]).any():
+        first = np.argmin(faces, axis=1)
+        turned = np.take_along_axis(faces, (first[:, None] + np.arange(3)) % 3, axis=1)
+        order = np.lexsort(turned.T[::-1])
+        repeated[order[1:]] = (turned[order[1:]] == turned[order[:-1]]).all(axis=1)
+    return np.flatnonzero(degenerate), np.flatnonzero(repeated & ~degenerate)
 
 
 def connected_labels(pairs: IntArray, count: int) -> IntArray:
@@ -58,16 +78,22 @@ class Topology:
 
     @cached_property
     def _left_out(self) -> tuple[IntArray, IntArray]:
-        return usable_faces(self._faces)
+        return unusable_faces(self._faces)
 
     @cached_property
     def _half_edges(self) -> HalfEdges:
-        used = np.delete(self._faces, np.concatenate(self._left_out), axis=0)
-        return HalfEdges.from_faces(used, self.vertex_count)
+        left_out = np.concatenate(self._left_out)
+        used = np.delete(self._faces, left_out, axis=0) if len(left_out) else self._faces
+        return half_edges(used, self.vertex_count)
 
     @cached_property
     def _neighbours(self) -> tuple[IntArray, IntArray, IntArray]:
-        return ordered_neighbours(self._half_edges, self.vertex_count)
+        return one_rings(self._half_edges, self.vertex_count)
+
+    @property
+    def usable_faces(self) -> Tensor:
+        """(F', 3) the faces that take part: neither degenerate nor duplicate."""
+        return torch.from_numpy(self._half_edges.origin.reshape(-1, 3))
 
     @property
     def edges(self) -> Tensor:

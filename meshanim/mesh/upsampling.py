@@ -7,10 +7,9 @@ import torch
 from torch import Tensor
 
 from meshanim.mesh.decimation import Decimation
-from meshanim.mesh.geodesic import FloatArray
 from meshanim.mesh.geometry import face_normals, vertex_normals
-from meshanim.mesh.half_edges import IntArray, rows
 from meshanim.mesh.mesh import Mesh
+from meshanim.ops.arrays import FloatArray, IntArray, rows
 
 
 def _dot(one: FloatArray, other: FloatArray) -> FloatArray:

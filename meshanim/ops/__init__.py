@@ -1,7 +1,31 @@
-"""Ops with compiled code behind them; each has its PyTorch reference beside it, with the same signature."""
+"""Ops with compiled code behind them; each has its reference beside it, with the same signature.
+
+Those that layers are made of take tensors and are registered with PyTorch, gradients and all. Those that
+prepare a mesh take NumPy arrays: nothing there has a gradient, or belongs into a compiled graph. They give
+the same bits as their references.
+"""
 
 from meshanim.ops._library import kernels_in_use
+from meshanim.ops.half_edges import HalfEdges, half_edges, half_edges_reference
 from meshanim.ops.mesh_pool import mesh_pool, mesh_pool_reference
+from meshanim.ops.one_rings import one_rings, one_rings_reference
 from meshanim.ops.spiral_conv import spiral_conv, spiral_conv_reference
+from meshanim.ops.spiral_order import spiral_order, spiral_order_reference
+from meshanim.ops.surface_distance import surface_distance, surface_distance_reference
 
-__all__ = ["kernels_in_use", "mesh_pool", "mesh_pool_reference", "spiral_conv", "spiral_conv_reference"]
+__all__ = [
+    "HalfEdges",
+    "half_edges",
+    "half_edges_reference",
+    "kernels_in_use",
+    "mesh_pool",
+    "mesh_pool_reference",
+    "one_rings",
+    "one_rings_reference",
+    "spiral_conv",
+    "spiral_conv_reference",
+    "spiral_order",
+    "spiral_order_reference",
+    "surface_distance",
+    "surface_distance_reference",
+]

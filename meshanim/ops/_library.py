@@ -12,9 +12,10 @@ import functools
 import os
 import sys
 import warnings
-from ctypes import POINTER, c_int32, c_int64, c_void_p
+from ctypes import POINTER, c_double, c_int32, c_int64, c_void_p
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -56,12 +57,14 @@ class MeshPoolShape(ctypes.Structure):
 
 
 _SIGNATURES: dict[str, list[type]] = {
+    "meshanim_half_edges": [c_void_p, c_int64, c_int64, *([c_void_p] * 6)],
     "meshanim_inverse_lists": [c_void_p, c_int64, c_int64, c_int64, c_void_p, c_void_p],
     "meshanim_inverse_by_vertex": [POINTER(SpiralConvShape)],
     "meshanim_inverse_list_count": [c_int64, c_int64, c_int32],
     "meshanim_inverse_spirals": [c_void_p, c_int64, c_int64, c_int64, c_int32, c_void_p, c_void_p, c_void_p],
     "meshanim_mesh_pool_backward": [POINTER(MeshPoolShape), *([c_void_p] * 5)],
     "meshanim_mesh_pool_forward": [POINTER(MeshPoolShape), *([c_void_p] * 4)],
+    "meshanim_one_rings": [c_void_p, c_void_p, c_int64, c_int64, *([c_void_p] * 3)],
     "meshanim_slot_padding": [],
     "meshanim_spiral_conv_backward": [POINTER(SpiralConvShape), POINTER(SpiralConvBackward)],
     "meshanim_spiral_conv_forward": [
@@ -70,6 +73,14 @@ _SIGNATURES: dict[str, list[type]] = {
         c_void_p,
         c_int64,
         *([c_void_p] * 3),
+    ],
+    "meshanim_spiral_order": [
+        *(c_void_p, c_void_p, c_int64),
+        *(c_void_p, c_void_p, c_int64, c_int64, c_void_p),
+    ],
+    "meshanim_surface_distance": [
+        *(c_void_p, c_int64, c_void_p, c_int64),
+        *(c_void_p, c_int64, c_double, c_double, c_void_p),
     ],
     "meshanim_use_instruction_set": [ctypes.c_char_p],
 }
@@ -138,6 +149,12 @@ def library_for(x: Tensor) -> ctypes.CDLL | None:
 def pointer(x: Tensor | None) -> int | None:
     """Address of the first element, None for no tensor."""
     return None if x is None else x.data_ptr()
+
+
+def address(x: np.ndarray) -> int:
+    """Address of the first element of an array without gaps."""
+    assert x.flags.c_contiguous
+    return x.ctypes.data
 
 
 def check_result(code: int) -> None:

