@@ -21,10 +21,10 @@ from meshanim._files import atomic_path, cache_folder
 from meshanim.faces.arkit import ARKIT_NAMES
 from meshanim.faces.carrying import Carrier
 from meshanim.faces.face_model import FaceModel, Joint
-from meshanim.faces.joint_fitting import fit_hinge, fit_sphere, fit_turn, turn_displacement
+from meshanim.faces.joint_fitting import fit_hinge, fit_turn, turn_displacement
 from meshanim.faces.looks import EYE_UNITS, LOOK_UNITS
 from meshanim.faces.regions import HeadRegions
-from meshanim.mesh import Mesh
+from meshanim.mesh import Mesh, fit_sphere
 
 _FORMAT = 2
 _AGE_ANCHORS = (0.0, 1.0, 10.0, 25.0, 90.0)

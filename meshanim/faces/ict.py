@@ -19,10 +19,10 @@ from meshanim.faces.arkit import ARKIT_NAMES
 from meshanim.faces.carrying import Carrier
 from meshanim.faces.face_model import FaceModel, Joint
 from meshanim.faces.ict_regions import ict_groups, ict_landmarks
-from meshanim.faces.joint_fitting import fit_hinge, fit_sphere, follow_share, turn_displacement
+from meshanim.faces.joint_fitting import fit_hinge, follow_share, turn_displacement
 from meshanim.faces.lid_carrying import BLINKS
 from meshanim.faces.looks import look_turns
-from meshanim.mesh import Mesh
+from meshanim.mesh import Mesh, fit_sphere
 
 ORIGIN = (0.0, -0.0055, 0.0)
 """The origin's place in ICT's own frame, metres: between the ears, at the height of the jaw's hinge."""

@@ -1,4 +1,4 @@
-"""Joints that nobody drew: a hinge from a unit that turns, an eye's centre from its ball."""
+"""Joints that nobody drew: a hinge from a unit that turns, and how far a ball turns about its centre."""
 
 from __future__ import annotations
 
@@ -55,30 +55,6 @@ def fit_similarity(source: Tensor, target: Tensor, scaled: bool = True) -> Simil
     if scaled:
         linear = linear * ((size * handed).sum(dim=-1) / arm.square().sum())[..., None, None]
     return Similarity(linear.to(target), middle.to(source), end.to(target))
-
-
-class Sphere(NamedTuple):
-    """Centre (3,) and radius () in metres."""
-
-    centre: Tensor
-    radius: Tensor
-
-
-def fit_sphere(points: Tensor) -> Sphere:
-    """The sphere through points (N, 3), in least squares of its equation, which is linear (Coope 1993).
-
-    Raises:
-        InputError: fewer than four points.
-    """
-    check_shape("points", points, (None, 3))
-    if len(points) < 4:
-        raise InputError(f"points must be at least four for a sphere, got {len(points)}")
-    middle = points.double().mean(dim=0)
-    arm = points.double() - middle
-    square = arm.square().sum(dim=1, keepdim=True)
-    solved = torch.linalg.lstsq(torch.cat([2 * arm, torch.ones_like(square)], dim=1), square).solution[:, 0]
-    radius = (solved[3] + solved[:3].square().sum()).clamp(min=0).sqrt()
-    return Sphere((middle + solved[:3]).to(points), radius.to(points))
 
 
 class Hinge(NamedTuple):

@@ -20,6 +20,8 @@ from meshanim.mesh.rotations import matrix_to_axis_angle as matrix_to_axis_angle
 from meshanim.mesh.rotations import matrix_to_quaternion as matrix_to_quaternion
 from meshanim.mesh.rotations import quaternion_to_axis_angle as quaternion_to_axis_angle
 from meshanim.mesh.rotations import quaternion_to_matrix as quaternion_to_matrix
+from meshanim.mesh.spheres import Sphere as Sphere
+from meshanim.mesh.spheres import fit_sphere as fit_sphere
 from meshanim.mesh.spirals import reference_vertices as reference_vertices
 from meshanim.mesh.spirals import spiral_sequences as spiral_sequences
 from meshanim.mesh.topology import Topology as Topology

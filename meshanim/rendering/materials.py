@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from meshanim.mesh import Mesh
+from meshanim.mesh import Mesh, Sphere, fit_sphere
 
 SKIN = (0.62, 0.36, 0.26)
 """Linear RGB reflectance of what no group below names."""
@@ -60,25 +60,11 @@ def vertex_materials(mesh: Mesh) -> Tensor:
     return _blend_neighbours(materials, mesh.faces)
 
 
-def _fit_sphere(points: Tensor) -> tuple[Tensor, Tensor]:
-    """Centre (3,) and radius of the sphere that fits (N, 3) points best, by linear least squares."""
-    points = points.to(torch.float64)
-    middle = points.mean(0)
-    local = points - middle
-    ones = torch.ones_like(local[:, :1])
-    solution = torch.linalg.lstsq(torch.cat([2 * local, ones], 1), (local * local).sum(1, keepdim=True))
-    offset = solution.solution[:3, 0]
-    radius = (solution.solution[3, 0] + offset @ offset).clamp(min=0).sqrt()
-    return (middle + offset).to(torch.float32), radius.to(torch.float32)
-
-
-def _eyeballs(mesh: Mesh) -> dict[str, tuple[Tensor, Tensor]]:
-    """Centre (3,) and radius of the eyes that the mesh names."""
-    found = {}
-    for name in ("eye_left", "eye_right"):
-        if name in mesh.groups and len(mesh.groups[name]) >= 4:
-            found[name] = _fit_sphere(mesh.vertices[mesh.groups[name]])
-    return found
+def _eyeballs(mesh: Mesh) -> dict[str, Sphere]:
+    """The eyes that the mesh names."""
+    sides = ("eye_left", "eye_right")
+    named = {name: mesh.groups[name] for name in sides if len(mesh.groups.get(name, ())) >= 4}
+    return {name: fit_sphere(mesh.vertices[index].to(torch.float32)) for name, index in named.items()}
 
 
 def eye_coordinates(mesh: Mesh) -> Tensor:
@@ -104,7 +90,7 @@ def brow_coordinates(mesh: Mesh) -> Tensor:
     places = torch.full((mesh.vertices.shape[0], 2), -1.0)
     if len(eyes) < 2:
         return places
-    left, right = eyes["eye_left"][0], eyes["eye_right"][0]
+    left, right = eyes["eye_left"].centre, eyes["eye_right"].centre
     middle, distance = (left + right) / 2, (left - right).norm().clamp(min=1e-6)
     away = (mesh.vertices.to(torch.float32) - middle) / distance
     skin = group_mask(mesh, "skin") & (away[:, 2] > 0)

@@ -12,7 +12,8 @@ from meshanim._check import InputError
 from meshanim.faces import ARKIT_NAMES, IctFace
 from meshanim.faces._ict_layout import EXPRESSIONS, LOWER_TEETH, RANGES
 from meshanim.faces.ict import ORIGIN
-from meshanim.faces.joint_fitting import fit_hinge, fit_sphere
+from meshanim.faces.joint_fitting import fit_hinge
+from meshanim.mesh import fit_sphere
 
 COMPONENTS = {
     **{"gums_and_tongue": 1, "teeth": 32, "eye_left": 2, "eye_right": 2, "lashes_left": 6, "lashes_right": 6},

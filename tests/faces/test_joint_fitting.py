@@ -1,4 +1,4 @@
-"""Spheres, hinges and similarities, found again where they were put."""
+"""Hinges, turns and similarities, found again where they were put."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from meshanim._check import InputError
 from meshanim.faces.joint_fitting import (
     fit_hinge,
     fit_similarity,
-    fit_sphere,
+    fit_turn,
     follow_share,
     turn_displacement,
 )
@@ -24,18 +24,6 @@ def points():
     return 0.1 * torch.randn(50, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
 
 
-def test_a_sphere_is_found_from_a_cap_of_it(points):
-    centre = torch.tensor([0.3, -0.2, 1.0], dtype=torch.float64)
-    cap = torch.nn.functional.normalize(points + torch.tensor([0, 0, 0.1], dtype=torch.float64), dim=1)
-    found = fit_sphere(0.012 * cap + centre)
-    assert (found.centre - centre).abs().max() < EXACT and found.radius == pytest.approx(0.012, abs=EXACT)
-
-
-def test_a_sphere_needs_four_points(points):
-    with pytest.raises(InputError, match=r"at least four .* got 3"):
-        fit_sphere(points[:3])
-
-
 @pytest.mark.parametrize("angle", [0.02, 0.44, -1.2])
 def test_a_hinge_is_found_from_what_turns_about_it(points, angle):
     axis = torch.nn.functional.normalize(torch.tensor([0.9, 0.1, -0.2], dtype=torch.float64), dim=0)
@@ -44,6 +32,13 @@ def test_a_hinge_is_found_from_what_turns_about_it(points, angle):
     found = fit_hinge(points, moved)
     assert (found.axis - axis).abs().max() < 1e-7 and found.angle == pytest.approx(angle, abs=1e-7)
     assert (found.position - position).abs().max() < 1e-7
+
+
+@pytest.mark.parametrize("turn", [(0.0, 0.0, 0.0), (0.3, -0.1, 0.02), (0.0, 2.9, 0.0)])
+def test_a_turn_about_the_origin_is_found_again(points, turn):
+    turn = torch.tensor(turn, dtype=torch.float64)
+    moved = points + turn_displacement(points, torch.zeros(3, dtype=torch.float64), turn)
+    assert (fit_turn(points, moved) - turn).abs().max() < EXACT
 
 
 def test_points_that_do_not_turn_have_no_hinge(points):
