@@ -1,8 +1,9 @@
 """Colours by group, eyes by the angle from the gaze, brows above the eyes."""
 
+import pytest
 import torch
 
-from meshanim.mesh import Mesh
+from meshanim.mesh import Mesh, fit_sphere
 from meshanim.rendering.materials import (
     brow_coordinates,
     eye_coordinates,
@@ -25,6 +26,24 @@ def test_eye_coordinates_lie_on_the_unit_ball(head):
     # The sphere is fitted by least squares in float64, the vertices are float32.
     assert torch.allclose(places[head.groups["eyes"]].norm(dim=1), torch.ones(1284), atol=1e-4)
     assert (places[head.groups["skin"]] == 0).all()
+
+
+def test_irises_are_halfway_between_the_corners(head):
+    """A tenth of the ball's radius outwards in both eyes, where the mesh names corners that lie so."""
+    vertices, landmarks = [head.vertices], dict[str, int]()
+    for sign, name in ((1.0, "eye_left"), (-1.0, "eye_right")):
+        ball = fit_sphere(head.vertices[head.groups[name]])
+        for corner, aside in (("inner", -0.8), ("outer", 1.0)):
+            landmarks[f"{name}_{corner}"] = len(head.vertices) + len(landmarks)
+            away = torch.tensor([[sign * aside, 0.0, 0.6]])
+            vertices.append(ball.centre + ball.radius * away)
+    cornered = Mesh(torch.cat(vertices), head.faces, landmarks=landmarks, groups=head.groups)
+    before, after = eye_coordinates(head), eye_coordinates(cornered)[: len(head.vertices)]
+    for sign, name in ((1.0, "eye_left"), (-1.0, "eye_right")):
+        index = head.groups[name]
+        turned = torch.linalg.lstsq(before[index], after[index]).solution
+        assert torch.allclose(turned @ turned.T, torch.eye(3), atol=1e-4)
+        assert turned[0, 2] == pytest.approx(sign * 0.1, abs=1e-3)
 
 
 def test_painting_goes_by_the_angle_from_the_gaze():
