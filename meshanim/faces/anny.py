@@ -26,7 +26,7 @@ from meshanim.faces.looks import EYE_UNITS, LOOK_UNITS
 from meshanim.faces.regions import HeadRegions
 from meshanim.mesh import Mesh, fit_sphere
 
-_FORMAT = 2
+_FORMAT = 3
 _AGE_ANCHORS = (0.0, 1.0, 10.0, 25.0, 90.0)
 _AGE_VALUES = (-1 / 3, 0.0, 1 / 3, 2 / 3, 1.0)
 _VARIATIONS = {"gender": 2, "age": 5, "muscle": 3, "weight": 3, "height": 2, "proportions": 2}
@@ -91,7 +91,7 @@ class AnnyFace(FaceModel):
         order = [metadata["units"].split().index(name) for name in ARKIT_NAMES]
         units = dict(zip(ARKIT_NAMES, tensors["units"][order], strict=True))
         self.identity_names = identity_names
-        mean = self._blend("template", "phenotype_basis", "local_up", "local_down", self._default)
+        mean = self._blend(self._default)
         bare = Mesh(mean, tensors["faces"], tensors["uv"], tensors["uv_faces"])
         regions = HeadRegions(bare, units)
         _confine_eye_units(units, regions)
@@ -122,20 +122,23 @@ class AnnyFace(FaceModel):
         mask = tensors["phenotype_mask"].to(identity)
         return (present * mask + (1 - mask)).prod(dim=-1) @ tensors["phenotype_projection"].to(identity)
 
-    def _blend(self, start: str, phenotype: str, up: str, down: str, identity: Tensor) -> Tensor:
-        """Points (..., N, 3) of an identity, from a template and bases by the names of their tensors."""
-        tensors = {name: self._tensors[name].to(identity) for name in (start, phenotype, up, down)}
+    def _blend(self, identity: Tensor) -> Tensor:
+        """Vertices (..., V, 3) of identities (..., I)."""
+        template, phenotypes, up, down = (
+            self._tensors[name].to(identity)
+            for name in ("template", "phenotype_basis", "local_up", "local_down")
+        )
         local = identity[..., len(_PHENOTYPES) :]
-        moved = torch.einsum("...p,pvc->...vc", self._phenotype_coefficients(identity), tensors[phenotype])
-        moved = moved + torch.einsum("...l,lvc->...vc", local.clamp(min=0), tensors[up])
-        moved = moved + torch.einsum("...l,lvc->...vc", (-local).clamp(min=0), tensors[down])
-        return tensors[start] + moved
+        moved = torch.einsum("...p,pvc->...vc", self._phenotype_coefficients(identity), phenotypes)
+        moved = moved + torch.einsum("...l,lvc->...vc", local.clamp(min=0), up)
+        moved = moved + torch.einsum("...l,lvc->...vc", (-local).clamp(min=0), down)
+        return template + moved
 
     def rest(self, identity: Tensor | None = None) -> Tensor:
         """Vertices (..., V, 3) at rest, metres."""
         if identity is None:
             return self.neutral.vertices
-        return self._blend("template", "phenotype_basis", "local_up", "local_down", identity)
+        return self._blend(identity)
 
     @cached_property
     def _carrier(self) -> Carrier:

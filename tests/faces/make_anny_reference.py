@@ -1,7 +1,7 @@
 """Writes ``anny_reference.safetensors`` with the anny package itself; takes minutes, run by hand.
 
-People and weights are drawn at random; their vertices, every thirtieth, and joints are those that anny
-computes, as seen from its head bone, Y up.
+People and weights are drawn at random; their vertices, every thirtieth, are those that anny computes, as
+seen from its head bone, Y up.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from torch import Tensor
 
 PEOPLE, STRIDE = 6, 30
 PHENOTYPES = ("gender", "age", "muscle", "weight", "height", "proportions", "african", "asian", "caucasian")
-JOINTS = ("jaw", "eye.L", "eye.R")
 
 
 def _y_up(points: Tensor) -> Tensor:
@@ -51,13 +50,11 @@ def main() -> None:
     )
     found = model.get_rest_model(coefficients)
     origin = _y_up(found["rest_bone_heads"][:, [model.bone_labels.index("head")]])
-    joints = [model.bone_labels.index(name) for name in JOINTS]
     tensors = {
         "phenotypes": phenotypes,
         "local": local[:, [name in parts for name in bare]],
         "actions": actions,
         "vertices": _y_up(found["rest_vertices"][:, ::STRIDE]) - origin,
-        "joints": _y_up(found["rest_bone_heads"][:, joints]) - origin,
     }
     used = [name for name, part in zip(model.local_change_labels, bare, strict=True) if part in parts]
     metadata = {
