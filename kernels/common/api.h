@@ -33,6 +33,11 @@ struct MeshPoolShape {
   int32_t is_double, threads;
 };
 
+// How edges are chosen and refused, see edge_collapse.py.
+struct CollapseRules {
+  double round, length, boundary, turn, flat;
+};
+
 // Results: 0, or 1 where memory ran out.
 #define MESHANIM_DECLARE_OPS                                                                                  \
   int spiral_conv_forward(const SpiralConvShape& shape, const void* x, const int32_t* slots,                  \

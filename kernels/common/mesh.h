@@ -28,6 +28,7 @@ struct Vec3 {
 };
 inline Vec3 at(const double* points, int64_t i) { return {points[3 * i], points[3 * i + 1], points[3 * i + 2]}; }
 inline Vec3 operator-(Vec3 a, Vec3 b) { return {a.x - b.x, a.y - b.y, a.z - b.z}; }
+inline Vec3 operator/(Vec3 a, double s) { return {a.x / s, a.y / s, a.z / s}; }
 inline double dot(Vec3 a, Vec3 b) { return a.x * b.x + a.y * b.y + a.z * b.z; }
 inline double length(Vec3 a) { return std::sqrt(dot(a, a)); }
 inline Vec3 cross(Vec3 a, Vec3 b) { return {a.y * b.z - a.z * b.y, a.z * b.x - a.x * b.z, a.x * b.y - a.y * b.x}; }

@@ -6,8 +6,10 @@ the same bits as their references.
 """
 
 from meshanim.ops._library import kernels_in_use
+from meshanim.ops.edge_collapse import edge_collapse, edge_collapse_reference
 from meshanim.ops.half_edges import HalfEdges, half_edges, half_edges_reference
 from meshanim.ops.mesh_pool import mesh_pool, mesh_pool_reference
+from meshanim.ops.nearest_faces import nearest_faces, nearest_faces_reference
 from meshanim.ops.one_rings import one_rings, one_rings_reference
 from meshanim.ops.spiral_conv import spiral_conv, spiral_conv_reference
 from meshanim.ops.spiral_order import spiral_order, spiral_order_reference
@@ -15,11 +17,15 @@ from meshanim.ops.surface_distance import surface_distance, surface_distance_ref
 
 __all__ = [
     "HalfEdges",
+    "edge_collapse",
+    "edge_collapse_reference",
     "half_edges",
     "half_edges_reference",
     "kernels_in_use",
     "mesh_pool",
     "mesh_pool_reference",
+    "nearest_faces",
+    "nearest_faces_reference",
     "one_rings",
     "one_rings_reference",
     "spiral_conv",

@@ -56,7 +56,18 @@ class MeshPoolShape(ctypes.Structure):
     )
 
 
+class CollapseRules(ctypes.Structure):
+    """How edges are chosen and refused, as the C side declares it."""
+
+    _fields_ = tuple((name, c_double) for name in ("round", "length", "boundary", "turn", "flat"))
+
+
 _SIGNATURES: dict[str, list[type]] = {
+    "meshanim_edge_collapse": [
+        *(c_void_p, c_int64, c_void_p, c_int64),
+        *(c_void_p, c_void_p, c_int64, c_void_p, c_int64),
+        *(POINTER(CollapseRules), c_void_p),
+    ],
     "meshanim_half_edges": [c_void_p, c_int64, c_int64, *([c_void_p] * 6)],
     "meshanim_inverse_lists": [c_void_p, c_int64, c_int64, c_int64, c_void_p, c_void_p],
     "meshanim_inverse_by_vertex": [POINTER(SpiralConvShape)],
@@ -64,6 +75,11 @@ _SIGNATURES: dict[str, list[type]] = {
     "meshanim_inverse_spirals": [c_void_p, c_int64, c_int64, c_int64, c_int32, c_void_p, c_void_p, c_void_p],
     "meshanim_mesh_pool_backward": [POINTER(MeshPoolShape), *([c_void_p] * 5)],
     "meshanim_mesh_pool_forward": [POINTER(MeshPoolShape), *([c_void_p] * 4)],
+    "meshanim_nearest_faces": [
+        *(c_void_p, c_void_p, c_void_p, c_int64),
+        *(c_void_p, c_int64, c_void_p, c_void_p, c_int64),
+        *(c_double, c_void_p, c_void_p),
+    ],
     "meshanim_one_rings": [c_void_p, c_void_p, c_int64, c_int64, *([c_void_p] * 3)],
     "meshanim_slot_padding": [],
     "meshanim_spiral_conv_backward": [POINTER(SpiralConvShape), POINTER(SpiralConvBackward)],

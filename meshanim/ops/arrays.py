@@ -27,6 +27,12 @@ def dot(one: FloatArray, other: FloatArray) -> FloatArray:
     return product[..., 0] + product[..., 1] + product[..., 2]
 
 
+def cross(one: FloatArray, other: FloatArray) -> FloatArray:
+    """(..., 3) vector products of (..., 3) vectors."""
+    ahead, behind = [1, 2, 0], [2, 0, 1]
+    return one[..., ahead] * other[..., behind] - one[..., behind] * other[..., ahead]
+
+
 def length(vectors: FloatArray) -> FloatArray:
     """(...,) lengths of (..., 3) vectors, see ``dot``."""
     return np.sqrt(dot(vectors, vectors))

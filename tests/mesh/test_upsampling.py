@@ -1,29 +1,9 @@
 import numpy as np
 import pytest
 import torch
-import trimesh
 
 from meshanim.mesh import decimate, upsampling_matrix
-from meshanim.mesh.upsampling import closest_on_triangle
-
-
-def test_closest_point_against_trimesh():
-    generator = np.random.default_rng(0)
-    triangle, point = generator.normal(size=(2000, 3, 3)), generator.normal(size=(2000, 3)) * 2
-    weights, squared = closest_on_triangle(point, triangle)
-    found = np.einsum("nc,ncx->nx", weights, triangle)
-    # float64: needles among the random triangles cost some digits
-    np.testing.assert_allclose(found, trimesh.triangles.closest_point(triangle, point), atol=1e-8)
-    np.testing.assert_allclose(np.sqrt(squared), np.linalg.norm(found - point, axis=1), atol=1e-7)
-    assert (weights >= 0).all()
-    np.testing.assert_allclose(weights.sum(axis=1), 1, atol=1e-12)
-
-
-def test_closest_point_without_area():
-    line = np.array([[[0.0, 0, 0], [1, 0, 0], [3, 0, 0]], [[2.0, 2, 2]] * 3])
-    weights, squared = closest_on_triangle(np.array([[2.0, 1, 0], [2, 2, 0]]), line)
-    np.testing.assert_allclose(np.einsum("nc,ncx->nx", weights, line), [[2, 0, 0], [2, 2, 2]])
-    np.testing.assert_allclose(squared, [1, 4])
+from meshanim.ops.nearest_faces import closest_on_triangle
 
 
 def up(values, indices, weights):

@@ -9,10 +9,15 @@ import pytest
 import torch
 
 from meshanim._check import InputError
+from meshanim.mesh import Topology
 from meshanim.ops import (
     HalfEdges,
+    edge_collapse,
+    edge_collapse_reference,
     half_edges,
     half_edges_reference,
+    nearest_faces,
+    nearest_faces_reference,
     one_rings,
     one_rings_reference,
     spiral_order,
@@ -45,6 +50,25 @@ def rings_and_distances(surface: Surface) -> Rings:
     return offsets, neighbours, distance.round(1), generator.choice([0, 1e-5, 0.1], len(points))
 
 
+def check_coarser(surface: Surface) -> None:
+    """Collapse two thirds, some vertices frozen; carry the others to the nearest faces that are left."""
+    points, faces = surface
+    topology = Topology(torch.from_numpy(faces), len(points))
+    component, frozen = topology.components.numpy(), np.arange(len(points)) % 11 == 0
+    room = np.maximum(np.bincount(component) - 3, 0)
+    arguments = (points, faces, component, room, frozen, 2 * len(points) // 3)
+    into = edge_collapse(*arguments)
+    assert same((into,), (edge_collapse_reference(*arguments),))
+    assert np.array_equal(into[into], into) and np.array_equal(into[frozen], np.flatnonzero(frozen))
+    left = into[faces]
+    left = left[(left != np.roll(left, 1, axis=1)).all(axis=1)]
+    seeks = np.isin(into, left)
+    towards = np.random.default_rng(len(points)).normal(size=(len(points) + len(left), 3))
+    normals, face_normals = towards[: len(points)], towards[len(points) :]
+    walk = (points[seeks], normals[seeks], into[seeks], points, left, face_normals)
+    assert same(nearest_faces(*walk), nearest_faces_reference(*walk))
+
+
 def check(surface: Surface) -> None:
     points, faces = surface
     edges = half_edges(faces, len(points))
@@ -58,6 +82,7 @@ def check(surface: Surface) -> None:
         found = spiral_order(*arrays, length, dilation)
         assert found.shape == (len(points), length)
         assert same((found,), (spiral_order_reference(*arrays, length, dilation),))
+    check_coarser(surface)
 
 
 @compiled
@@ -99,6 +124,11 @@ def test_wrong_arguments_are_named() -> None:
         half_edges(faces, 2)
     with pytest.raises(InputError, match=r"sources must lie in \[0, 3\)"):
         surface_distance(points, faces, np.array([3]))
+    component, room, frozen = np.zeros(3, dtype=np.int64), np.array([1]), np.zeros(3, dtype=bool)
+    with pytest.raises(InputError, match=r"component must lie in \[0, 1\)"):
+        edge_collapse(points, faces, component + 1, room, frozen, 1)
+    with pytest.raises(InputError, match="one entry for each vertex, got 3, 3 and 2"):
+        edge_collapse(points, faces, component, room, frozen[:2], 1)
     offsets, neighbours, zero = np.array([0, 1, 2]), np.array([1, 0]), np.zeros(2)
     assert spiral_order(offsets, neighbours, zero, zero, 3).tolist() == [[0, 1, -1], [1, 0, -1]]
     for name, wrong in {

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from meshanim.ops import half_edges
-from meshanim.ops.arrays import FloatArray, IntArray
-
-# A boundary edge counts as a face across it, of its length squared times this: outlines of eyes and lips
-# hold their shape before the skin does.
-_BOUNDARY = 10.0
+from meshanim.ops.arrays import FloatArray, IntArray, cross, dot, length
+from meshanim.ops.half_edges import half_edges_reference
 
 
 def _plane_quadrics(normal: FloatArray, offset: FloatArray, weight: FloatArray) -> FloatArray:
@@ -21,26 +17,27 @@ def _plane_quadrics(normal: FloatArray, offset: FloatArray, weight: FloatArray) 
 
 def _through(points: FloatArray, normal: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Unit normal, plane offset and length for planes through points."""
-    length = np.linalg.norm(normal, axis=1)
-    direction = normal / np.where(length > 0, length, 1)[:, None]
-    return direction, -(direction * points).sum(axis=1), length
+    size = length(normal)
+    direction = normal / np.where(size > 0, size, 1)[:, None]
+    return direction, -dot(direction, points), size
 
 
-def vertex_quadrics(points: FloatArray, faces: IntArray) -> FloatArray:
+def vertex_quadrics(points: FloatArray, faces: IntArray, boundary: float) -> FloatArray:
     """(V, 10) sums over the planes of the faces around each vertex, weighted by area.
 
-    Each boundary edge adds a plane through it, across its face. Garland and Heckbert, "Surface
+    Each boundary edge adds a plane through it, across its face, weighted by its length squared times
+    ``boundary``. Garland and Heckbert, "Surface
     Simplification Using Quadric Error Metrics", SIGGRAPH 1997, sections 5 and 6.
     """
-    edges = half_edges(faces, len(points))
+    edges = half_edges_reference(faces, len(points))
     first, second, third = points[faces.T]
-    normal, offset, doubled = _through(first, np.cross(second - first, third - first))
+    normal, offset, doubled = _through(first, cross(second - first, third - first))
     per_face = _plane_quadrics(normal, offset, doubled / 2)
     alone = np.flatnonzero(edges.face_count[edges.edge] == 1)
     start, end = edges.origin[alone], edges.target[alone]
     side = points[end] - points[start]
-    across, shift, _ = _through(points[start], np.cross(side, normal[alone // 3]))
-    per_edge = _plane_quadrics(across, shift, _BOUNDARY * (side * side).sum(axis=1))
+    across, shift, _ = _through(points[start], cross(side, normal[alone // 3]))
+    per_edge = _plane_quadrics(across, shift, boundary * dot(side, side))
     vertex = np.concatenate([faces.T.reshape(-1), start, end])
     quadric = np.concatenate([per_face, per_face, per_face, per_edge, per_edge])
     return np.stack([np.bincount(vertex, column, minlength=len(points)) for column in quadric.T], axis=1)
@@ -56,4 +53,4 @@ def quadric_error(quadrics: FloatArray, points: FloatArray) -> FloatArray:
 
 def quadric_weight(quadrics: FloatArray) -> FloatArray:
     """(N,) total weight of the planes in each quadric (their normals have unit length)."""
-    return quadrics[:, [0, 4, 7]].sum(axis=1)
+    return quadrics[:, 0] + quadrics[:, 4] + quadrics[:, 7]

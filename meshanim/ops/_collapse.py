@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from meshanim.ops.arrays import BoolArray, FloatArray, IntArray, rows
-
-# A face may turn by 80 degrees in one collapse: thin ones do without harm, a fold turns farther.
-_TURN = 0.17
-# A face whose height is less than this part of its longest side counts as a line.
-_FLAT = 1e-3
+from meshanim.ops.arrays import BoolArray, FloatArray, IntArray, cross, dot, length, rows, starts
 
 
 class Neighbourhood:
@@ -34,13 +29,13 @@ class Neighbourhood:
         self.origin, self.target = np.concatenate([[low, high], [high, low]], axis=1)[:, order]
         self.edge = np.tile(np.arange(len(low)), 2)[order]
         self.degree = np.bincount(self.origin, minlength=count)
-        self.begin = np.cumsum(self.degree) - self.degree
+        self.begin = starts(self.degree)
         alone = self.face_count == 1
         self.boundary = np.zeros(count, dtype=bool)
         self.boundary[low[alone]] = self.boundary[high[alone]] = True
         self._corners = np.argsort(faces.reshape(-1), kind="stable")
         self._corner_count = np.bincount(faces.reshape(-1), minlength=count)
-        self._corner_begin = np.cumsum(self._corner_count) - self._corner_count
+        self._corner_begin = starts(self._corner_count)
 
     def edge_key(self, one: IntArray, other: IntArray) -> IntArray:
         """A number for each pair of vertices, whichever comes first."""
@@ -84,15 +79,20 @@ def keeps_manifold(hood: Neighbourhood, directed: IntArray) -> tuple[BoolArray, 
 def _shape(triangle: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Unit normals (zero where there is no area), and heights as parts of the longest sides."""
     side = triangle - np.roll(triangle, 1, axis=1)
-    cross = np.cross(side[:, 1], side[:, 2])
-    length = np.linalg.norm(cross, axis=1)
-    longest = (side * side).sum(axis=2).max(axis=1)
-    normal = cross / np.where(length > 0, length, 1)[:, None]
-    return normal, length / np.where(longest > 0, longest, 1)
+    normal = cross(side[:, 1], side[:, 2])
+    size = length(normal)
+    longest = dot(side, side).max(axis=1)
+    return normal / np.where(size > 0, size, 1)[:, None], size / np.where(longest > 0, longest, 1)
 
 
-def keeps_sides(hood: Neighbourhood, directed: IntArray, points: FloatArray) -> BoolArray:
-    """True where no face turns over or becomes a line when the origin is drawn to the target."""
+def keeps_sides(
+    hood: Neighbourhood, directed: IntArray, points: FloatArray, turn: float, flat: float
+) -> BoolArray:
+    """True where no face turns over or becomes a line when the origin is drawn to the target.
+
+    A face turns where the cosine between its normals is ``turn`` or less, and is a line where its height is
+    no more than ``flat`` times its longest side; one that is a line already may do as it likes.
+    """
     target = hood.target[directed]
     corner, row = hood.corners(hood.origin[directed])
     face = hood.faces[corner // 3]
@@ -101,8 +101,7 @@ def keeps_sides(hood: Neighbourhood, directed: IntArray, points: FloatArray) -> 
     before, height_before = _shape(points[face])
     face[np.arange(len(face)), corner % 3] = target[row]
     after, height = _shape(points[face])
-    turned = (before * after).sum(axis=1) <= _TURN
-    worse = (height_before > _FLAT) & (turned | (height <= _FLAT))
+    worse = (height_before > flat) & ((dot(before, after) <= turn) | (height <= flat))
     return np.bincount(row, worse, minlength=len(directed)) == 0
 
 
