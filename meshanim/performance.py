@@ -158,6 +158,18 @@ class Performance:
         for start in range(0, self.frame_count, size):
             yield start, self.vertices(start, min(start + size, self.frame_count))
 
+    def pose(self, points: Tensor, start: int = 0) -> Tensor:
+        """Where the head's motion takes head-local points (n, N, 3) of the n frames from ``start`` on.
+
+        In metres, as they come back; unchanged where no head motion is known.
+        """
+        check_shape("points", points, (None, None, 3))
+        start, end = self._span(start, start + len(points))
+        if self.head_motion is None:
+            return points
+        motion = self.head_motion[start:end].to(points)
+        return points @ axis_angle_to_matrix(motion[:, :3]).mT + motion[:, None, 3:]
+
     def slice(self, start: int, stop: int | None = None) -> Performance:
         """The frames ``start`` up to, without, ``stop``, with the sound that belongs to them."""
         start, end = self._span(start, stop)

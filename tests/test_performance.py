@@ -82,6 +82,22 @@ def test_head_rotation_is_resampled_on_its_arc() -> None:
     torch.testing.assert_close(middle[1], expected, atol=1e-6, rtol=0)
 
 
+def test_points_are_turned_then_moved_frame_by_frame() -> None:
+    head = torch.zeros(3, 6)
+    head[1, 2] = math.pi / 2
+    head[2, 3:] = torch.tensor([0.1, 0.2, 0.3])
+    performance = Performance(NEUTRAL, 1.0, motion=NEUTRAL.vertices.repeat(3, 1, 1), head_motion=head)
+    points = torch.tensor([[1.0, 0, 0], [0, 2, 0]]).expand(3, 2, 3)
+    found = performance.pose(points)
+    assert torch.equal(found[0], points[0])
+    torch.testing.assert_close(found[1], torch.tensor([[0.0, 1, 0], [-2, 0, 0]]), atol=1e-6, rtol=0)
+    assert torch.equal(found[2], points[2] + head[2, 3:])
+    assert torch.equal(performance.pose(points[:2], 1), found[1:])
+    assert by_weights().pose(points) is points
+    with pytest.raises(InputError, match="span within 0 to 3, got 2 to 5"):
+        performance.pose(points, 2)
+
+
 def test_gradients_reach_the_weights() -> None:
     weights = torch.rand(3, 1, requires_grad=True)
     performance = Performance(

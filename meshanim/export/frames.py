@@ -11,7 +11,6 @@ from torch import Tensor
 
 from meshanim._check import InputError
 from meshanim.performance import Performance
-from meshanim.rendering import pose_vertices
 
 Progress = Callable[[int, int], None]
 """Called with the number of frames done and of frames in all."""
@@ -54,7 +53,5 @@ def posed_chunks(
     performance: Performance, progress: Progress | None = None
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
     """As :func:`local_chunks`, with the head motion applied, for formats that have no other place for it."""
-    motion = performance.head_motion
     for start, chunk in local_chunks(performance, progress):
-        part = None if motion is None else motion[start : start + len(chunk)].to(chunk)
-        yield start, pose_vertices(chunk, part).numpy()
+        yield start, performance.pose(chunk, start).numpy()

@@ -3,7 +3,7 @@
 from meshanim.rendering.camera import Camera
 from meshanim.rendering.charts import colour_bar, contact_sheet, heat_colours
 from meshanim.rendering.materials import vertex_colours
-from meshanim.rendering.preview import framing_camera, pose_vertices, render_frames, render_mesh
+from meshanim.rendering.preview import framing_camera, render_frames, render_mesh
 from meshanim.rendering.rasterizer import Fragments, rasterize
 
 __all__ = [
@@ -13,7 +13,6 @@ __all__ = [
     "contact_sheet",
     "framing_camera",
     "heat_colours",
-    "pose_vertices",
     "rasterize",
     "render_frames",
     "render_mesh",

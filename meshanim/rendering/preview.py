@@ -14,7 +14,6 @@ from torch.nn import functional
 from meshanim._check import InputError, check_finite, check_shape
 from meshanim.mesh import Mesh
 from meshanim.mesh.geometry import vertex_normals
-from meshanim.mesh.rotations import axis_angle_to_matrix
 from meshanim.performance import Performance
 from meshanim.rendering.camera import Camera
 from meshanim.rendering.materials import (
@@ -183,13 +182,6 @@ def render_mesh(
     return Preview(mesh, camera).frame(mesh.vertices if vertices is None else vertices, colours)
 
 
-def pose_vertices(vertices: Tensor, head_motion: Tensor | None) -> Tensor:
-    """Head-local (T, N, 3) to posed by (T, 6) axis-angle and translation in metres; None leaves them."""
-    if head_motion is None:
-        return vertices
-    return vertices @ axis_angle_to_matrix(head_motion[:, :3]).mT + head_motion[:, None, 3:]
-
-
 def _head(mesh: Mesh) -> Tensor:
     """(N, 3) what a picture should be filled with: all vertices but those of the neck."""
     head = ~group_mask(mesh, "neck")
@@ -202,9 +194,7 @@ def _reached(performance: Performance) -> Tensor:
     if performance.head_motion is None:
         return head
     corners = torch.cartesian_prod(*torch.stack([head.amin(0), head.amax(0)]).T)
-    return pose_vertices(corners.expand(performance.frame_count, 8, 3), performance.head_motion).reshape(
-        -1, 3
-    )
+    return performance.pose(corners.expand(performance.frame_count, 8, 3)).reshape(-1, 3)
 
 
 def render_frames(
@@ -222,9 +212,7 @@ def render_frames(
     """
     preview = Preview(performance.neutral, framing_camera(_reached(performance), size, yaw))
     for start, chunk in performance.chunks(16):
-        motion = performance.head_motion
-        motion = None if motion is None else motion[start : start + len(chunk)]
-        for index, vertices in enumerate(pose_vertices(chunk, motion)):
+        for index, vertices in enumerate(performance.pose(chunk, start)):
             if not torch.isfinite(vertices).all():
                 frame = start + index
                 raise InputError(f"vertices must be finite, got a NaN or an infinity in frame {frame}")

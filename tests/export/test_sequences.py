@@ -8,7 +8,6 @@ import pytest
 import trimesh
 
 from meshanim.export import export
-from meshanim.rendering import pose_vertices
 
 OBJ_MM = 1e-3
 """OBJ carries six decimals of a metre, half a micrometre per axis."""
@@ -19,7 +18,7 @@ def millimetres(found, wanted):
 
 
 def posed(performance):
-    return pose_vertices(performance.vertices(), performance.head_motion).numpy()
+    return performance.pose(performance.vertices()).numpy()
 
 
 @pytest.mark.parametrize(("kind", "bound"), [("obj", OBJ_MM), ("ply", 0.0)])
