@@ -40,12 +40,9 @@ def nearest_faces(
         raise InputError(f"points, normals and start, faces and their normals must be as many, got {sizes}")
     check_indices("faces", torch.from_numpy(faces), len(vertices))
     check_indices("start", torch.from_numpy(start), len(vertices))
-    used = np.zeros(len(vertices), dtype=bool)
-    used[faces] = True
-    if not used[start].all():
-        raise InputError(
-            f"start must name vertices of faces, got {start[~used[start]][0]}, which no face has"
-        )
+    lonely = start[~np.isin(start, faces)]
+    if len(lonely):
+        raise InputError(f"start must name vertices that faces have, got {lonely[0]}")
     library = cpu_library()
     if library is None:
         return nearest_faces_reference(points, normals, start, vertices, faces, face_normals)
