@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from meshanim._check import check_choice
 
 app = typer.Typer(help="Train a model; a run that was stopped goes on where it was.", no_args_is_help=True)
 
@@ -22,30 +25,20 @@ def expression(
     variant: Annotated[str, typer.Option(help="identity, paper or pca.")] = "identity",
     epochs: Annotated[int, typer.Option(help="Passes over the corpus.")] = 100,
     batch_size: Annotated[int, typer.Option(help="Sequences per step.")] = 8,
-    learning_rate: Annotated[float, typer.Option(help="In the first epoch.")] = 1e-3,
-    baseline: Annotated[
-        str | None, typer.Option(help="Trained pca model that --variant identity begins from.")
-    ] = None,
     seed: Annotated[int, typer.Option(help="Of weights and order.")] = 0,
     corpus_seed: Annotated[int, typer.Option(help="Of the corpus.")] = 0,
     subjects: Annotated[int, typer.Option(help="People in the corpus.")] = 180,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
 ) -> None:
-    """Train 4D expression synthesis on Expressions4D, with the paper's settings by default."""
+    """Train 4D expression synthesis on Expressions4D, by the recipe that made the shipped weights."""
     from meshanim.cli.progress import Steps
     from meshanim.datasets import Expressions4D
     from meshanim.faces import load_face
     from meshanim.mesh import MeshHierarchy
-    from meshanim.training import ExpressionRecipe, paper_factors, train_expression
+    from meshanim.training import RECIPES, paper_factors, train_expression
 
-    recipe = ExpressionRecipe(
-        variant=variant,  # type: ignore[arg-type]
-        epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        baseline=baseline,
-        seed=seed,
-    )
+    check_choice("variant", variant, RECIPES)
+    recipe = replace(RECIPES[variant], epochs=epochs, batch_size=batch_size, seed=seed)
     with Steps(quiet) as steps:
         model = load_face(face)
         corpus = Expressions4D(model, "train", corpus_seed, subjects=subjects, progress=steps.step("corpus"))

@@ -11,15 +11,18 @@ class LabelEncoder(nn.Module):
     Args:
         label_count: expressions per frame.
         latent_size: size Z of the output.
+        bidirectional: read the track from its end too, with a second LSTM of the same size, and add a fully
+            connected layer over both. While labels rise, only what is still to come tells how far they will.
 
     Shapes:
         labels (S, T, label_count), path (S, T, Z).
     """
 
-    def __init__(self, label_count: int = 6, latent_size: int = 64) -> None:
+    def __init__(self, label_count: int = 6, latent_size: int = 64, bidirectional: bool = False) -> None:
         super().__init__()
-        self.lstm = nn.LSTM(label_count, latent_size, batch_first=True)
+        self.lstm = nn.LSTM(label_count, latent_size, batch_first=True, bidirectional=bidirectional)
+        self.both = nn.Linear(2 * latent_size, latent_size) if bidirectional else nn.Identity()
 
     def forward(self, labels: Tensor) -> Tensor:
-        """Encode labels (S, T, label_count) to (S, T, Z); every frame sees those before it."""
-        return self.lstm(labels)[0]
+        """Encode labels (S, T, label_count) to (S, T, Z); every frame sees those before it, or all."""
+        return self.both(self.lstm(labels)[0])

@@ -38,6 +38,7 @@ class ExpressionConfig:
         latent_size: Z, of the LSTM's output.
         widths: channels of the decoder, coarsest level first; three more for the displacement follow.
         frame_rate: frames per second at which the LSTM runs.
+        bidirectional: the LSTM reads the label track in both directions.
         identity_size: of the neutral face's code.
         identity_widths: channels of the neutral face's encoder, finest level first.
         identity_dropout: share of the code that is dropped while training.
@@ -49,6 +50,7 @@ class ExpressionConfig:
     latent_size: int = 64
     widths: tuple[int, ...] = (64, 32, 16, 8)
     frame_rate: float = 12.0
+    bidirectional: bool = False
     identity_size: int = 16
     identity_widths: tuple[int, ...] = (16, 16, 32, 32)
     identity_dropout: float = 0.1
@@ -96,7 +98,7 @@ class ExpressionModel(MeshModel):
     def __init__(self, template: Mesh, hierarchy: HasLevels, config: ExpressionConfig = PAPER) -> None:
         super().__init__(template, hierarchy)
         self.config = config
-        self.encoder = LabelEncoder(len(EXPRESSIONS), config.latent_size)
+        self.encoder = LabelEncoder(len(EXPRESSIONS), config.latent_size, config.bidirectional)
         self.motion: BlendshapeMotion | SpiralMotion | IdentityMotion
         if config.decoder == "pca":
             self.motion = BlendshapeMotion(len(template.vertices), config.latent_size)
@@ -135,18 +137,6 @@ class ExpressionModel(MeshModel):
         """
         self.mean.copy_(neutrals.mean(dim=0))
         self.motion.calibrate(neutrals, displacements)
-
-    @torch.no_grad()
-    def begin_from(self, baseline: ExpressionModel) -> None:
-        """Take over a trained baseline's reading of labels, for an identity-aware model to go on from.
-
-        Raises:
-            InputError: this model is not identity-aware, or the other one is no blendshape baseline.
-        """
-        if not isinstance(self.motion, IdentityMotion) or not isinstance(baseline.motion, BlendshapeMotion):
-            raise InputError("an identity-aware model begins from a pca baseline, got other kinds of model")
-        self.encoder.load_state_dict(baseline.encoder.state_dict())
-        self.motion.begin_from(baseline.motion)
 
     def encode(self, labels: Tensor) -> Tensor:
         """Paths in the latent space (..., T, Z) of label tracks (..., T, 6) at the model's frame rate."""

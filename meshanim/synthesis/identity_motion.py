@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from meshanim.nn import FeatureModulation, MeshLevels, PrincipalComponents, SpiralDecoder
-from meshanim.synthesis.motion_decoders import BlendshapeMotion, Blocks, root_mean_square
+from meshanim.synthesis.motion_decoders import Blocks, root_mean_square
 from meshanim.synthesis.neutral_encoder import Condition, NeutralEncoder
 
 _HIDDEN = 256
@@ -87,11 +87,6 @@ class IdentityMotion(nn.Module):
         self.scale.fill_(root_mean_square(displacements()))
         self.basis.fit(lambda: (block / self.scale for block in displacements()))
         self.neutral_encoder.calibrate(neutrals)
-
-    def begin_from(self, baseline: BlendshapeMotion) -> None:
-        """Take over how the blendshape baseline reads codes, on the same training motion."""
-        signs = (self.basis.components * baseline.basis.components).flatten(1).sum(dim=1).sign()
-        self.common.weight.copy_(baseline.weights.weight * signs[:, None])
 
     def condition(self, neutral: Tensor) -> Condition:
         """What is known of faces (S, V, 3), in metres."""

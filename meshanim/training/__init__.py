@@ -2,12 +2,13 @@
 
 from meshanim.training.autoencoder import AutoencoderRecipe, train_autoencoder
 from meshanim.training.classifier import ClassifierRecipe, train_classifier
-from meshanim.training.expression import VARIANTS, ExpressionRecipe, paper_factors, train_expression
+from meshanim.training.expression import RECIPES, VARIANTS, ExpressionRecipe, paper_factors, train_expression
 from meshanim.training.loop import Task, TrainingReport, train
 from meshanim.training.losses import motion_losses
 from meshanim.training.recipe import Recipe
 
 __all__ = [
+    "RECIPES",
     "VARIANTS",
     "AutoencoderRecipe",
     "ClassifierRecipe",

@@ -28,7 +28,7 @@ WARM_UP = 6900
 
 VARIANTS: dict[str, ExpressionConfig] = {
     "paper": ExpressionConfig(),
-    "identity": ExpressionConfig(identity="spiral", identity_warm_up=WARM_UP),
+    "identity": ExpressionConfig(identity="spiral", identity_warm_up=WARM_UP, bidirectional=True),
     "pca": ExpressionConfig(decoder="pca"),
 }
 """Architectures by name: the paper's, the one that sees the neutral face, the blendshape baseline."""
@@ -55,7 +55,6 @@ class ExpressionRecipe(Recipe):
     Attributes:
         variant: one of :data:`VARIANTS`.
         validation_subjects: training subjects, the last ones, that are held out and scored after every epoch.
-        baseline: name or folder of a trained pca model that an identity-aware model begins from.
         window: successive frames of each sequence that a step decodes, drawn at random; None decodes all. The
             LSTM always reads the whole label track. Neighbouring frames tell much the same, so that a window
             costs little accuracy and saves most of the time.
@@ -63,14 +62,25 @@ class ExpressionRecipe(Recipe):
 
     variant: Variant = "paper"
     validation_subjects: int = 0
-    baseline: str | None = None
-    window: int | None = 4
+    window: int | None = 8
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_choice("variant", self.variant, VARIANTS)
         if self.window is not None:
             check_range("window", self.window, 2)
+
+
+RECIPES: dict[str, ExpressionRecipe] = {
+    "paper": ExpressionRecipe(variant="paper"),
+    "identity": ExpressionRecipe(variant="identity", learning_rate=5e-3, learning_rate_decay=0.96),
+    "pca": ExpressionRecipe(variant="pca"),
+}
+"""What the shipped weights were trained with: the paper's settings, but for the model that is not its own.
+
+What a face tells of its owner's ways is a small part of what people do, and drowns in the noise of single
+steps: larger ones first and much smaller ones at the end find more of it.
+"""
 
 
 class ExpressionTask:
@@ -174,8 +184,6 @@ def train_expression(
         model = ExpressionModel(template, hierarchy, VARIANTS[recipe.variant])
     task = ExpressionTask(model, sequences, recipe.validation_subjects, recipe.window)
     task.calibrate()
-    if recipe.baseline is not None:
-        model.begin_from(ExpressionModel.from_pretrained(recipe.baseline))
     mesh = topology_digest(model.template)
     report = train(task, recipe, folder, progress, model=model.settings(), mesh=mesh)
     if report.finished:

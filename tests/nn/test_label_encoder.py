@@ -11,6 +11,15 @@ def test_later_labels_leave_earlier_frames_alone() -> None:
     assert not torch.equal(encoder(changed)[:, 12:], encoder(labels)[:, 12:])
 
 
+def test_both_directions_see_all_labels() -> None:
+    encoder, labels = LabelEncoder(6, 12, bidirectional=True), torch.rand(1, 20, 6)
+    changed = labels.clone()
+    changed[:, 12:] = 0
+    first, second = encoder(labels), encoder(changed)
+    assert first.shape == (1, 20, 12)
+    assert bool((first != second).any(dim=-1).all())
+
+
 def test_a_path_has_a_frame_for_every_label() -> None:
     assert LabelEncoder(6, 10)(torch.zeros(2, 30, 6)).shape == (2, 30, 10)
 

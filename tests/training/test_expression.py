@@ -17,7 +17,9 @@ SMALL = ExpressionConfig(latent_size=16, widths=(16, 12), identity_widths=(6, 8)
 @pytest.fixture(autouse=True)
 def small_variants(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, config in VARIANTS.items():
-        small = replace(SMALL, decoder=config.decoder, identity=config.identity)
+        small = replace(
+            SMALL, decoder=config.decoder, identity=config.identity, bidirectional=config.bidirectional
+        )
         monkeypatch.setitem(VARIANTS, name, small)
 
 
