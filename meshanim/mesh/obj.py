@@ -14,22 +14,29 @@ from numpy.typing import NDArray
 
 from meshanim._check import InputError
 from meshanim.mesh.mesh import Mesh
-from meshanim.ops.arrays import FloatArray, IntArray, rows
+from meshanim.ops.arrays import FloatArray, IntArray, rows, starts
 
 Bytes = NDArray[np.uint8]
 
 _NEWLINE, _SPACE, _SLASH = 10, 32, 47
-# One corner of a face: vertex, texture coordinate, normal; all but the first may be absent.
-_CORNER = re.compile(rb"(?<![^ \n])([+-]?\d+)(?:/([+-]?\d*))?(?:/[+-]?\d*)?(?![^ \n])")
+_BLANKS = bytes.maketrans(b"\t\v\f\r", b"   \n")
+_IN_A_CORNER = b"0123456789+-/ \n"
+
+
+def _without_runs(text: bytes, letter: bytes) -> bytes:
+    """The text with one of a letter where it has several in a row."""
+    while 2 * letter in text:
+        text = text.replace(2 * letter, letter)
+    return text
 
 
 class _Lines:
     """The text of an OBJ file by kind of line."""
 
     def __init__(self, text: bytes) -> None:
-        text = re.sub(rb"\\\r?\n|#[^\r\n]*", b" ", text)
-        text = re.sub(rb"[ \t\v\f]+", b" ", text.replace(b"\r", b"\n"))
-        text = re.sub(rb"\n[ \n]*", b"\n", b"\n" + text + b"\n")
+        text = re.sub(rb"#[^\r\n]*", b" ", text).replace(b"\\\r\n", b" ").replace(b"\\\n", b" ")
+        text = _without_runs(text.translate(_BLANKS), b" ")
+        text = _without_runs((b"\n" + text + b"\n").replace(b"\n ", b"\n"), b"\n")
         self._bytes = np.frombuffer(text + b"  ", dtype=np.uint8)
         self.begin = np.flatnonzero(self._bytes[:-2] == _NEWLINE)[:-1] + 1
         self._length = np.diff(np.append(self.begin, len(text)))
@@ -63,16 +70,19 @@ def _numbers(lines: _Lines, keyword: bytes, least: int) -> FloatArray:
 
 def _corners(text: bytes) -> tuple[IntArray, IntArray, IntArray]:
     """Vertex and texture index of every corner (0 = none), and the number of corners in each line."""
+    # an absent index between or behind slashes becomes 0, so that a corner has one index more than slashes
+    text = text.replace(b"//", b"/0/").replace(b"/ ", b"/0 ").replace(b"/\n", b"/0\n")
     whole = np.frombuffer(text, dtype=np.uint8)
-    gap = (whole == _SPACE) | (whole == _NEWLINE)
+    gap, slash = (whole == _SPACE) | (whole == _NEWLINE), whole == _SLASH
     first = np.flatnonzero(~gap & np.concatenate([[True], gap[:-1]]))
     line = np.searchsorted(np.flatnonzero(whole == _NEWLINE), first)
-    # An absent index becomes 0; a sign then stands behind that 0, which goes.
-    plain = _CORNER.sub(rb"\1 0\2", text).replace(b" 0-", b" -").replace(b" 0+", b" ")
-    pairs = np.array(plain.split(), dtype=np.int64).reshape(-1, 2)
-    if len(pairs) != len(first):
+    count = 1 + np.add.reduceat(slash, first, dtype=np.int64) if len(first) else first
+    index = np.array(text.replace(b"/", b" ").split(), dtype=np.int64)
+    if text.translate(None, _IN_A_CORNER) or (count > 3).any() or count.sum() != len(index):
         raise ValueError("f line with something else than v, v/vt, v//vn or v/vt/vn")
-    return pairs[:, 0], pairs[:, 1], np.bincount(line, minlength=int((whole == _NEWLINE).sum()))
+    begin = starts(count)
+    texture = np.where(count > 1, np.append(index, 0)[begin + 1], 0)
+    return index[begin], texture, np.bincount(line, minlength=int((whole == _NEWLINE).sum()))
 
 
 def _absolute(index: IntArray, defined: IntArray) -> IntArray:
@@ -82,7 +92,7 @@ def _absolute(index: IntArray, defined: IntArray) -> IntArray:
 
 def _fans(count: IntArray) -> tuple[IntArray, IntArray]:
     """Corners of the triangles (0, 1, 2), (0, 2, 3), ... of polygons, and each triangle's polygon."""
-    begin = np.cumsum(count) - count
+    begin = starts(count)
     second, polygon = rows(begin + 1, count - 2)
     return np.stack([begin[polygon], second, second + 1], axis=1), polygon
 
