@@ -18,6 +18,7 @@ from torch import Tensor
 
 from meshanim._check import InputError
 from meshanim._files import atomic_path, cache_folder
+from meshanim.faces._anny_layout import LANDMARKS
 from meshanim.faces.arkit import ARKIT_NAMES
 from meshanim.faces.carrying import Carrier
 from meshanim.faces.face_model import FaceModel, Joint
@@ -77,6 +78,8 @@ class AnnyFace(FaceModel):
     shapes by MakeHuman's names (-1 to 1, as ``nose-hump-incr``). The origin is the base of the skull, about
     which the head turns.
 
+    Landmarks: Multi-PIE's 68 as ``landmark68_00`` ... ``landmark68_67``, and some by name.
+
     Units are MakeHuman's, but eyeballs turn as whole balls where its looks bend their fronts, and units of
     one eye leave the other's socket and the inside of the nose alone.
     """
@@ -95,7 +98,8 @@ class AnnyFace(FaceModel):
         bare = Mesh(mean, tensors["faces"], tensors["uv"], tensors["uv_faces"])
         regions = HeadRegions(bare, units)
         _confine_eye_units(units, regions)
-        neutral = replace(bare, landmarks=regions.landmarks(), groups=regions.groups())
+        numbered = {f"landmark68_{place:02d}": vertex for place, vertex in enumerate(LANDMARKS)}
+        neutral = replace(bare, landmarks=regions.landmarks() | numbered, groups=regions.groups())
         self._joints = _fit_joints(mean, units, tensors["joint_weights"], neutral.groups)
         _turn_eyeballs(units, neutral, self._joints)
         super().__init__("anny", neutral, torch.stack(list(units.values())), ARKIT_NAMES, identity_names)

@@ -106,6 +106,37 @@ def test_eyes_stay_in_the_middle_of_their_balls(face, someone):
         assert (face.joints(someone)[name].position - middle).norm() < 0.5 * (ball - middle).norm(dim=1).max()
 
 
+@pytest.mark.parametrize("name", ["anny", "ict"])
+def test_68_landmarks_lie_as_in_multi_pie(name, request):
+    """From the character's right ear along the jaw to the left one, brows, nose, eyes, lips."""
+    face = request.getfixturevalue(name)
+    index = [face.neutral.landmarks[f"landmark68_{place:02d}"] for place in range(68)]
+    points = face.neutral.vertices[index]
+    x, y, z = points.unbind(dim=1)
+    assert len(set(index)) == 68
+    mirrored = [
+        *(range(16, -1, -1), range(26, 16, -1), range(27, 31), range(35, 30, -1)),
+        *((45, 44, 43, 42, 47, 46), (39, 38, 37, 36, 41, 40)),
+        *(range(54, 47, -1), range(59, 54, -1), (64, 63, 62, 61, 60, 67, 66, 65)),
+    ]
+    other = points[[place for part in mirrored for place in part]] * torch.tensor([-1.0, 1.0, 1.0])
+    # A vertex of ICT's mean face need not have its mirror image.
+    assert (points - other).norm(dim=1).max() < 2e-3
+    jaw, brows, bridge, nostrils = slice(0, 17), slice(17, 27), slice(27, 31), slice(31, 36)
+    assert (x[2:15].diff() > 0).all() and (y[:9].diff() < 0).all() and z[8] > z[4] and x[0] < -0.06
+    assert (x[brows].diff() > 0).all() and y[brows].min() > y[36:48].max()
+    assert (y[bridge].diff() < 0).all() and (z[bridge].diff() > 0).all() and (x[nostrils].diff() > 0).all()
+    for first in (36, 42):
+        upper, lower = [first + 1, first + 2], [first + 5, first + 4]
+        assert (y[upper] - y[lower] > 5e-3).all() and (x[first : first + 4].diff() > 0).all()
+    assert (x[48:55].diff() > 0).all() and (x[54:60].diff() < 0).all()
+    assert (y[49:54] > y[[59, 58, 57, 56, 55]] + 8e-3).all()
+    assert (y[61:64] > y[[67, 66, 65]]).all() and (y[61:64] < y[50:53]).all()
+    assert y[jaw].min() < y[48:].min() and y[nostrils].min() > y[48:].max()
+    for label, place in (("eye_left_outer", 45), ("mouth_right", 48), ("nose_tip", 30)):
+        assert face.neutral.landmarks[label] == index[place]
+
+
 def test_people_are_drawn_by_seed(face):
     def draw(seed):
         return face.sample_identity(torch.Generator().manual_seed(seed), 4)
