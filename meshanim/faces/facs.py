@@ -45,7 +45,7 @@ ACTION_UNITS: Mapping[int, Mapping[str, float]] = {
     17: {"mouthShrugLower": 1.0},
     20: _sides("mouthStretch"),
     # lips narrow and roll in; mouthPress would widen the mouth, and so is little of either
-    23: {"mouthRollLower": 0.6, "mouthRollUpper": 0.4, "mouthPucker": 0.25},
+    23: {"mouthRollLower": 0.6, "mouthRollUpper": 0.3, "mouthPucker": 0.25},
     24: {**_sides("mouthPress", 0.4), "mouthPucker": 0.4},
     25: {**_sides("mouthLowerDown", 0.4), **_sides("mouthUpperUp", 0.25)},
     26: {"jawOpen": 1.0},
@@ -57,7 +57,7 @@ EMOTION_PROTOTYPES: Mapping[str, Mapping[int, float]] = {
     "happy": {6: 0.7, 12: 0.9, 25: 0.55},
     "sad": {1: 1.0, 4: 0.3, 6: 0.35, 15: 0.85, 17: 0.5},
     "surprise": {1: 0.85, 2: 0.85, 5: 0.65, 26: 0.6},
-    "angry": {4: 1.0, 5: 0.5, 7: 0.8, 17: 0.55, 23: 0.85},
+    "angry": {4: 1.0, 5: 0.5, 7: 0.8, 17: 0.4, 23: 0.85},
     "disgust": {9: 0.9, 10: 0.55, 15: 0.35, 16: 0.25, 17: 0.6},
     "fear": {1: 0.9, 2: 0.4, 4: 0.6, 5: 0.9, 20: 0.95, 25: 0.5, 26: 0.25},
 }
