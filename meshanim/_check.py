@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -45,9 +46,9 @@ def check_finite(name: str, value: Tensor) -> None:
         raise InputError(f"{name} must be finite, got {float(value[tuple(place)])} at index {place}")
 
 
-def check_indices(name: str, value: Tensor, count: int, lowest: int = 0) -> None:
+def check_indices(name: str, value: Tensor | np.ndarray, count: int, lowest: int = 0) -> None:
     """Raise unless all integers lie in [lowest, count)."""
-    if value.numel() == 0:
+    if 0 in value.shape:
         return
     low, high = int(value.min()), int(value.max())
     if low < lowest or high >= count:

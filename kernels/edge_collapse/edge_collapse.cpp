@@ -56,6 +56,8 @@ class Collapsing {
   std::vector<Candidate> cheapest(const Neighbourhood& hood, double part) {
     std::vector<Candidate> found;
     std::vector<double> costs;
+    found.reserve(hood.origin.size());
+    costs.reserve(hood.origin.size());
     int64_t used = 0;
     for (int32_t v = 0; v < count_; ++v) {
       if (hood.first(v) == hood.last(v)) continue;

@@ -16,6 +16,7 @@ struct Neighbourhood {
       : boundary(size_t(vertices), 0),
         corners(sorted_by(int64_t(faces.size()), vertices, [&](int64_t h) { return faces[size_t(h)]; })) {
     std::vector<int32_t> low, high, count;
+    for (auto* column : {&low, &high, &count}) column->reserve(faces.size());
     int32_t a = -1, b = -1;
     for (const int32_t h : half_edges_by_edge(faces.data(), int64_t(faces.size()), vertices)) {
       const int32_t start = faces[size_t(h)], end = faces[size_t(following(h))];
@@ -32,6 +33,7 @@ struct Neighbourhood {
     Sorted directed = sorted_by(2 * edges, vertices, [&](int64_t i) {
       return i < edges ? low[size_t(i)] : high[size_t(i - edges)];
     });
+    for (auto* column : {&origin, &target, &face_count_}) column->reserve(directed.items.size());
     for (const int32_t i : directed.items) {
       const size_t e = size_t(i < edges ? i : i - edges);
       origin.push_back(i < edges ? low[e] : high[e]);

@@ -6,42 +6,41 @@
 namespace meshanim {
 namespace {
 
-// A corner's triangle laid into the plane: the opposite side from (0, 0) to (side, 0), its vertex at (x, y).
-struct Corner {
-  int32_t apex, start, end;
-  double side, from_start, from_end, x, y;
+// A triangle laid into the plane from each of its corners k: the opposite side from (0, 0) to (length, 0), the
+// corner at (x[k], y[k]). Side k runs from corner k to the next.
+struct Unfolded {
+  int32_t vertex[3];
+  double length[3], x[3], y[3];
 
-  // Distance of the vertex if the shortest path crosses its triangle. A path across the side is no shorter
-  // than the nearer end, but for what half the side can make up: often that settles it.
-  double through(const double* distance) const {
-    const double first = distance[start], second = distance[end], so_far = distance[apex];
-    const double edges = std::min(first + from_start, second + from_end);
+  Unfolded(const double* points, const int64_t* face) {
+    for (int k = 0; k < 3; ++k) {
+      vertex[k] = int32_t(face[k]);
+      length[k] = meshanim::length(at(points, face[(k + 1) % 3]) - at(points, face[k]));
+    }
+    for (int k = 0; k < 3; ++k) {
+      const Vec3 apex = at(points, face[k]), start = at(points, face[(k + 1) % 3]), end = at(points, face[(k + 2) % 3]);
+      const double side = length[(k + 1) % 3];
+      x[k] = dot(end - start, apex - start) / (side > 0 ? side : 1);
+      y[k] = std::sqrt(std::max(length[k] * length[k] - x[k] * x[k], 0.0));
+    }
+  }
+
+  // Distance of corner k if the shortest path crosses the triangle. A path across the side is no shorter than
+  // the nearer end, but for what half the side can make up: often that settles it.
+  double through(int k, const double* distance) const {
+    const int next = (k + 1) % 3, last = (k + 2) % 3;
+    const double side = length[next], so_far = distance[vertex[k]];
+    const double first = distance[vertex[next]], second = distance[vertex[last]];
+    const double edges = std::min(first + length[k], second + length[last]);
     const double nearer = std::min(first, second);
     if (!(std::abs(first - second) <= side && nearer * nearer - side * side / 4 < so_far * so_far)) return edges;
     const double source_x = (side * side + first * first - second * second) / (2 * side);
     const double depth = std::sqrt(std::max(first * first - source_x * source_x, 0.0));
-    const double crossing = source_x * y + x * depth;
-    if (!(crossing >= 0 && crossing <= side * (depth + y))) return edges;
-    return std::min(std::hypot(x - source_x, y + depth), edges);
+    const double crossing = source_x * y[k] + x[k] * depth;
+    if (!(crossing >= 0 && crossing <= side * (depth + y[k]))) return edges;
+    return std::min(std::hypot(x[k] - source_x, y[k] + depth), edges);
   }
 };
-
-std::vector<Corner> unfold(const double* points, const int64_t* faces, int64_t count) {
-  std::vector<double> lengths(size_t(count), 0);
-  for (int64_t h = 0; h < count; ++h)
-    lengths[size_t(h)] = length(at(points, faces[following(int32_t(h))]) - at(points, faces[h]));
-  std::vector<Corner> corners(static_cast<size_t>(count));
-  for (int32_t h = 0; h < count; ++h) {
-    const int64_t apex = faces[h], start = faces[following(h)], end = faces[preceding(h)];
-    const double side = lengths[size_t(following(h))], from_start = lengths[size_t(h)];
-    const double along = dot(at(points, end) - at(points, start), at(points, apex) - at(points, start));
-    const double x = along / (side > 0 ? side : 1);
-    const double y = std::sqrt(std::max(from_start * from_start - x * x, 0.0));
-    const double from_end = lengths[size_t(preceding(h))];
-    corners[size_t(h)] = {int32_t(apex), int32_t(start), int32_t(end), side, from_start, from_end, x, y};
-  }
-  return corners;
-}
 
 }  // namespace
 }  // namespace meshanim
@@ -67,10 +66,13 @@ MESHANIM_EXPORT int32_t meshanim_surface_distance(const double* points, int64_t 
       wait(int32_t(sources[i]));
     }
     if (!half_edges) return;
-    const std::vector<Corner> corners = unfold(points, faces, half_edges);
+    std::vector<Unfolded> triangles;
+    triangles.reserve(size_t(half_edges / 3));
+    for (int64_t h = 0; h < half_edges; h += 3) triangles.emplace_back(points, faces + h);
     const Sorted around = sorted_by(half_edges, vertices, [&](int64_t h) { return faces[h]; });
     double edge = 0;
-    for (const Corner& corner : corners) edge += corner.side;
+    for (const Unfolded& triangle : triangles)
+      for (const double length : triangle.length) edge += length;
     edge /= double(half_edges);
     struct Update {
       int32_t apex;
@@ -97,10 +99,10 @@ MESHANIM_EXPORT int32_t meshanim_surface_distance(const double* points, int64_t 
       for (const int32_t v : front)
         for (int32_t i = around.begin[size_t(v)]; i < around.begin[size_t(v) + 1]; ++i) {
           const int32_t h = around.items[size_t(i)];
-          for (const int32_t other : {following(h), preceding(h)}) {
-            const Corner& corner = corners[size_t(other)];
-            const double found = corner.through(distance);
-            if (found < distance[corner.apex] - gain * edge) updates.push_back({corner.apex, found});
+          const Unfolded& triangle = triangles[size_t(h / 3)];
+          for (const int k : {(h + 1) % 3, (h + 2) % 3}) {
+            const double found = triangle.through(k, distance);
+            if (found < distance[triangle.vertex[k]] - gain * edge) updates.push_back({triangle.vertex[k], found});
           }
         }
       for (const Update& update : updates) {

@@ -9,10 +9,9 @@ import torch
 from torch import Tensor
 
 from meshanim._check import InputError, check_indices
-from meshanim.mesh.geometry import face_areas
 from meshanim.mesh.mesh import Mesh
 from meshanim.ops import spiral_order, surface_distance
-from meshanim.ops.arrays import IntArray
+from meshanim.ops.arrays import IntArray, cross, norm
 
 # Two distances that differ by less than this part of their component's size count as equal: rounding of
 # float32 positions is a hundredth of it, so that turning or moving the mesh cannot turn a spiral.
@@ -31,17 +30,16 @@ def reference_vertices(mesh: Mesh) -> Tensor:
     Of several that are equally near (to 1e-5 of the component's radius) it is the one of lowest index.
     The choice depends on shape alone, not on position or orientation.
     """
-    points = mesh.vertices.detach().cpu().double()
-    faces = mesh.faces.cpu()
-    third = (face_areas(points, faces) / 3).repeat_interleave(3).numpy()
-    weight = np.bincount(faces.flatten().numpy(), third, minlength=len(points))
-    weight = weight + (
-        np.finfo(np.float64).tiny + 1e-9 * weight.max()
-    )  # a component without area has a centre too
+    points = mesh.vertices.detach().cpu().numpy().astype(np.float64)
+    faces = mesh.faces.cpu().numpy()
+    corner = points[faces[:, 0]]
+    area = norm(cross(points[faces[:, 1]] - corner, points[faces[:, 2]] - corner))
+    weight = np.bincount(faces.reshape(-1), area.repeat(3), minlength=len(points))
+    weight += np.finfo(np.float64).tiny + 1e-9 * weight.max()  # a component without area has a centre too
     label, count = mesh.topology.components.numpy(), mesh.topology.component_count
     total = np.bincount(label, weight, minlength=count)
-    centre = [np.bincount(label, weight * axis, minlength=count) / total for axis in points.numpy().T]
-    distance = np.linalg.norm(points.numpy() - np.stack(centre, axis=1)[label], axis=1)
+    centre = [np.bincount(label, weight * axis, minlength=count) / total for axis in points.T]
+    distance = norm(points - np.stack(centre, axis=1)[label])
     nearest, farthest = np.full(count, np.inf), np.zeros(count)
     np.minimum.at(nearest, label, distance)
     np.maximum.at(farthest, label, distance)
@@ -97,7 +95,7 @@ def spiral_sequences(
     """
     if length < 1 or dilation < 1:
         raise InputError(f"length and dilation must be at least 1, got {length} and {dilation}")
-    topology, points = mesh.topology, mesh.vertices.detach().cpu().double().numpy()
+    topology, points = mesh.topology, mesh.vertices.detach().cpu().numpy().astype(np.float64)
     distance = surface_distance(points, topology.usable_faces.numpy(), _sources(mesh, references))
     label = topology.components.numpy()
     size = np.zeros(topology.component_count)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from meshanim.ops.arrays import BoolArray, FloatArray, IntArray, cross, dot, length, rows, starts
+from meshanim.ops.arrays import BoolArray, FloatArray, IntArray, cross, dot, norm, rows, starts
 
 
 class Neighbourhood:
@@ -80,7 +80,7 @@ def _shape(triangle: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Unit normals (zero where there is no area), and heights as parts of the longest sides."""
     side = triangle - np.roll(triangle, 1, axis=1)
     normal = cross(side[:, 1], side[:, 2])
-    size = length(normal)
+    size = norm(normal)
     longest = dot(side, side).max(axis=1)
     return normal / np.where(size > 0, size, 1)[:, None], size / np.where(longest > 0, longest, 1)
 

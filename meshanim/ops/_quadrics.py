@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from meshanim.ops.arrays import FloatArray, IntArray, cross, dot, length
+from meshanim.ops.arrays import FloatArray, IntArray, cross, dot, norm
 from meshanim.ops.half_edges import half_edges_reference
 
 
@@ -17,7 +17,7 @@ def _plane_quadrics(normal: FloatArray, offset: FloatArray, weight: FloatArray) 
 
 def _through(points: FloatArray, normal: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Unit normal, plane offset and length for planes through points."""
-    size = length(normal)
+    size = norm(normal)
     direction = normal / np.where(size > 0, size, 1)[:, None]
     return direction, -dot(direction, points), size
 

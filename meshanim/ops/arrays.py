@@ -23,16 +23,16 @@ def starts(count: IntArray) -> IntArray:
 
 def dot(one: FloatArray, other: FloatArray) -> FloatArray:
     """(...,) scalar products of (..., 3) vectors, added from left to right on every machine."""
-    product = one * other
-    return product[..., 0] + product[..., 1] + product[..., 2]
+    return one[..., 0] * other[..., 0] + one[..., 1] * other[..., 1] + one[..., 2] * other[..., 2]
 
 
 def cross(one: FloatArray, other: FloatArray) -> FloatArray:
     """(..., 3) vector products of (..., 3) vectors."""
-    ahead, behind = [1, 2, 0], [2, 0, 1]
-    return one[..., ahead] * other[..., behind] - one[..., behind] * other[..., ahead]
+    a, b, c = np.moveaxis(one, -1, 0)
+    x, y, z = np.moveaxis(other, -1, 0)
+    return np.stack([b * z - c * y, c * x - a * z, a * y - b * x], axis=-1)
 
 
-def length(vectors: FloatArray) -> FloatArray:
+def norm(vectors: FloatArray) -> FloatArray:
     """(...,) lengths of (..., 3) vectors, see ``dot``."""
     return np.sqrt(dot(vectors, vectors))

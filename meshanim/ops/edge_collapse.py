@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 
 from meshanim._check import InputError, check_indices
 from meshanim.ops._collapse import Neighbourhood, first_of_each, independent, keeps_manifold, keeps_sides
@@ -60,8 +59,8 @@ def edge_collapse(
     if not len(points) == len(component) == len(frozen):
         sizes = f"{len(points)}, {len(component)} and {len(frozen)}"
         raise InputError(f"points, component and frozen must have one entry for each vertex, got {sizes}")
-    check_indices("faces", torch.from_numpy(faces), len(points))
-    check_indices("component", torch.from_numpy(component), len(room))
+    check_indices("faces", faces, len(points))
+    check_indices("component", component, len(room))
     library = cpu_library()
     if library is None:
         return edge_collapse_reference(points, faces, component, room, frozen, surplus)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from meshanim._check import check_indices
 from meshanim.ops._library import address, check_result, cpu_library
@@ -37,7 +36,7 @@ class HalfEdges:
 
 def half_edges(faces: IntArray, vertex_count: int) -> HalfEdges:
     """The half-edges of (F, 3) faces, none of which names a vertex twice, over ``vertex_count`` vertices."""
-    check_indices("faces", torch.from_numpy(faces), vertex_count)
+    check_indices("faces", faces, vertex_count)
     library = cpu_library()
     if library is None:
         return half_edges_reference(faces, vertex_count)

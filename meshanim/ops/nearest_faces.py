@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 
 from meshanim._check import InputError, check_indices
 from meshanim.ops._library import address, check_result, cpu_library
@@ -38,8 +37,8 @@ def nearest_faces(
     if not (len(points) == len(normals) == len(start) and len(faces) == len(face_normals)):
         sizes = f"{len(points)}, {len(normals)} and {len(start)}, {len(faces)} and {len(face_normals)}"
         raise InputError(f"points, normals and start, faces and their normals must be as many, got {sizes}")
-    check_indices("faces", torch.from_numpy(faces), len(vertices))
-    check_indices("start", torch.from_numpy(start), len(vertices))
+    check_indices("faces", faces, len(vertices))
+    check_indices("start", start, len(vertices))
     lonely = start[~np.isin(start, faces)]
     if len(lonely):
         raise InputError(f"start must name vertices that faces have, got {lonely[0]}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 
 from meshanim._check import InputError, check_indices
 from meshanim.ops._library import address, check_result, cpu_library
@@ -85,7 +84,7 @@ def _check_arguments(
         raise InputError(f"offsets, distance and tie must have V + 1, V and V entries, got {sizes}")
     if offsets[0] != 0 or offsets[-1] != len(neighbours) or (np.diff(offsets) < 0).any():
         raise InputError(f"offsets must rise from 0 to the {len(neighbours)} neighbours, got others")
-    check_indices("neighbours", torch.from_numpy(neighbours), len(distance))
+    check_indices("neighbours", neighbours, len(distance))
 
 
 class _Rings:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 
 from meshanim._check import check_indices
 from meshanim.ops._library import address, check_result, cpu_library
-from meshanim.ops.arrays import FloatArray, IntArray, dot, length, rows, starts
+from meshanim.ops.arrays import FloatArray, IntArray, dot, norm, rows, starts
 from meshanim.ops.half_edges import following, preceding
 
 # Vertices within this many mean edge lengths of the nearest unsettled one are updated together: less
@@ -32,8 +31,8 @@ def surface_distance(points: FloatArray, faces: IntArray, sources: IntArray) -> 
     Returns:
         (V,) in the unit of the points; infinite where no source can be reached from.
     """
-    check_indices("faces", torch.from_numpy(faces), len(points))
-    check_indices("sources", torch.from_numpy(sources), len(points))
+    check_indices("faces", faces, len(points))
+    check_indices("sources", sources, len(points))
     library = cpu_library()
     if library is None:
         return surface_distance_reference(points, faces, sources)
@@ -56,7 +55,7 @@ def surface_distance_reference(points: FloatArray, faces: IntArray, sources: Int
     by_vertex = np.argsort(unfolding.apex, kind="stable")
     degree = np.bincount(unfolding.apex, minlength=len(points))
     begin = starts(degree)
-    edge = float(np.cumsum(unfolding.side)[-1]) / len(unfolding.side)  # added in this order everywhere
+    edge = float(np.cumsum(unfolding.from_start)[-1]) / faces.size  # added in this order everywhere
     waiting = np.unique(sources)
     while len(waiting):
         near = distance[waiting] <= distance[waiting].min() + _BAND * edge
@@ -79,7 +78,7 @@ class _Unfolding:
         corner = np.arange(len(origin))
         self.apex, self.start, self.end = origin, origin[following(corner)], origin[preceding(corner)]
         along, up = points[self.end] - points[self.start], points[self.apex] - points[self.start]
-        self.from_start = length(up)
+        self.from_start = norm(up)
         self.side, self.from_end = self.from_start[following(corner)], self.from_start[preceding(corner)]
         self.x = dot(along, up) / np.where(self.side > 0, self.side, 1)
         self.y = np.sqrt(np.maximum(self.from_start**2 - self.x**2, 0))
