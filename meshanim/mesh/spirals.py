@@ -35,7 +35,7 @@ def reference_vertices(mesh: Mesh) -> Tensor:
     corner = points[faces[:, 0]]
     area = norm(cross(points[faces[:, 1]] - corner, points[faces[:, 2]] - corner))
     weight = np.bincount(faces.reshape(-1), area.repeat(3), minlength=len(points))
-    weight += np.finfo(np.float64).tiny + 1e-9 * weight.max()  # a component without area has a centre too
+    weight = weight + (np.finfo(np.float64).tiny + 1e-9 * weight.max())  # without area, a centre all the same
     label, count = mesh.topology.components.numpy(), mesh.topology.component_count
     total = np.bincount(label, weight, minlength=count)
     centre = [np.bincount(label, weight * axis, minlength=count) / total for axis in points.T]
