@@ -38,6 +38,26 @@ struct CollapseRules {
   double round, length, boundary, turn, flat;
 };
 
+// Up-sampling and spiral convolution as one: x (batch, coarse, in), corners and up_weights (fine, corners),
+// spirals of the fine level as above, weight (out, length * in), result (batch, fine, out).
+struct SpiralDecodeShape {
+  int64_t batch, coarse, fine, corners, length, in, out;
+  int32_t is_double, activation, threads;
+};
+
+struct SpiralDecodeForward {
+  const void *x, *up_weights, *weight, *bias;
+  const int32_t *corners, *slots;
+  int64_t slot_stride;
+  void* out;
+};
+
+struct SpiralDecodeBackward {
+  const void *grad_out, *x, *up_weights, *weight, *out;
+  const int32_t *starts, *sources, *places;  // inverse lists by coarse vertex and slot
+  void *grad_x, *grad_weight, *grad_bias;    // null where not wanted
+};
+
 // Results: 0, or 1 where memory ran out.
 #define MESHANIM_DECLARE_OPS                                                                                  \
   int spiral_conv_forward(const SpiralConvShape& shape, const void* x, const int32_t* slots,                  \
@@ -46,7 +66,9 @@ struct CollapseRules {
   int mesh_pool_forward(const MeshPoolShape& shape, const void* x, const int32_t* indices,                    \
                         const void* weights, void* out);                                                      \
   int mesh_pool_backward(const MeshPoolShape& shape, const void* grad_out, const int32_t* starts,             \
-                         const int32_t* entries, const void* weights, void* grad_x);
+                         const int32_t* entries, const void* weights, void* grad_x);                          \
+  int spiral_decode_forward(const SpiralDecodeShape& shape, const SpiralDecodeForward& arrays);               \
+  int spiral_decode_backward(const SpiralDecodeShape& shape, const SpiralDecodeBackward& arrays);
 
 constexpr int64_t kSlotPadding = 128;
 

@@ -130,6 +130,36 @@ MESHANIM_EXPORT int32_t meshanim_inverse_spirals(const int32_t* slots, int64_t s
   return 0;
 }
 
+// Inverse of spirals over an up-sampled mesh: list u * length + l holds, by ascending v, all vertices v whose
+// place l of the spiral, f, has the coarse vertex u for a corner; places are f * width + k in the matrix of
+// corners (vertices, width).
+MESHANIM_EXPORT int32_t meshanim_inverse_decode(const int32_t* slots, int64_t slot_stride, int64_t vertices,
+                                                int64_t length, const int32_t* corners, int64_t width,
+                                                int64_t coarse, int32_t* starts, int32_t* sources,
+                                                int32_t* places) {
+  const int64_t lists = coarse * length;
+  auto* next = static_cast<int32_t*>(std::calloc(size_t(lists + 1), sizeof(int32_t)));
+  if (!next) return 1;
+  const auto each = [&](auto body) {
+    for (int64_t l = 0; l < length; ++l)
+      for (int64_t v = 0; v < vertices; ++v) {
+        const int64_t f = slots[l * slot_stride + v];
+        if (f < 0) continue;
+        for (int64_t k = 0; k < width; ++k) body(v, f * width + k, corners[f * width + k] * length + l);
+      }
+  };
+  each([&](int64_t, int64_t, int64_t list) { ++next[list + 1]; });
+  for (int64_t i = 0; i < lists; ++i) next[i + 1] += next[i];
+  std::memcpy(starts, next, sizeof(int32_t) * size_t(lists + 1));
+  each([&](int64_t v, int64_t entry, int64_t list) {
+    const int32_t place = next[list]++;
+    sources[place] = int32_t(v);
+    places[place] = int32_t(entry);
+  });
+  std::free(next);
+  return 0;
+}
+
 MESHANIM_EXPORT int32_t meshanim_inverse_list_count(int64_t vertices, int64_t length, int32_t by_vertex) {
   return int32_t(by_vertex ? vertices : (vertices + kInverseTile - 1) / kInverseTile * length);
 }
@@ -160,4 +190,14 @@ MESHANIM_EXPORT int32_t meshanim_mesh_pool_backward(const MeshPoolShape* shape, 
                                                     const int32_t* starts, const int32_t* entries,
                                                     const void* weights, void* grad_x) {
   MESHANIM_DISPATCH(mesh_pool_backward(*shape, grad_out, starts, entries, weights, grad_x))
+}
+
+MESHANIM_EXPORT int32_t meshanim_spiral_decode_forward(const SpiralDecodeShape* shape,
+                                                       const SpiralDecodeForward* arrays) {
+  MESHANIM_DISPATCH(spiral_decode_forward(*shape, *arrays))
+}
+
+MESHANIM_EXPORT int32_t meshanim_spiral_decode_backward(const SpiralDecodeShape* shape,
+                                                        const SpiralDecodeBackward* arrays) {
+  MESHANIM_DISPATCH(spiral_decode_backward(*shape, *arrays))
 }

@@ -57,5 +57,12 @@ void parallel(int32_t threads, double multiplications, const Body& body) {
   body(0, 1);
 }
 
+// Inside a body of `parallel`: waits for all its threads.
+MESHANIM_INLINE void barrier() {
+#if defined(_OPENMP)
+#pragma omp barrier
+#endif
+}
+
 }  // namespace MESHANIM_VARIANT
 }  // namespace meshanim

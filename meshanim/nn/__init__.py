@@ -9,6 +9,7 @@ from meshanim.nn.principal_components import PrincipalComponents
 from meshanim.nn.spiral_conv import SpiralConv
 from meshanim.nn.spiral_decoder import SpiralDecoder
 from meshanim.nn.spiral_encoder import SpiralEncoder
+from meshanim.nn.up_spiral_conv import UpSpiralConv
 
 __all__ = [
     "ExpressionClassifier",
@@ -23,4 +24,5 @@ __all__ = [
     "SpiralConv",
     "SpiralDecoder",
     "SpiralEncoder",
+    "UpSpiralConv",
 ]

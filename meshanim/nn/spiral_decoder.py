@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 from meshanim._check import InputError
 from meshanim.nn.levels import HasLevels, MeshLevels
-from meshanim.nn.mesh_pooling import MeshUp
 from meshanim.nn.modulation import Modulation
-from meshanim.nn.spiral_conv import Activation, SpiralConv
+from meshanim.nn.spiral_conv import Activation
+from meshanim.nn.up_spiral_conv import UpSpiralConv
 
 
 class SpiralDecoder(nn.Module):
@@ -50,10 +50,16 @@ class SpiralDecoder(nn.Module):
         self.latent_size, self.widths = latent_size, tuple(widths)
         self.fully_connected = nn.Linear(latent_size, counts[-1] * widths[0])
         finer = range(steps - 1, -1, -1)
-        self.up = nn.ModuleList([MeshUp(levels.up_indices[i], levels.up_weights[i]) for i in finer])
         self.convolutions = nn.ModuleList(
             [
-                SpiralConv(levels.spirals[i], before, after, activation if i else None)
+                UpSpiralConv(
+                    levels.up_indices[i],
+                    levels.up_weights[i],
+                    levels.spirals[i],
+                    before,
+                    after,
+                    activation if i else None,
+                )
                 for i, before, after in zip(finer, widths[:-1], widths[1:], strict=True)
             ]
         )
@@ -70,6 +76,6 @@ class SpiralDecoder(nn.Module):
         features = features.unflatten(-1, (-1, self.widths[0]))
         if coarse is not None:
             features = coarse.apply(features)
-        for up, convolution in zip(self.up, self.convolutions, strict=True):
-            features = convolution(up(features))
+        for convolution in self.convolutions:
+            features = convolution(features)
         return features.view(*batch, *features.shape[1:])

@@ -12,6 +12,7 @@ from meshanim.ops.mesh_pool import mesh_pool, mesh_pool_reference
 from meshanim.ops.nearest_faces import nearest_faces, nearest_faces_reference
 from meshanim.ops.one_rings import one_rings, one_rings_reference
 from meshanim.ops.spiral_conv import spiral_conv, spiral_conv_reference
+from meshanim.ops.spiral_decode import spiral_decode, spiral_decode_reference
 from meshanim.ops.spiral_order import spiral_order, spiral_order_reference
 from meshanim.ops.surface_distance import surface_distance, surface_distance_reference
 
@@ -30,6 +31,8 @@ __all__ = [
     "one_rings_reference",
     "spiral_conv",
     "spiral_conv_reference",
+    "spiral_decode",
+    "spiral_decode_reference",
     "spiral_order",
     "spiral_order_reference",
     "surface_distance",

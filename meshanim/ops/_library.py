@@ -62,6 +62,36 @@ class CollapseRules(ctypes.Structure):
     _fields_ = tuple((name, c_double) for name in ("round", "length", "boundary", "turn", "flat"))
 
 
+class SpiralDecodeShape(ctypes.Structure):
+    """Sizes of one up-sampling with spiral convolution, as the C side declares them."""
+
+    _fields_ = (
+        *((name, c_int64) for name in ("batch", "coarse", "fine", "corners", "length")),
+        *((name, c_int64) for name in ("channels_in", "channels_out")),
+        *((name, c_int32) for name in ("is_double", "activation", "threads")),
+    )
+
+
+class SpiralDecodeForward(ctypes.Structure):
+    """Arrays of its forward pass, as the C side declares them; None for no bias."""
+
+    _fields_ = (
+        *((name, c_void_p) for name in ("x", "up_weights", "weight", "bias", "corners", "slots")),
+        ("slot_stride", c_int64),
+        ("out", c_void_p),
+    )
+
+
+class SpiralDecodeBackward(ctypes.Structure):
+    """Arrays of its backward pass, as the C side declares them; None where not wanted."""
+
+    _fields_ = (
+        *((name, c_void_p) for name in ("grad_out", "x", "up_weights", "weight", "out")),
+        *((name, c_void_p) for name in ("starts", "sources", "places")),
+        *((name, c_void_p) for name in ("grad_x", "grad_weight", "grad_bias")),
+    )
+
+
 _SIGNATURES: dict[str, list[type]] = {
     "meshanim_edge_collapse": [
         *(c_void_p, c_int64, c_void_p, c_int64),
@@ -69,6 +99,11 @@ _SIGNATURES: dict[str, list[type]] = {
         *(POINTER(CollapseRules), c_void_p),
     ],
     "meshanim_half_edges": [c_void_p, c_int64, c_int64, *([c_void_p] * 6)],
+    "meshanim_inverse_decode": [
+        *(c_void_p, c_int64, c_int64, c_int64),
+        *(c_void_p, c_int64, c_int64),
+        *([c_void_p] * 3),
+    ],
     "meshanim_inverse_lists": [c_void_p, c_int64, c_int64, c_int64, c_void_p, c_void_p],
     "meshanim_inverse_by_vertex": [POINTER(SpiralConvShape)],
     "meshanim_inverse_list_count": [c_int64, c_int64, c_int32],
@@ -90,6 +125,8 @@ _SIGNATURES: dict[str, list[type]] = {
         c_int64,
         *([c_void_p] * 3),
     ],
+    "meshanim_spiral_decode_backward": [POINTER(SpiralDecodeShape), POINTER(SpiralDecodeBackward)],
+    "meshanim_spiral_decode_forward": [POINTER(SpiralDecodeShape), POINTER(SpiralDecodeForward)],
     "meshanim_spiral_order": [
         *(c_void_p, c_void_p, c_int64),
         *(c_void_p, c_void_p, c_int64, c_int64, c_void_p),

@@ -11,6 +11,7 @@ import ctypes
 import functools
 import threading
 from typing import TypeVar
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -32,6 +33,8 @@ class SpiralPlan:
         self.slots = torch.full((self.length, self.stride), -1, dtype=torch.int32)
         self.slots[:, : self.vertices] = spirals.detach().t()
         self._inverse: dict[bool, tuple[Tensor, Tensor, Tensor]] = {}
+        self._inverse_through: WeakKeyDictionary[PoolPlan, tuple[Tensor, Tensor, Tensor]]
+        self._inverse_through = WeakKeyDictionary()
 
     def inverse(self, by_vertex: bool) -> tuple[Tensor, Tensor, Tensor]:
         """List starts, source vertices and places (slots, or positions in a tile of vertices); all int32."""
@@ -46,14 +49,29 @@ class SpiralPlan:
             self._inverse[by_vertex] = (starts, sources, places)
         return self._inverse[by_vertex]
 
+    def inverse_through(self, pool: PoolPlan) -> tuple[Tensor, Tensor, Tensor]:
+        """Inverse of spirals over an up-sampled mesh: list starts by coarse vertex and slot, source vertices,
+        places (row * K + column) in the pooling matrix; all int32."""
+        if pool not in self._inverse_through:
+            rows, width = pool.indices.shape
+            _check_count("up_indices at all places of spirals", self.vertices * self.length * width)
+            starts = torch.empty(pool.coarse * self.length + 1, dtype=torch.int32)
+            sources, places = torch.empty((2, max(rows * self.length * width, 1)), dtype=torch.int32)
+            sizes = (self.stride, self.vertices, self.length)
+            arrays = (starts.data_ptr(), sources.data_ptr(), places.data_ptr())
+            corners = (pool.indices.data_ptr(), width, pool.coarse)
+            check_result(_library().meshanim_inverse_decode(self.slots.data_ptr(), *sizes, *corners, *arrays))
+            self._inverse_through[pool] = (starts, sources, places)
+        return self._inverse_through[pool]
+
 
 class PoolPlan:
     """Pooling indices for the kernels: ``indices`` (V_f, K) int32, and inverse lists."""
 
-    def __init__(self, indices: Tensor, coarse: int) -> None:
-        check_indices("indices", indices, coarse)
+    def __init__(self, indices: Tensor, coarse: int, name: str) -> None:
+        check_indices(name, indices, coarse)
         self.coarse = coarse
-        self.indices = _narrow("indices", indices)
+        self.indices = _narrow(name, indices)
 
     @functools.cached_property
     def inverse(self) -> tuple[Tensor, Tensor]:
@@ -73,10 +91,10 @@ def spiral_plan(spirals: Tensor) -> SpiralPlan:
     return plan if isinstance(plan, SpiralPlan) else _keep(spirals, 0, SpiralPlan(spirals))
 
 
-def pool_plan(indices: Tensor, coarse: int) -> PoolPlan:
-    """The plan of a pooling matrix over ``coarse`` vertices, made at the first call."""
+def pool_plan(indices: Tensor, coarse: int, name: str = "indices") -> PoolPlan:
+    """The plan of a pooling matrix over ``coarse`` vertices, made at the first call; errors say ``name``."""
     plan = _find(indices, coarse + 1)
-    return plan if isinstance(plan, PoolPlan) else _keep(indices, coarse + 1, PoolPlan(indices, coarse))
+    return plan if isinstance(plan, PoolPlan) else _keep(indices, coarse + 1, PoolPlan(indices, coarse, name))
 
 
 _plans: dict[tuple, tuple[StorageWeakRef, object]] = {}

@@ -72,14 +72,19 @@ def _gradient_x(grad: Tensor, x: Tensor, indices: Tensor, weights: Tensor) -> Te
     """Gradient of x: a gather through the inverse lists."""
     library = library_for(x)
     if library is None:
-        terms = grad.unsqueeze(2) * weights.unsqueeze(-1)
-        return torch.zeros_like(x).index_add_(1, indices.reshape(-1), terms.flatten(1, 2))
+        return reference_gradient_x(grad, x, indices, weights)
     starts, entries = pool_plan(indices, x.shape[1]).inverse
     grad, weights = grad.contiguous(), weights.contiguous()
     result = x.new_empty(x.shape)
     arrays = map(pointer, (grad, starts, entries, weights, result))
     check_result(library.meshanim_mesh_pool_backward(_shape(x, indices), *arrays))
     return result
+
+
+def reference_gradient_x(grad: Tensor, x: Tensor, indices: Tensor, weights: Tensor) -> Tensor:
+    """Gradient of x in plain PyTorch."""
+    terms = grad.unsqueeze(2) * weights.unsqueeze(-1)
+    return torch.zeros_like(x).index_add_(1, indices.reshape(-1), terms.flatten(1, 2))
 
 
 def _fake_gradient_x(grad: Tensor, x: Tensor, indices: Tensor, weights: Tensor) -> Tensor:

@@ -120,10 +120,10 @@ def _gradients(
     library = library_for(x)
     needs = (need_x, need_weight, need_bias)
     if library is None:
-        return _reference_gradients(grad, x, spirals, weight, out, activation, needs)
+        return reference_gradients(grad, x, spirals, weight, out, activation, needs)
     plan = spiral_plan(spirals)
     grad, x, weight = grad.contiguous(), x.contiguous(), weight.contiguous()
-    results = _gradient_buffers(x, weight, needs)
+    results = gradient_buffers(x, weight, needs)
     shape = _shape(x, spirals, weight, activation)
     inverse = plan.inverse(bool(library.meshanim_inverse_by_vertex(shape))) if need_x else (None, None, None)
     outputs = (result if needed else None for result, needed in zip(results, needs, strict=True))
@@ -142,10 +142,11 @@ def _fake_gradients(
     activation: str,
     *needs: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    return _gradient_buffers(x, weight, needs)
+    return gradient_buffers(x, weight, needs)
 
 
-def _gradient_buffers(x: Tensor, weight: Tensor, needs: tuple[bool, ...]) -> tuple[Tensor, Tensor, Tensor]:
+def gradient_buffers(x: Tensor, weight: Tensor, needs: tuple[bool, ...]) -> tuple[Tensor, Tensor, Tensor]:
+    """Room for the gradients of x, weight and bias, empty where not needed."""
     need_x, need_weight, need_bias = needs
     return (
         x.new_empty(x.shape if need_x else 0),
@@ -154,7 +155,7 @@ def _gradient_buffers(x: Tensor, weight: Tensor, needs: tuple[bool, ...]) -> tup
     )
 
 
-def _reference_gradients(
+def reference_gradients(
     grad: Tensor,
     x: Tensor,
     spirals: Tensor,
@@ -163,10 +164,11 @@ def _reference_gradients(
     activation: str,
     needs: tuple[bool, ...],
 ) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of x, weight and bias in plain PyTorch, empty where not needed."""
     if out is not None:
         slope = (out > 0).to(grad) if activation == "relu" else torch.where(out > 0, 1, out + 1)
         grad = grad * slope
-    grad_x, grad_weight, grad_bias = _gradient_buffers(x, weight, needs)
+    grad_x, grad_weight, grad_bias = gradient_buffers(x, weight, needs)
     if needs[0]:
         terms = (grad @ weight).view(x.shape[0], spirals.numel(), x.shape[2])
         terms = terms * (spirals >= 0).reshape(-1, 1).to(x.dtype)

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from meshanim._check import InputError
-from meshanim.nn import FeatureModulation, MeshUp, SpiralConv, SpiralDecoder, SpiralEncoder
+from meshanim.nn import FeatureModulation, SpiralDecoder, SpiralEncoder, UpSpiralConv
 
 PAPER_MESH = (28431, 5687, 1138, 228, 46)
 
@@ -11,28 +11,28 @@ PAPER_MESH = (28431, 5687, 1138, 228, 46)
 def test_table_1(make_levels) -> None:
     """Layer by layer, input and output dimension as the paper prints them."""
     decoder = SpiralDecoder(make_levels(*PAPER_MESH))
-    seen: list[tuple[str, tuple[int, ...], tuple[int, ...]]] = []
+    seen: list[tuple[int, ...]] = []
+    up_sampled: list[tuple[int, ...]] = []
 
     def note(layer: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
-        seen.append((type(layer).__name__, tuple(inputs[0].shape[1:]), tuple(output.shape[1:])))
+        seen.extend((tuple(inputs[0].shape[1:]), tuple(output.shape[1:])))
+        if isinstance(layer, UpSpiralConv):
+            up_sampled.append((len(layer.up_indices), layer.in_channels))
 
     for layer in decoder.modules():
-        if isinstance(layer, nn.Linear | MeshUp | SpiralConv):
+        if isinstance(layer, nn.Linear | UpSpiralConv):
             layer.register_forward_hook(note)
     with torch.no_grad():
         assert decoder(torch.randn(1, 64)).shape == (1, 28431, 3)
-    assert seen == [
-        ("Linear", (64,), (46 * 64,)),
-        ("MeshUp", (46, 64), (228, 64)),
-        ("SpiralConv", (228, 64), (228, 32)),
-        ("MeshUp", (228, 32), (1138, 32)),
-        ("SpiralConv", (1138, 32), (1138, 16)),
-        ("MeshUp", (1138, 16), (5687, 16)),
-        ("SpiralConv", (5687, 16), (5687, 8)),
-        ("MeshUp", (5687, 8), (28431, 8)),
-        ("SpiralConv", (28431, 8), (28431, 3)),
+    assert seen[:2] == [(64,), (46 * 64,)]
+    # in, between up-sampling and convolution, out
+    assert list(zip(seen[2::2], up_sampled, seen[3::2], strict=True)) == [
+        ((46, 64), (228, 64), (228, 32)),
+        ((228, 32), (1138, 32), (1138, 16)),
+        ((1138, 16), (5687, 16), (5687, 8)),
+        ((5687, 8), (28431, 8), (28431, 3)),
     ]
-    assert [layer.activation for layer in decoder.modules() if isinstance(layer, SpiralConv)] == [
+    assert [layer.activation for layer in decoder.modules() if isinstance(layer, UpSpiralConv)] == [
         "relu",
         "relu",
         "relu",
@@ -56,6 +56,13 @@ def test_leading_dimensions_and_batch_order(make_levels) -> None:
     torch.testing.assert_close(decoder(code[1, 3][None])[0], decoded[1, 3], rtol=1e-5, atol=1e-6)
     order = torch.randperm(5)
     assert torch.equal(decoder(code[0, order]), decoder(code[0])[order])
+
+
+def test_a_frame_does_not_depend_on_its_batch(make_levels) -> None:
+    """From equal coarse features on to the bit: what stands still in one batch stands still in all."""
+    decoder = SpiralDecoder(make_levels(60, 20, 5), 7, (6, 4, 3))
+    still = torch.zeros(21, 7)
+    assert torch.equal(decoder(still), decoder(still[:1]).expand(21, -1, -1))
 
 
 def test_a_modulation_begins_as_the_identity_and_learns(make_levels) -> None:
@@ -92,5 +99,4 @@ def test_one_width_per_level(kind: type, make_levels) -> None:
 
 def test_repr(make_levels) -> None:
     text = repr(SpiralDecoder(make_levels(60, 20), 7, (6, 3)))
-    assert "SpiralConv(6, 3, vertices=60, length=9, activation=None, bias=True)" in text
-    assert "MeshUp(fine=60, corners=3)" in text
+    assert "UpSpiralConv(6, 3, vertices=60, length=9, activation=None, bias=True, corners=3)" in text

@@ -14,15 +14,21 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from meshanim.ops import mesh_pool, spiral_conv
+from meshanim.ops import mesh_pool, spiral_conv, spiral_decode
 
 Call = Callable[[Tensor, Tensor], Tensor]
 SPIRALS = torch.randint(-1, 20, (20, 5), generator=torch.Generator().manual_seed(0))
 INDICES = torch.randint(0, 20, (30, 3), generator=torch.Generator().manual_seed(0))
+UP_WEIGHTS = torch.rand(30, 3, generator=torch.Generator().manual_seed(0))
+FINE_SPIRALS = torch.randint(-1, 30, (30, 5), generator=torch.Generator().manual_seed(0))
 # Each op as a function of features (B, 20, 4) and weights.
 OPS: dict[str, tuple[Call, tuple[int, ...]]] = {
     "spiral_conv": (lambda x, weight: spiral_conv(x, SPIRALS, weight, None, "elu"), (6, 20)),
     "mesh_pool": (lambda x, weights: mesh_pool(x, INDICES, weights), (30, 3)),
+    "spiral_decode": (
+        lambda x, weight: spiral_decode(x, INDICES, UP_WEIGHTS, FINE_SPIRALS, weight, None, "elu"),
+        (6, 20),
+    ),
 }
 
 

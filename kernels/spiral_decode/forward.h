@@ -1,0 +1,230 @@
+// out[b, v] = act(bias + sum over l of W_l sum over k of w[f, k] x[b, i(f, k)]), f = s(v, l). The weight and
+// the up-sampling commute, so W_l goes first, on the coarse level with its fewer vertices:
+//   z[u, l] = W_l x[u],   out[v] = act(bias + sum over l of (sum over k of w[f, k] z[i(f, k), l])).
+// Either as many members of the batch as a vector has lanes go through together, z being (coarse, length * out,
+// lanes), and the inner sum is taken anew for every (v, l); or one member alone, z being (coarse, length * out),
+// and the inner sums of a fine vertex f, all its slots one after the other, are kept until all v have added
+// theirs. Both add in the same order, so that a batch gives the same bits as its members one by one.
+#pragma once
+
+#include "common/api.h"
+#include "spiral_conv/activation.h"
+#include "spiral_decode/lanes.h"
+#include "spiral_decode/products.h"
+
+namespace meshanim {
+namespace MESHANIM_VARIANT {
+
+constexpr int64_t kCoarseTile = 16, kFineRun = 32;
+
+// A group of members that goes through together.
+template <class T>
+struct ForwardGroup {
+  const SpiralDecodeShape& s;
+  const int32_t *corners, *slots;
+  int64_t slot_stride;
+  const T* up_weights;
+  const T* bias;   // (piece), and room for one vector behind it
+  int64_t piece;   // values of one vertex and slot: out * lanes
+  const T* z;      // (coarse, row)
+  const T* inner;  // (fine, row), of one member alone
+  int64_t row;     // values of one vertex, all slots
+};
+
+// The inner sum, columns [n, n + NV * W) of a row of z; K corners, 0 for any number.
+template <class T, int W, int NV, int K>
+MESHANIM_INLINE void inner_sum(const ForwardGroup<T>& g, int64_t f, const T* z, Vec<T, W> (&sum)[NV]) {
+  const int64_t width = K > 0 ? K : g.s.corners;
+  const int32_t* corners = g.corners + f * width;
+  const T* up_weights = g.up_weights + f * width;
+  for (int i = 0; i < NV; ++i) sum[i] = Vec<T, W>{};
+  for (int64_t k = 0; k < width; ++k) {
+    const T* source = z + corners[k] * g.row;
+    const T up_weight = up_weights[k];
+    for (int i = 0; i < NV; ++i) sum[i] += load<T, W>(source + i * W) * up_weight;
+  }
+}
+
+// Columns [n, n + NV * W) of vertices [first, last). Writes beyond a vertex' last column, into the next one's
+// first: so columns are done from the last to the first.
+template <class T, int W, int NV, int K, bool kInner>
+MESHANIM_KERNEL void gather_block(const ForwardGroup<T>& g, int64_t first, int64_t last, int64_t n, T* target) {
+  target += n;
+  for (int64_t v = first; v < last; ++v, target += g.piece) {
+    Vec<T, W> acc[NV];
+    for (int i = 0; i < NV; ++i) acc[i] = load<T, W>(g.bias + n + i * W);
+    const T* source = (kInner ? g.inner : g.z) + n;
+    const int32_t* slot = g.slots + v;
+    for (int64_t l = 0; l < g.s.length; ++l, source += g.piece, slot += g.slot_stride) {
+      const int64_t f = *slot;
+      if (f < 0) continue;
+      Vec<T, W> sum[NV];
+      if constexpr (kInner)
+        for (int i = 0; i < NV; ++i) sum[i] = load<T, W>(source + f * g.row + i * W);
+      else
+        inner_sum<T, W, NV, K>(g, f, source, sum);
+      for (int i = 0; i < NV; ++i) acc[i] += sum[i];
+    }
+    for (int i = 0; i < NV; ++i) store<T, W>(target + i * W, acc[i]);
+  }
+}
+
+// Calls body with the widest block that `left` columns fill, or the narrowest that covers them.
+template <class T, class Body>
+MESHANIM_INLINE void with_piece_block(int64_t left, const Body& body) {
+  constexpr int W = kLanes<T>, smallest = 16 / int(sizeof(T));
+  constexpr int half = W / 2 > smallest ? W / 2 : smallest, quarter = W / 4 > smallest ? W / 4 : smallest;
+  if (left >= 8 * W)
+    body(Block<W, 8>());
+  else if (left >= 3 * W)
+    body(Block<W, 3>());
+  else if (left > W)
+    body(Block<W, 2>());
+  else if (left > half)
+    body(Block<W, 1>());
+  else if (left > quarter)
+    body(Block<half, 1>());
+  else
+    body(Block<quarter, 1>());
+}
+
+template <class T, int K, bool kInner>
+void gather_from(const ForwardGroup<T>& g, int64_t first, int64_t last, int64_t n, T* target) {
+  with_piece_block<T>(g.piece - n, [&](auto shape) {
+    using Shape = decltype(shape);
+    if (g.piece - n > Shape::N) gather_from<T, K, kInner>(g, first, last, n + Shape::N, target);
+    gather_block<T, Shape::W, Shape::NV, K, kInner>(g, first, last, n, target);
+  });
+}
+
+// Sums of all spirals of vertices [first, last): target (last - first, piece), and room for one vector.
+template <class T, bool kInner>
+void gather(const ForwardGroup<T>& g, int64_t first, int64_t last, T* target) {
+  if (g.s.corners == 3)
+    gather_from<T, 3, kInner>(g, first, last, 0, target);
+  else
+    gather_from<T, 0, kInner>(g, first, last, 0, target);
+}
+
+template <class T, int NV, int K>
+MESHANIM_KERNEL void inner_block(const ForwardGroup<T>& g, int64_t first, int64_t last, int64_t n, T* inner) {
+  constexpr int W = kLanes<T>;
+  for (int64_t f = first; f < last; ++f) {
+    Vec<T, W> sum[NV];
+    inner_sum<T, W, NV, K>(g, f, g.z + n, sum);
+    for (int i = 0; i < NV; ++i) store<T, W>(inner + f * g.row + n + i * W, sum[i]);
+  }
+}
+
+template <class T, int K>
+MESHANIM_INLINE void inner_rows(const ForwardGroup<T>& g, int64_t first, int64_t last, T* inner) {
+  constexpr int W = kLanes<T>;
+  int64_t n = 0;
+  for (; n + 4 * W <= g.row; n += 4 * W) inner_block<T, 4, K>(g, first, last, n, inner);
+  for (; n + 2 * W <= g.row; n += 2 * W) inner_block<T, 2, K>(g, first, last, n, inner);
+  if (n < g.row) inner_block<T, 1, K>(g, first, last, n, inner);
+}
+
+template <class T>
+struct ForwardScratch {
+  const T* weight;  // (in, padded): columns length * out, padded to whole vectors
+  int64_t padded;
+  const T *lane_bias, *plain_bias;
+  T *z, *inner;
+  T* buffer;  // of one thread: a tile of x, then a run of out, in lanes
+};
+
+// Members [b, b + members), in W lanes; W = 1 stands for one member alone.
+template <class T, int W>
+void forward_group(const SpiralDecodeShape& s, const SpiralDecodeForward& a, const ForwardScratch<T>& f,
+                   int64_t b, int64_t members, int index, int count) {
+  const T* x = static_cast<const T*>(a.x) + b * s.coarse * s.in;
+  T* out = static_cast<T*>(a.out) + b * s.fine * s.out;
+  const int64_t products = s.length * s.out;
+  const int64_t row = W == 1 ? f.padded : products * W;
+  const Share tiles = share((s.coarse + kCoarseTile - 1) / kCoarseTile, index, count);
+  for (int64_t tile = tiles.first; tile < tiles.last; ++tile) {
+    const int64_t u = tile * kCoarseTile;
+    const int64_t rows = s.coarse - u < kCoarseTile ? s.coarse - u : kCoarseTile;
+    T* z = f.z + u * row;
+    if constexpr (W == 1) {
+      plain_product<T>({x + u * s.in, s.in, f.weight, z, rows, s.in, f.padded});
+    } else {
+      to_lanes<T, W>(PlainRows<T, W>{x + u * s.in, s.coarse * s.in}, members, rows * s.in, f.buffer);
+      lane_product<T, W>({f.buffer, f.weight, f.padded, z, rows, s.in, products});
+    }
+  }
+  barrier();
+  const T *up_weights = static_cast<const T*>(a.up_weights), *bias = W == 1 ? f.plain_bias : f.lane_bias;
+  const ForwardGroup<T> g{s, a.corners, a.slots, a.slot_stride, up_weights, bias, s.out * W, f.z, f.inner, row};
+  const Share runs = share((s.fine + kFineRun - 1) / kFineRun, index, count);
+  if constexpr (W == 1) {
+    const int64_t first = runs.first * kFineRun;
+    const int64_t last = runs.last * kFineRun < s.fine ? runs.last * kFineRun : s.fine;
+    if (s.corners == 3)
+      inner_rows<T, 3>(g, first, last, f.inner);
+    else
+      inner_rows<T, 0>(g, first, last, f.inner);
+    barrier();
+  }
+  for (int64_t run = runs.first; run < runs.last; ++run) {
+    const int64_t v = run * kFineRun;
+    const int64_t last = v + kFineRun < s.fine ? v + kFineRun : s.fine, values = (last - v) * s.out;
+    gather<T, W == 1>(g, v, last, f.buffer);
+    activate(f.buffer, values * W, s.activation);
+    if constexpr (W == 1)
+      __builtin_memcpy(out + v * s.out, f.buffer, size_t(values) * sizeof(T));
+    else
+      from_lanes<T, W>(f.buffer, members, values, out + v * s.out, s.fine * s.out);
+  }
+  barrier();
+}
+
+// Members that go through in lanes; the others, too few for a group, alone.
+constexpr int64_t kFewestInLanes = 4;
+template <class T>
+MESHANIM_INLINE int64_t members_in_lanes(int64_t batch) {
+  return batch % kLanes<T> >= kFewestInLanes ? batch : batch / kLanes<T> * kLanes<T>;
+}
+
+template <class T>
+int forward(const SpiralDecodeShape& s, const SpiralDecodeForward& a) {
+  if (s.batch * s.fine * s.out == 0) return 0;
+  constexpr int W = kLanes<T>;
+  const int64_t products = s.length * s.out, padded = round_up(products, W);
+  const int64_t in_lanes = members_in_lanes<T>(s.batch), lanes = in_lanes ? W : 1;
+  const bool alone = in_lanes < s.batch;
+  const int64_t plain_z = alone ? s.coarse * padded : 0, lane_z = in_lanes ? s.coarse * products * W : 0;
+  const int64_t coarse_size = kCoarseTile * s.in, fine_size = kFineRun * s.out;
+  const int64_t size = round_up((coarse_size > fine_size ? coarse_size : fine_size) * lanes + W, W);
+  Scratch<T> weights(s.in * padded), biases(s.out * (W + 1) + W);
+  Scratch<T> z((plain_z > lane_z ? plain_z : lane_z) + W), inner(alone ? s.fine * padded + W : 0);
+  Scratch<T> buffers(size * s.threads);
+  if (weights.failed() || biases.failed() || z.failed() || inner.failed() || buffers.failed()) return 1;
+  const T *weight = static_cast<const T*>(a.weight), *bias = static_cast<const T*>(a.bias);
+  T *lane_bias = biases.get(), *plain_bias = lane_bias + s.out * W;
+  for (int64_t o = 0; o < s.out; ++o) {
+    plain_bias[o] = bias ? bias[o] : T(0);
+    for (int n = 0; n < W; ++n) lane_bias[o * W + n] = plain_bias[o];
+  }
+  for (int64_t c = 0; c < s.in; ++c) {
+    T* target = weights.get() + c * padded;
+    for (int64_t l = 0; l < s.length; ++l)
+      for (int64_t o = 0; o < s.out; ++o) *target++ = weight[(o * s.length + l) * s.in + c];
+    for (int64_t n = products; n < padded; ++n) *target++ = T(0);
+  }
+  const double work = double(s.batch) * double(products) *
+                      (double(s.coarse) * double(s.in) + double(s.fine) * double(s.corners));
+  parallel(s.threads, work, [&](int index, int count) {
+    T* buffer = buffers.get() + size * index;
+    const ForwardScratch<T> f{weights.get(), padded, lane_bias, plain_bias, z.get(), inner.get(), buffer};
+    int64_t b = 0;
+    for (; b < in_lanes; b += W)
+      forward_group<T, W>(s, a, f, b, in_lanes - b < W ? in_lanes - b : W, index, count);
+    for (; b < s.batch; ++b) forward_group<T, 1>(s, a, f, b, 1, index, count);
+  });
+  return 0;
+}
+
+}  // namespace MESHANIM_VARIANT
+}  // namespace meshanim
