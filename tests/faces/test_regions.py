@@ -15,6 +15,7 @@ def _painted(mesh: Mesh, picture: str) -> torch.Tensor:
     """(V,) how white a picture of MakeHuman's is at each vertex, 0 to 1."""
     with Image.open(data_folder() / "mpfb2" / "textures" / picture) as image:
         pixels = torch.from_numpy(np.array(image.convert("L"))).float() / 255
+    assert mesh.uv is not None and mesh.uv_faces is not None
     size = torch.tensor([pixels.shape[1], pixels.shape[0]])
     column, row = ((mesh.uv * torch.tensor([1, -1]) + torch.tensor([0, 1])) * size).long().unbind(dim=1)
     values = torch.zeros(len(mesh.vertices))
