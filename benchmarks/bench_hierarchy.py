@@ -26,7 +26,7 @@ from meshanim.mesh import Mesh, MeshHierarchy, spiral_sequences
 ICT = Path(__file__).parents[2] / "shared/data/ict_facekit/ict_facekit_light.npz"
 FACTORS, LENGTH = (5, 5, 5, 5), 9
 FROM_NOTHING, FROM_CACHE, SPIRALS = 5, 9, 9
-BARS = {"from nothing": 10.0, "from the cache": 0.3, "spirals": 1.0}
+BARS = {"from nothing": 1.0, "from the cache": 0.3, "spirals": 0.05}
 Arrays = tuple[np.ndarray, np.ndarray]
 Seconds = tuple[float, float]
 Result = TypeVar("Result")

@@ -5,7 +5,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <exception>
+#include <limits>
+#include <stdexcept>
 #include <vector>
 
 #include "common/api.h"
@@ -26,12 +27,16 @@ int32_t guarded(const Body& body) {
 struct Vec3 {
   double x, y, z;
 };
-inline Vec3 at(const double* points, int64_t i) { return {points[3 * i], points[3 * i + 1], points[3 * i + 2]}; }
+inline Vec3 at(const double* points, int64_t i) {
+  return {points[3 * i], points[3 * i + 1], points[3 * i + 2]};
+}
 inline Vec3 operator-(Vec3 a, Vec3 b) { return {a.x - b.x, a.y - b.y, a.z - b.z}; }
 inline Vec3 operator/(Vec3 a, double s) { return {a.x / s, a.y / s, a.z / s}; }
 inline double dot(Vec3 a, Vec3 b) { return a.x * b.x + a.y * b.y + a.z * b.z; }
 inline double length(Vec3 a) { return std::sqrt(dot(a, a)); }
-inline Vec3 cross(Vec3 a, Vec3 b) { return {a.y * b.z - a.z * b.y, a.z * b.x - a.x * b.z, a.x * b.y - a.y * b.x}; }
+inline Vec3 cross(Vec3 a, Vec3 b) {
+  return {a.y * b.z - a.z * b.y, a.z * b.x - a.x * b.z, a.x * b.y - a.y * b.x};
+}
 
 // Half-edge h = 3 f + k runs along corner k of face f.
 inline int32_t following(int32_t h) { return h % 3 == 2 ? h - 2 : h + 1; }
@@ -44,6 +49,7 @@ struct Sorted {
 };
 template <class Key>
 Sorted sorted_by(int64_t count, int64_t keys, const Key& key) {
+  if (count > std::numeric_limits<int32_t>::max()) throw std::length_error("more than 2^31 items");
   Sorted result{std::vector<int32_t>(size_t(keys) + 1), std::vector<int32_t>(size_t(count))};
   for (int64_t i = 0; i < count; ++i) ++result.begin[size_t(key(i)) + 1];
   for (int64_t k = 0; k < keys; ++k) result.begin[size_t(k) + 1] += result.begin[size_t(k)];

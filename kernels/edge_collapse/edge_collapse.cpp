@@ -18,7 +18,8 @@ Shape shape(Vec3 a, Vec3 b, Vec3 c) {
   const Vec3 side[] = {a - c, b - a, c - b};
   const Vec3 normal = cross(side[1], side[2]);
   const double size = length(normal);
-  const double longest = std::max(std::max(dot(side[0], side[0]), dot(side[1], side[1])), dot(side[2], side[2]));
+  double longest = 0;
+  for (const Vec3 s : side) longest = std::max(longest, dot(s, s));
   return {normal / (size > 0 ? size : 1), size / (longest > 0 ? longest : 1)};
 }
 
@@ -30,7 +31,7 @@ class Collapsing {
       : points_(points), count_(vertices), faces_(faces, faces + half_edges), component_(component),
         room_(room, room + components), frozen_(frozen), surplus_(surplus), rules_(rules), into_(merged_into),
         quadrics_(vertex_quadrics(points, vertices, faces_, rules.boundary)), error_(size_t(vertices), 0),
-        mark_(size_t(vertices), -1) {
+        mark_(size_t(vertices), 0) {
     for (int64_t v = 0; v < vertices; ++v) into_[v] = v;
   }
 
@@ -95,19 +96,20 @@ class Collapsing {
   // edges that the collapse would make.
   bool keeps_manifold(const Neighbourhood& hood, int32_t origin, int32_t directed) {
     const int32_t target = hood.target[size_t(directed)];
-    for (int32_t d = hood.first(target); d < hood.last(target); ++d) mark_[size_t(hood.target[size_t(d)])] = target;
-    mark_[size_t(target)] = target;
+    const auto mark = [&](uint8_t value) {
+      for (const int32_t other : hood.around(target)) mark_[size_t(other)] = value;
+      mark_[size_t(target)] = value;
+    };
+    mark(1);
     made_.clear();
     int32_t shared = -1;  // the target itself is among the neighbours
-    for (int32_t d = hood.first(origin); d < hood.last(origin); ++d) {
-      const int32_t other = hood.target[size_t(d)];
-      if (mark_[size_t(other)] == target)
+    for (const int32_t other : hood.around(origin)) {
+      if (mark_[size_t(other)])
         ++shared;
       else
         made_.push_back(other);
     }
-    for (int32_t d = hood.first(target); d < hood.last(target); ++d) mark_[size_t(hood.target[size_t(d)])] = -1;
-    mark_[size_t(target)] = -1;
+    mark(0);
     return shared == hood.face_count(directed);
   }
 
@@ -141,10 +143,11 @@ class Collapsing {
           !keeps_sides(hood, origin, target))
         continue;
       closed[size_t(origin)] = 1;
-      const auto key = [&](int32_t other) { return std::min(target, other) * count_ + std::max(target, other); };
-      if (std::any_of(made_.begin(), made_.end(), [&](int32_t other) { return made.count(key(other)) > 0; })) continue;
-      for (const int32_t other : made_) made.insert(key(other));
-      for (int32_t d = hood.first(origin); d < hood.last(origin); ++d) closed[size_t(hood.target[size_t(d)])] = 1;
+      const auto key = [&](int32_t end) { return std::min(target, end) * count_ + std::max(target, end); };
+      const auto is_made = [&](int32_t end) { return made.count(key(end)) > 0; };
+      if (std::any_of(made_.begin(), made_.end(), is_made)) continue;
+      for (const int32_t end : made_) made.insert(key(end));
+      for (const int32_t other : hood.around(origin)) closed[size_t(other)] = 1;
       taken.push_back(candidate.directed);
     }
     return merge(hood, taken);
@@ -163,7 +166,8 @@ class Collapsing {
     }
     size_t kept = 0;
     for (size_t f = 0; f < faces_.size(); f += 3) {
-      const int32_t face[] = {int32_t(into_[faces_[f]]), int32_t(into_[faces_[f + 1]]), int32_t(into_[faces_[f + 2]])};
+      int32_t face[3];
+      for (size_t k = 0; k < 3; ++k) face[k] = int32_t(into_[faces_[f + k]]);
       if (face[0] == face[1] || face[1] == face[2] || face[2] == face[0]) continue;
       for (const int32_t vertex : face) faces_[kept++] = vertex;
     }
@@ -181,8 +185,8 @@ class Collapsing {
   const CollapseRules rules_;
   int64_t* into_;
   std::vector<Quadric> quadrics_;
-  std::vector<double> error_;   // of each vertex at its own place
-  std::vector<int32_t> mark_;   // scratch of the link condition
+  std::vector<double> error_;  // of each vertex at its own place
+  std::vector<uint8_t> mark_;  // the neighbours of one vertex
   std::vector<int32_t> made_;
   bool saw_all_ = false;
 };
@@ -195,11 +199,13 @@ using namespace meshanim;
 // points (vertices, 3), faces (half_edges / 3, 3), component and frozen (vertices), room (components), result
 // merged_into (vertices).
 MESHANIM_EXPORT int32_t meshanim_edge_collapse(const double* points, int64_t vertices, const int64_t* faces,
-                                               int64_t half_edges, const int64_t* component, const int64_t* room,
-                                               int64_t components, const uint8_t* frozen, int64_t surplus,
-                                               const CollapseRules* rules, int64_t* merged_into) {
+                                               int64_t half_edges, const int64_t* component,
+                                               const int64_t* room, int64_t components, const uint8_t* frozen,
+                                               int64_t surplus, const CollapseRules* rules,
+                                               int64_t* merged_into) {
   return guarded([&] {
-    Collapsing(points, vertices, faces, half_edges, component, room, components, frozen, surplus, *rules, merged_into)
-        .run();
+    Collapsing state(points, vertices, faces, half_edges, component, room, components, frozen, surplus,
+                     *rules, merged_into);
+    state.run();
   });
 }

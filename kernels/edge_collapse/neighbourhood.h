@@ -46,6 +46,15 @@ struct Neighbourhood {
   // The directed edges that leave a vertex: first to last - 1.
   int32_t first(int32_t vertex) const { return begin_[size_t(vertex)]; }
   int32_t last(int32_t vertex) const { return begin_[size_t(vertex) + 1]; }
+  // The neighbours of a vertex.
+  struct Around {
+    const int32_t *first, *last;
+    const int32_t* begin() const { return first; }
+    const int32_t* end() const { return last; }
+  };
+  Around around(int32_t vertex) const {
+    return {target.data() + first(vertex), target.data() + last(vertex)};
+  }
   // Faces at the edge.
   int32_t face_count(int32_t directed) const { return face_count_[size_t(directed)]; }
 

@@ -39,10 +39,10 @@ struct Plane {
   }
 };
 
-// For each vertex the planes of its faces, weighted by area, and a plane across the face through each boundary
-// edge, weighted by its length squared times `boundary`.
-inline std::vector<Quadric> vertex_quadrics(const double* points, int64_t vertices, const std::vector<int32_t>& faces,
-                                            double boundary) {
+// For each vertex the planes of its faces, weighted by area, and a plane across the face through each
+// boundary edge, weighted by its length squared times `boundary`.
+inline std::vector<Quadric> vertex_quadrics(const double* points, int64_t vertices,
+                                            const std::vector<int32_t>& faces, double boundary) {
   std::vector<Quadric> sums(size_t(vertices), Quadric{}), per_face, per_edge;
   std::vector<Vec3> normals;
   for (size_t f = 0; f < faces.size(); f += 3) {

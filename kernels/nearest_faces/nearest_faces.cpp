@@ -1,6 +1,4 @@
 // The nearest face of a surface, found by walking from face to neighbouring face (see nearest_faces.py).
-#include <limits>
-
 #include "common/mesh.h"
 
 namespace meshanim {
@@ -15,8 +13,12 @@ struct Found {
 };
 
 struct Triangle {
-  Vec3 corner, first, second;
-  double ff, fs, ss;
+  Vec3 corner, first, second;  // a corner and the two sides from it
+  double ff, fs, ss;           // their scalar products
+
+  Triangle(Vec3 a, Vec3 b, Vec3 c)
+      : corner(a), first(b - a), second(c - a), ff(dot(first, first)), fs(dot(first, second)),
+        ss(dot(second, second)) {}
 
   Found nearest(Vec3 point) const {
     const Vec3 offset = point - corner;
@@ -45,19 +47,18 @@ using namespace meshanim;
 // points, normals (count, 3), start (count) vertices of the surface; vertices (vertex_count, 3), faces and
 // face_normals (face_count, 3), away: added to the squared distance of a face that looks the other way.
 // Results: face (count) and weights (count, 3).
-MESHANIM_EXPORT int32_t meshanim_nearest_faces(const double* points, const double* normals, const int64_t* start,
-                                               int64_t count, const double* vertices, int64_t vertex_count,
-                                               const int64_t* faces, const double* face_normals,
-                                               int64_t face_count, double away, int64_t* face,
-                                               double* weights) {
+MESHANIM_EXPORT int32_t meshanim_nearest_faces(const double* points, const double* normals,
+                                               const int64_t* start, int64_t count, const double* vertices,
+                                               int64_t vertex_count, const int64_t* faces,
+                                               const double* face_normals, int64_t face_count, double away,
+                                               int64_t* face, double* weights) {
   return guarded([&] {
     const Sorted corners = sorted_by(3 * face_count, vertex_count, [&](int64_t h) { return faces[h]; });
-    std::vector<Triangle> triangles(size_t(face_count), Triangle{});
-    for (int64_t f = 0; f < face_count; ++f) {
-      const Vec3 corner = at(vertices, faces[3 * f]);
-      const Vec3 first = at(vertices, faces[3 * f + 1]) - corner, second = at(vertices, faces[3 * f + 2]) - corner;
-      triangles[size_t(f)] = {corner, first, second, dot(first, first), dot(first, second), dot(second, second)};
-    }
+    std::vector<Triangle> triangles;
+    triangles.reserve(size_t(face_count));
+    for (int64_t f = 0; f < face_count; ++f)
+      triangles.emplace_back(at(vertices, faces[3 * f]), at(vertices, faces[3 * f + 1]),
+                             at(vertices, faces[3 * f + 2]));
     std::vector<int64_t> seen_by(size_t(face_count), -1);  // the point that a face was last compared with
     for (int64_t i = 0; i < count; ++i) {
       const Vec3 point = at(points, i), normal = at(normals, i);
@@ -70,7 +71,8 @@ MESHANIM_EXPORT int32_t meshanim_nearest_faces(const double* points, const doubl
           seen_by[size_t(f)] = i;
           Found rival = triangles[size_t(f)].nearest(point);
           if (dot(normal, at(face_normals, f)) <= 0) rival.squared += away;
-          if (found >= 0 && (rival.squared > best.squared || (rival.squared == best.squared && f > found))) continue;
+          const bool nearer = rival.squared < best.squared || (rival.squared == best.squared && f < found);
+          if (found >= 0 && !nearer) continue;
           best = rival;
           found = f;
         }

@@ -1,4 +1,4 @@
-// The neighbours of each vertex in the order of its fans: corners sorted by vertex, then a walk along each fan.
+// The neighbours of each vertex in the order of its fans: corners sorted by vertex, then a walk along each.
 #include "common/mesh.h"
 
 namespace meshanim {
@@ -13,7 +13,8 @@ struct Fans {
 
   // First corners of the fans that some corners of one vertex form, by target: open fans begin at the
   // boundary, closed ones at their neighbour of lowest index.
-  void find(const int32_t* corner, int64_t count, std::vector<uint8_t>& seen, std::vector<int32_t>& starts) const {
+  void find(const int32_t* corner, int64_t count, std::vector<uint8_t>& seen,
+            std::vector<int32_t>& starts) const {
     starts.clear();
     for (int64_t i = 0; i < count; ++i)
       if (twin[corner[i]] < 0) {

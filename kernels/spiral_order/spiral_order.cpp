@@ -1,7 +1,5 @@
 // Spirals around all vertices: each vertex's ring is turned to its first neighbour, then the spiral grows
 // vertex by vertex (see spiral_order.py).
-#include <limits>
-
 #include "common/mesh.h"
 
 namespace meshanim {
@@ -10,13 +8,15 @@ namespace {
 // For each slot s of the rings (owner v, neighbour n) the place of v in the ring of n. Two transpositions put
 // every vertex's slots, and the slots that point at it, in the same order; no ring is searched. False where
 // a neighbour does not have its neighbour in turn.
-bool places_back(const int64_t* offsets, const int64_t* neighbours, int64_t vertices, std::vector<int32_t>& back) {
+bool places_back(const int64_t* offsets, const int64_t* neighbours, int64_t vertices,
+                 std::vector<int32_t>& back) {
   const int64_t slots = offsets[vertices];
   std::vector<int32_t> owner(size_t(slots), 0);
   for (int64_t v = 0; v < vertices; ++v)
     std::fill(owner.begin() + offsets[v], owner.begin() + offsets[v + 1], int32_t(v));
   const Sorted towards = sorted_by(slots, vertices, [&](int64_t s) { return neighbours[s]; });
-  const Sorted away = sorted_by(slots, vertices, [&](int64_t i) { return owner[size_t(towards.items[size_t(i)])]; });
+  const auto owner_of = [&](int64_t i) { return owner[size_t(towards.items[size_t(i)])]; };
+  const Sorted away = sorted_by(slots, vertices, owner_of);
   back.resize(size_t(slots));
   for (int64_t i = 0; i < slots; ++i) {
     const int32_t mate = towards.items[size_t(i)], own = towards.items[size_t(away.items[size_t(i)])];
@@ -75,9 +75,9 @@ using namespace meshanim;
 
 // offsets (vertices + 1) and neighbours: the rings; distance and tie (vertices); result (vertices, length).
 // Returns 2 where the rings are not mutual.
-MESHANIM_EXPORT int32_t meshanim_spiral_order(const int64_t* offsets, const int64_t* neighbours, int64_t vertices,
-                                              const double* distance, const double* tie, int64_t length,
-                                              int64_t dilation, int64_t* result) {
+MESHANIM_EXPORT int32_t meshanim_spiral_order(const int64_t* offsets, const int64_t* neighbours,
+                                              int64_t vertices, const double* distance, const double* tie,
+                                              int64_t length, int64_t dilation, int64_t* result) {
   bool mutual = true;
   const int32_t failed = guarded([&] {
     std::vector<int32_t> back;

@@ -1,13 +1,11 @@
 // Shortest distances along a surface, a band of vertices at a time (see surface_distance.py).
-#include <limits>
-
 #include "common/mesh.h"
 
 namespace meshanim {
 namespace {
 
-// A triangle laid into the plane from each of its corners k: the opposite side from (0, 0) to (length, 0), the
-// corner at (x[k], y[k]). Side k runs from corner k to the next.
+// A triangle laid into the plane from each of its corners k: the opposite side from (0, 0) to (length, 0),
+// the corner at (x[k], y[k]). Side k runs from corner k to the next.
 struct Unfolded {
   int32_t vertex[3];
   double length[3], x[3], y[3];
@@ -18,22 +16,24 @@ struct Unfolded {
       length[k] = meshanim::length(at(points, face[(k + 1) % 3]) - at(points, face[k]));
     }
     for (int k = 0; k < 3; ++k) {
-      const Vec3 apex = at(points, face[k]), start = at(points, face[(k + 1) % 3]), end = at(points, face[(k + 2) % 3]);
+      const Vec3 apex = at(points, face[k]), start = at(points, face[(k + 1) % 3]);
+      const Vec3 end = at(points, face[(k + 2) % 3]);
       const double side = length[(k + 1) % 3];
       x[k] = dot(end - start, apex - start) / (side > 0 ? side : 1);
       y[k] = std::sqrt(std::max(length[k] * length[k] - x[k] * x[k], 0.0));
     }
   }
 
-  // Distance of corner k if the shortest path crosses the triangle. A path across the side is no shorter than
-  // the nearer end, but for what half the side can make up: often that settles it.
+  // Distance of corner k if the shortest path crosses the triangle. A path across the side is no shorter
+  // than the nearer end, but for what half the side can make up: often that settles it.
   double through(int k, const double* distance) const {
     const int next = (k + 1) % 3, last = (k + 2) % 3;
     const double side = length[next], so_far = distance[vertex[k]];
     const double first = distance[vertex[next]], second = distance[vertex[last]];
     const double edges = std::min(first + length[k], second + length[last]);
     const double nearer = std::min(first, second);
-    if (!(std::abs(first - second) <= side && nearer * nearer - side * side / 4 < so_far * so_far)) return edges;
+    if (!(nearer * nearer - side * side / 4 < so_far * so_far)) return edges;
+    if (!(std::abs(first - second) <= side)) return edges;
     const double source_x = (side * side + first * first - second * second) / (2 * side);
     const double depth = std::sqrt(std::max(first * first - source_x * source_x, 0.0));
     const double crossing = source_x * y[k] + x[k] * depth;
@@ -47,12 +47,12 @@ struct Unfolded {
 
 using namespace meshanim;
 
-// points (vertices, 3), faces (half_edges / 3, 3), sources (source_count), result distance (vertices); band and
-// gain in mean edge lengths.
-MESHANIM_EXPORT int32_t meshanim_surface_distance(const double* points, int64_t vertices, const int64_t* faces,
-                                                  int64_t half_edges, const int64_t* sources,
-                                                  int64_t source_count, double band, double gain,
-                                                  double* distance) {
+// points (vertices, 3), faces (half_edges / 3, 3), sources (source_count), result distance (vertices); band
+// and gain in mean edge lengths.
+MESHANIM_EXPORT int32_t meshanim_surface_distance(const double* points, int64_t vertices,
+                                                  const int64_t* faces, int64_t half_edges,
+                                                  const int64_t* sources, int64_t source_count, double band,
+                                                  double gain, double* distance) {
   return guarded([&] {
     std::fill(distance, distance + vertices, std::numeric_limits<double>::infinity());
     std::vector<uint8_t> is_waiting(size_t(vertices), 0);
@@ -102,7 +102,8 @@ MESHANIM_EXPORT int32_t meshanim_surface_distance(const double* points, int64_t 
           const Unfolded& triangle = triangles[size_t(h / 3)];
           for (const int k : {(h + 1) % 3, (h + 2) % 3}) {
             const double found = triangle.through(k, distance);
-            if (found < distance[triangle.vertex[k]] - gain * edge) updates.push_back({triangle.vertex[k], found});
+            const int32_t apex = triangle.vertex[k];
+            if (found < distance[apex] - gain * edge) updates.push_back({apex, found});
           }
         }
       for (const Update& update : updates) {

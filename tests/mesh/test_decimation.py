@@ -104,8 +104,8 @@ def test_deterministic_and_independent_of_place(torus):
 def test_fast(ict):
     begin = time.process_time()
     decimate(Mesh(ict.vertices, ict.faces), 5344)
-    # 2 s of one core, the rest is for one that others use as well
-    assert time.process_time() - begin < 8
+    # 0.1 s of one core compiled, 0.5 s by the reference; the rest is for one that others use as well
+    assert time.process_time() - begin < 3
 
 
 def test_a_count_below_one_is_refused(sphere):

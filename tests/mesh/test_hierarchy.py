@@ -52,8 +52,8 @@ def test_the_ict_face(ict, own_cache):
     again = MeshHierarchy.from_mesh(Mesh(ict.vertices, ict.faces))
     loaded = time.process_time() - begin
     assert same(hierarchy, again)
-    # The bars are 10 s and 0.3 s; the rest is for cores that others use as well.
-    assert built < 15 and loaded < 0.6
+    # 0.2 s compiled, 1 s by the references, 0.01 s from the cache; the rest is for cores that others use too.
+    assert built < 5 and loaded < 0.6
     for level in range(4):
         weights = hierarchy.up_weights[level]
         torch.testing.assert_close(weights.sum(1), torch.ones(sizes[level]), atol=2e-7, rtol=0)

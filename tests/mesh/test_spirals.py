@@ -134,8 +134,8 @@ def test_fast_and_the_same_again(ict):
     fresh = Mesh(ict.vertices, ict.faces)
     begin = time.process_time()
     first = spiral_sequences(fresh)
-    # 0.4 s of one core; the bar is one second, the rest is for a core that others use as well
-    assert time.process_time() - begin < 2
+    # 0.03 s of one core compiled, 0.2 s by the references; the rest is for a core that others use as well
+    assert time.process_time() - begin < 1
     assert torch.equal(first, spiral_sequences(ict))
 
 
