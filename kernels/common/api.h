@@ -75,9 +75,13 @@ constexpr int64_t kSlotPadding = 128;
 // Vertices per tile of the inverse lists by tile.
 constexpr int64_t kInverseTile = 64;
 
-// Whether the gradient of x wants its inverse lists by vertex (else by tile): where the weight fits in cache.
+// Members of a batch that the gradient of x takes together where its inverse lists are by vertex.
+constexpr int64_t kMembers = 8;
+
+// Whether the gradient of x wants its inverse lists by vertex (else by tile): where the weight fits in cache and
+// the batch is large.
 inline bool inverse_by_vertex(const SpiralConvShape& s) {
-  return s.length * s.in * s.out * (s.is_double ? 8 : 4) <= 24 * 1024;
+  return s.batch >= kMembers && s.length * s.in * s.out * (s.is_double ? 8 : 4) <= 24 * 1024;
 }
 
 namespace baseline {

@@ -48,6 +48,17 @@ MESHANIM_INLINE void store(T* p, Vec<T, W> v) {
   __builtin_memcpy(p, &v, sizeof v);
 }
 
+// Two values one after the other, over and over.
+template <int W>
+MESHANIM_INLINE Vec<float, W> repeat_pair(const float* p) {
+  int64_t pair;
+  __builtin_memcpy(&pair, p, sizeof pair);
+  const Vec<int64_t, W / 2> pairs = Vec<int64_t, W / 2>{} + pair;
+  Vec<float, W> v;
+  __builtin_memcpy(&v, &pairs, sizeof v);
+  return v;
+}
+
 constexpr int64_t round_up(int64_t n, int64_t m) { return (n + m - 1) / m * m; }
 
 // Sum of the upper and the lower half.
@@ -81,6 +92,19 @@ struct LaneSums {
 };
 
 #if defined(MESHANIM_HAS_SHUFFLE)
+// Sums of neighbouring lanes: those of a, then those of b.
+MESHANIM_INLINE Vec<float, 4> fold(Vec<float, 4> a, Vec<float, 4> b) {
+  return __builtin_shufflevector(a, b, 0, 2, 4, 6) + __builtin_shufflevector(a, b, 1, 3, 5, 7);
+}
+MESHANIM_INLINE Vec<float, 8> fold(Vec<float, 8> a, Vec<float, 8> b) {
+  return __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14) +
+         __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15);
+}
+MESHANIM_INLINE Vec<float, 16> fold(Vec<float, 16> a, Vec<float, 16> b) {
+  return __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30) +
+         __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+}
+
 template <>
 struct LaneSums<float, 4> {
   using V = Vec<float, 4>;

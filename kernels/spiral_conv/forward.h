@@ -1,6 +1,7 @@
-// out[b, v] = act(sum over l of W_l x[b, s(v, l)] + bias), by one of two register blocks, whichever has less
-// to do: along the outputs (a block of W's columns is a vector, x is broadcast), or along the inputs (x and W
-// are read as they lie, lanes are summed at the end; rows of whole vectors only).
+// out[b, v] = act(sum over l of W_l x[b, s(v, l)] + bias), by one of three register blocks, whichever has least
+// to do: along the outputs (a block of W's columns is a vector, x is broadcast), along pairs (the same for few
+// outputs, with two inputs side by side), or along the inputs (x and W are read as they lie, lanes are summed at
+// the end; rows of whole vectors only).
 #pragma once
 
 #include "common/api.h"
@@ -35,6 +36,41 @@ MESHANIM_INLINE void copy_row(const T* source, int64_t count, T* target) {
   for (int64_t n = 0; n < count; ++n) target[n] = source[n];
 }
 
+#if defined(MESHANIM_HAS_SHUFFLE)
+// All outputs, half a vector of them at most, of all rows of a chunk: inputs two at a time fill the vector, and
+// the two lanes of an output are added at the end. w is packed by pairs.
+MESHANIM_KERNEL void along_pairs(const ForwardChunk<float>& chunk, const float* packed, const float* bias) {
+  constexpr int W = kLanes<float>, N = W / 2, MR = 12;
+  using V = Vec<float, W>;
+  alignas(64) float padded_bias[W] = {};
+  if (bias)
+    for (int64_t o = 0; o < chunk.out; ++o) padded_bias[2 * o] = bias[o];
+  for (int64_t m0 = 0; m0 < chunk.valid; m0 += MR) {
+    V acc[MR];
+    for (int m = 0; m < MR; ++m) acc[m] = V{};
+    if (chunk.next_rows) prefetch_rows(chunk, m0 / MR, kChunk / MR);
+    const float* w = packed;
+    for (int64_t l = 0; l < chunk.length; ++l) {
+      const float* p[MR];
+      for (int m = 0; m < MR; ++m) p[m] = chunk.rows[l * kChunk + m0 + m];
+      for (int64_t k = 0; k < chunk.in; k += 2, w += W) {
+        const V wk = load<float, W>(w);
+        for (int m = 0; m < MR; ++m) acc[m] += wk * repeat_pair<W>(p[m] + k);
+      }
+    }
+    alignas(64) float y[MR * N];
+    for (int m = 0; m < MR; ++m) acc[m] += load<float, W>(padded_bias);
+    for (int m = 0; m < MR; m += 2) store<float, W>(y + m * N, fold(acc[m], acc[m + 1]));
+    const int64_t count = chunk.valid - m0 < MR ? chunk.valid - m0 : MR;
+    float* target = chunk.target + m0 * chunk.out;
+    if (chunk.out == N)
+      copy_row(y, count * N, target);
+    else
+      for (int64_t m = 0; m < count; ++m) copy_row(y + m * N, chunk.out, target + m * chunk.out);
+  }
+}
+#endif
+
 // Outputs [o0, o0 + Shape::N) of all rows of a chunk; w is packed (length * in, N).
 template <class T, class Shape>
 MESHANIM_KERNEL void along_outputs(const ForwardChunk<T>& chunk, const T* w, const T* bias, int64_t o0) {
@@ -45,9 +81,12 @@ MESHANIM_KERNEL void along_outputs(const ForwardChunk<T>& chunk, const T* w, con
   for (int64_t m0 = 0; m0 < chunk.valid; m0 += MR) {
     Vec<T, W> acc[MR][NV];
     for (int m = 0; m < MR; ++m)
-      for (int n = 0; n < NV; ++n) acc[m][n] = load<T, W>(padded_bias + n * W);
+      for (int n = 0; n < NV; ++n) acc[m][n] = Vec<T, W>{};
+    if (chunk.next_rows && o0 == 0) prefetch_rows(chunk, m0 / MR, kChunk / MR);
     for (int64_t l = 0; l < chunk.length; ++l)
       multiply_rows<T, W, NV, MR>(chunk.rows + l * kChunk + m0, chunk.in, w + l * chunk.in * N, acc);
+    for (int m = 0; m < MR; ++m)
+      for (int n = 0; n < NV; ++n) acc[m][n] += load<T, W>(padded_bias + n * W);
     T* target = chunk.target + m0 * chunk.out + o0;
     if (width == N && m0 + MR <= chunk.valid) {
       for (int m = 0; m < MR; ++m)
@@ -117,38 +156,51 @@ MESHANIM_INLINE void all_along_inputs(const ForwardChunk<T>& chunk, const T* wei
   if (chunk.out - o == 1) along_inputs<T, W, 1>(chunk, weight, bias, o);
 }
 
-// Lanes for the block along the inputs, 0 where the block along the outputs has less to do. Costs are vector
-// multiplications per vertex; summing the lanes of an output costs about three of them. Sizes of the batch and
+enum class Way { kOutputs, kPairs, kInputs, kHalfInputs };
+
+// The way that has least to do, in vector multiplications per vertex. To sum the lanes of an output costs about
+// three of them, to find a row about one, and loads keep two of the ways from full speed. Sizes of the batch and
 // the mesh play no part, so that a batch gives the same bits as its members one by one.
 template <class T>
-int64_t lanes_along_inputs(const SpiralConvShape& s) {
-  const int64_t lanes = direct_lanes<T>(s.in);
-  if (lanes == 0) return 0;
+Way forward_way(const SpiralConvShape& s) {
   const double depth = double(s.length * s.in);
   double vectors = 0;
   for_each_block<T>(s.out, [&](int64_t, auto block) { vectors += decltype(block)::NV; });
-  const double along_inputs = double(round_up(s.out, 4)) * (depth / double(lanes) + 3);
-  const double along_outputs = 1.1 * depth * vectors;
-  return along_inputs < along_outputs ? lanes : 0;
+  Way way = Way::kOutputs;
+  double least = depth * vectors;
+#if defined(MESHANIM_HAS_SHUFFLE)
+  if (sizeof(T) == 4 && s.in % 2 == 0 && 2 * s.out <= kLanes<T>) {
+    way = Way::kPairs;
+    least = 0.55 * depth + 1.2 * double(s.length);
+  }
+#endif
+  const int64_t lanes = direct_lanes<T>(s.in);
+  if (lanes > 0 && 1.2 * double(s.out) * depth / double(lanes) + 3 * double(round_up(s.out, 4)) < least)
+    way = lanes == kLanes<T> ? Way::kInputs : Way::kHalfInputs;
+  return way;
 }
 
 template <class T>
 int forward(const SpiralConvShape& s, const T* x, const int32_t* slots, int64_t slot_stride, const T* weight,
             const T* bias, T* out) {
   if (s.batch * s.vertices * s.out == 0) return 0;
-  const int64_t depth = s.length * s.in, lanes = lanes_along_inputs<T>(s);
-  Scratch<T> packed(lanes ? 0 : depth * (s.out + 2 * kLanes<T>)), zeros(s.in);
+  const int64_t depth = s.length * s.in;
+  const Way way = forward_way<T>(s);
+  const bool packs = way == Way::kOutputs || way == Way::kPairs;
+  Scratch<T> packed(!packs ? 0 : depth * (s.out + 2 * kLanes<T>)), zeros(s.in);
   Scratch<const T*> pointers(2 * s.threads * s.length * kChunk);
   if (packed.failed() || zeros.failed() || pointers.failed()) return 1;
   for (int64_t c = 0; c < s.in; ++c) zeros.get()[c] = T(0);
-  if (!lanes)
+  if (way == Way::kPairs)
+    pack_pairs(weight, depth, s.out, packed.get());
+  else if (way == Way::kOutputs)
     for_each_block<T>(s.out, [&](int64_t o, auto block) {
       pack_columns(weight, depth, s.out, 1, depth, o, decltype(block)::N, packed.get() + o * depth);
     });
 
   const int64_t chunks = (s.vertices + kChunk - 1) / kChunk;
   const int64_t row_bytes = s.in * int64_t(sizeof(T));
-  const bool far = lanes && row_bytes >= 128 && s.vertices * row_bytes > kNearBytes;
+  const bool far = row_bytes >= 128 && s.vertices * row_bytes > kNearBytes;
   const double work = double(s.batch) * double(s.vertices) * double(depth) * double(s.out);
   parallel(s.threads, work, [&](int index, int count) {
     const T** rows = pointers.get() + 2 * index * s.length * kChunk;
@@ -171,14 +223,18 @@ int forward(const SpiralConvShape& s, const T* x, const int32_t* slots, int64_t 
       const int64_t valid = s.vertices - v0 < kChunk ? s.vertices - v0 : kChunk;
       T* target = out + (task / chunks * s.vertices + v0) * s.out;
       const ForwardChunk<T> chunk{s.length, s.in, s.out, rows, far && more ? next_rows : nullptr, target, valid};
-      if (lanes == kLanes<T>)
+      if (way == Way::kInputs)
         all_along_inputs<T, kLanes<T>>(chunk, weight, bias);
-      else if (lanes)
+      else if (way == Way::kHalfInputs)
         all_along_inputs<T, kHalfLanes<T>>(chunk, weight, bias);
-      else
+      else if (way == Way::kOutputs)
         for_each_block<T>(s.out, [&](int64_t o, auto block) {
           along_outputs<T, decltype(block)>(chunk, packed.get() + o * depth, bias, o);
         });
+#if defined(MESHANIM_HAS_SHUFFLE)
+      else if constexpr (sizeof(T) == 4)
+        along_pairs(chunk, packed.get(), bias);
+#endif
       activate(target, valid * s.out, s.activation);
     }
   });

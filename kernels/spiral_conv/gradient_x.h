@@ -2,8 +2,8 @@
 // atomics, always the same order of addition. Two ways:
 //  - by tile, where the weight is large: a tile of kInverseTile vertices u is one task, its sums stay in
 //    cache, its lists are ordered by l, so that one W_l serves a whole list;
-//  - by vertex, where the whole weight fits in the first cache: sums stay in registers over all of u's list,
-//    for several members of the batch at once, which share u's list and each W_l.
+//  - by vertex, where the whole weight fits in the first cache and the batch is large: sums stay in registers
+//    over all of u's list, for several members of the batch at once, which share u's list and each W_l.
 #pragma once
 
 #include "common/api.h"
@@ -125,9 +125,8 @@ int gradient_x(const SpiralConvShape& s, const T* g, const T* weight, const int3
   const double work = double(s.batch) * double(s.vertices * s.length * s.in) * double(s.out);
   if (inverse_by_vertex(s)) {
     constexpr int64_t run = 32;
-    constexpr int64_t members = 8;
     const int64_t runs = (s.vertices + run - 1) / run;
-    const int64_t groups = s.batch / members, singles = s.batch % members;
+    const int64_t groups = s.batch / kMembers, singles = s.batch % kMembers;
     parallel(s.threads, work, [&](int index, int count) {
       for (int64_t part = 0; part < 2; ++part) {
         const Share mine = share((part == 0 ? groups : singles) * runs, index, count);
@@ -136,9 +135,9 @@ int gradient_x(const SpiralConvShape& s, const T* g, const T* weight, const int3
           const int64_t last = u + run < s.vertices ? u + run : s.vertices;
           for_each_block<T>(s.in, [&](int64_t c, auto block) {
             if (part == 0)
-              vertex_block<T, decltype(block), members>(a, task / runs * members, u, last, c);
+              vertex_block<T, decltype(block), kMembers>(a, task / runs * kMembers, u, last, c);
             else
-              vertex_block<T, decltype(block), 1>(a, groups * members + task / runs, u, last, c);
+              vertex_block<T, decltype(block), 1>(a, groups * kMembers + task / runs, u, last, c);
           });
         }
       }

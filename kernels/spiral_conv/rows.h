@@ -81,7 +81,7 @@ MESHANIM_INLINE void multiply_rows(const T* const* rows, int64_t depth, const T*
 
 // How many rows fill the registers with NV vectors of sums each; divides kChunk.
 template <int NV>
-constexpr int kRows = kRegisters == 32 && NV == 2 ? 12 : (NV == 2 ? 6 : 8);
+constexpr int kRows = kRegisters == 32 ? 12 : (NV == 2 ? 6 : 8);
 
 // Columns [first, first + width) of a (depth, columns) matrix, zero beyond the last: packed (depth, width).
 // The source holds element (k, n) at k * row_stride + n * column_stride.
@@ -93,6 +93,14 @@ void pack_columns(const T* source, int64_t depth, int64_t columns, int64_t row_s
     const T* column = source + (first + n) * column_stride;
     for (int64_t k = 0; k < depth; ++k) packed[k * width + n] = n < valid ? column[k * row_stride] : T(0);
   }
+}
+
+// A (columns, depth) matrix by pairs of inputs: packed (depth / 2, lanes / 2, 2), zero beyond the last column.
+template <class T>
+void pack_pairs(const T* source, int64_t depth, int64_t columns, T* packed) {
+  for (int64_t k = 0; k < depth; k += 2)
+    for (int64_t n = 0; n < kLanes<T> / 2; ++n)
+      for (int64_t i = 0; i < 2; ++i) *packed++ = n < columns ? source[n * depth + k + i] : T(0);
 }
 
 }  // namespace MESHANIM_VARIANT
