@@ -27,7 +27,9 @@ def _shape_text(shape: Iterable[int | None]) -> str:
     return "(" + ", ".join(sizes) + ("," if len(sizes) == 1 else "") + ")"
 
 
-def check_shape(name: str, value: Tensor, shape: Sequence[int | None], batched: bool = False) -> None:
+def check_shape(
+    name: str, value: Tensor | np.ndarray, shape: Sequence[int | None], batched: bool = False
+) -> None:
     """Raise unless ``value`` has ``shape`` (None: any size); ``batched`` allows leading dimensions."""
     given = tuple(value.shape)
     tail = given[-len(shape) :] if batched and len(shape) else given

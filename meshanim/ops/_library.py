@@ -1,8 +1,9 @@
 """The compiled library: found, loaded and checked once, on first use.
 
 It is a plain C library bound through ctypes, so that one build serves every PyTorch. Where it is missing the
-ops run on their PyTorch references, and one warning says so. The environment variable ``MESHANIM_KERNELS``
-forces a choice: ``reference``, ``cpu`` (an error where the library is missing) or ``cuda``.
+ops run on their references, PyTorch and NumPy code, and one warning says so. The environment variable
+``MESHANIM_KERNELS`` forces a choice: ``reference``, ``cpu`` (an error where the library is missing) or
+``cuda``.
 """
 
 from __future__ import annotations

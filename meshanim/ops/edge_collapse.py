@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from meshanim._check import InputError, check_indices
+from meshanim._check import check_indices, check_shape
 from meshanim.ops._collapse import Neighbourhood, first_of_each, independent, keeps_manifold, keeps_sides
 from meshanim.ops._library import CollapseRules, address, check_result, cpu_library
 from meshanim.ops._quadrics import quadric_error, quadric_weight, vertex_quadrics
@@ -56,9 +56,10 @@ def edge_collapse(
     Raises:
         InputError: an index out of range, or arrays that do not fit together.
     """
-    if not len(points) == len(component) == len(frozen):
-        sizes = f"{len(points)}, {len(component)} and {len(frozen)}"
-        raise InputError(f"points, component and frozen must have one entry for each vertex, got {sizes}")
+    check_shape("points", points, (None, 3))
+    check_shape("faces", faces, (None, 3))
+    for name, value in (("component", component), ("frozen", frozen)):
+        check_shape(name, value, (len(points),))
     check_indices("faces", faces, len(points))
     check_indices("component", component, len(room))
     library = cpu_library()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from meshanim._check import check_indices
+from meshanim._check import check_indices, check_shape
 from meshanim.ops._library import address, check_result, cpu_library
 from meshanim.ops.arrays import BoolArray, IntArray, starts
 
@@ -36,6 +36,7 @@ class HalfEdges:
 
 def half_edges(faces: IntArray, vertex_count: int) -> HalfEdges:
     """The half-edges of (F, 3) faces, none of which names a vertex twice, over ``vertex_count`` vertices."""
+    check_shape("faces", faces, (None, 3))
     check_indices("faces", faces, vertex_count)
     library = cpu_library()
     if library is None:

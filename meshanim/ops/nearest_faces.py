@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from meshanim._check import InputError, check_indices
+from meshanim._check import InputError, check_indices, check_shape
 from meshanim.ops._library import address, check_result, cpu_library
 from meshanim.ops.arrays import FloatArray, IntArray, dot, rows, starts
 
@@ -34,9 +34,12 @@ def nearest_faces(
     Raises:
         InputError: an index out of range, a start without faces, arrays that do not fit together.
     """
-    if not (len(points) == len(normals) == len(start) and len(faces) == len(face_normals)):
-        sizes = f"{len(points)}, {len(normals)} and {len(start)}, {len(faces)} and {len(face_normals)}"
-        raise InputError(f"points, normals and start, faces and their normals must be as many, got {sizes}")
+    check_shape("points", points, (None, 3))
+    check_shape("normals", normals, (len(points), 3))
+    check_shape("start", start, (len(points),))
+    check_shape("vertices", vertices, (None, 3))
+    check_shape("faces", faces, (None, 3))
+    check_shape("face_normals", face_normals, (len(faces), 3))
     check_indices("faces", faces, len(vertices))
     check_indices("start", start, len(vertices))
     lonely = start[~np.isin(start, faces)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from meshanim._check import InputError, check_indices
+from meshanim._check import InputError, check_indices, check_shape
 from meshanim.ops._library import address, check_result, cpu_library
 from meshanim.ops.arrays import FloatArray, IntArray, rows
 
@@ -79,9 +79,10 @@ def _check_arguments(
 ) -> None:
     if length < 1 or dilation < 1:
         raise InputError(f"length and dilation must be at least 1, got {length} and {dilation}")
-    if not len(offsets) == len(distance) + 1 == len(tie) + 1:
-        sizes = f"{len(offsets)}, {len(distance)} and {len(tie)}"
-        raise InputError(f"offsets, distance and tie must have V + 1, V and V entries, got {sizes}")
+    check_shape("distance", distance, (None,))
+    check_shape("tie", tie, (len(distance),))
+    check_shape("offsets", offsets, (len(distance) + 1,))
+    check_shape("neighbours", neighbours, (None,))
     if offsets[0] != 0 or offsets[-1] != len(neighbours) or (np.diff(offsets) < 0).any():
         raise InputError(f"offsets must rise from 0 to the {len(neighbours)} neighbours, got others")
     check_indices("neighbours", neighbours, len(distance))

