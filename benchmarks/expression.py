@@ -53,6 +53,17 @@ PUBLISHED_SCORES = {
 Predictor = Callable[[int], Tensor]
 
 
+def predictor(test: Expressions4D, model: ExpressionModel) -> Predictor:
+    """What a model makes of the label track and the face of a test sequence."""
+
+    def predict(item: int) -> Tensor:
+        with torch.inference_mode():
+            labels, subject = test.labels(item), test[item].neutral
+            return model(labels[None], subject[None])[0]
+
+    return predict
+
+
 def predictors(test: Expressions4D) -> dict[str, Predictor]:
     """Name of each contestant, and the vertices (T, V, 3) it gives for a test sequence."""
 
@@ -60,15 +71,9 @@ def predictors(test: Expressions4D) -> dict[str, Predictor]:
         sequence = test[item]
         return sequence.neutral.expand_as(sequence.vertices)
 
-    def by(model: ExpressionModel) -> Predictor:
-        def predict(item: int) -> Tensor:
-            with torch.inference_mode():
-                labels, subject = test.labels(item), test[item].neutral
-                return model(labels[None], subject[None])[0]
-
-        return predict
-
-    learned = {name: by(ExpressionModel.from_pretrained(folder)) for name, folder in MODELS.items()}
+    learned = {
+        name: predictor(test, ExpressionModel.from_pretrained(folder)) for name, folder in MODELS.items()
+    }
     return {"static face": still, **learned, "oracle": test.oracle}
 
 

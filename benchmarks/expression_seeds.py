@@ -1,0 +1,66 @@
+"""How much the expression models' errors depend on the seed: three seeds of each, trained and measured.
+
+Trains what is not there yet in ``runs/`` beside this file, with the recipes that made the shipped weights
+(about an hour on two cores; a run that was stopped goes on where it was), measures every model on the
+27 unseen subjects, and stores mean and spread.
+
+    python benchmarks/expression_seeds.py
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from statistics import mean, stdev
+
+from expression import ORDER, PUBLISHED_ERROR, measure, moving_vertices, predictor
+from report import table, write_results
+
+from meshanim.datasets import Expressions4D
+from meshanim.faces import load_face
+from meshanim.mesh import MeshHierarchy
+from meshanim.synthesis import ExpressionModel
+from meshanim.training import RECIPES, paper_factors, train_expression
+
+RUNS = Path(__file__).parent / "runs"
+SEEDS = (0, 1, 2)
+NAMES = {"pca": "PCA blendshapes", "paper": "paper's model", "identity": "identity-aware"}
+
+
+def trained(train: Expressions4D, variant: str, seed: int) -> ExpressionModel:
+    """The model of a variant and a seed, from its folder or trained into it."""
+    folder = RUNS / f"anny-{variant}-{seed}"
+    if not (folder / "model.safetensors").is_file():
+        template = train.face.neutral
+        hierarchy = MeshHierarchy.from_mesh(template, factors=paper_factors(template))
+        train_expression(train, template, hierarchy, replace(RECIPES[variant], seed=seed), folder)
+    return ExpressionModel.from_pretrained(folder)
+
+
+def main() -> None:
+    face = load_face("anny")
+    train, test = Expressions4D(face, "train"), Expressions4D(face, "test")
+    moving = moving_vertices(train)
+    errors: dict[str, list[dict[str, float]]] = {}
+    for variant, name in NAMES.items():
+        models = {f"{name}, seed {seed}": predictor(test, trained(train, variant, seed)) for seed in SEEDS}
+        errors[name] = [row["error_mm"] for row in measure(test, models, moving).values()]
+    lines = []
+    for name, rows in errors.items():
+        if name in PUBLISHED_ERROR:
+            lines.append((name, "published: 4DFAB", *(f"{value:.2f}" for value in PUBLISHED_ERROR[name])))
+        spread = [[row[key] for row in rows] for key in (*ORDER, "total")]
+        lines.append((name, "measured", *(f"{mean(of):.3f} ± {stdev(of):.3f}" for of in spread)))
+    header = ("model", "data", *ORDER, "total")
+    table("Per-vertex error on 27 unseen subjects, mm, mean and standard deviation of 3 seeds", header, lines)
+    ratios = [
+        own["total"] / base["total"]
+        for own, base in zip(errors["identity-aware"], errors["PCA blendshapes"], strict=True)
+    ]
+    print(f"identity-aware / PCA blendshapes: {mean(ratios):.3f} ± {stdev(ratios):.3f} (bar: 0.80)")
+    content = {"seeds": SEEDS, "errors_mm": errors, "identity_over_pca": ratios}
+    print(f"written: {write_results('expression_seeds', content)}")
+
+
+if __name__ == "__main__":
+    main()
