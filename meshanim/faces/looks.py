@@ -7,8 +7,8 @@ from torch import Tensor
 
 LOOK_UNITS = ("eyeLookUp", "eyeLookDown", "eyeLookIn", "eyeLookOut")
 """Stems of the units that turn an eyeball; each eye has its own, as ``eyeLookUpLeft``."""
-LID_UNITS = ("eyeBlink", "eyeSquint", "eyeWide", "eyeLookUp", "eyeLookDown")
-"""Stems of the units that move an eye's lids."""
+LID_UNITS = ("eyeBlink", "eyeSquint", "cheekSquint", "eyeWide", "eyeLookUp", "eyeLookDown")
+"""Stems of the units that move an eye's lids and push the skin below against the ball."""
 EYE_UNITS = ("eyeBlink", "eyeSquint", "eyeWide", *LOOK_UNITS)
 """Stems of all units of an eye."""
 LOOK_ANGLE = 0.44

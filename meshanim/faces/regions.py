@@ -13,6 +13,8 @@ LIP_RINGS = 6
 """Rings of edges from the slit of the mouth to the border of the red, all around: more than half of the
 vertices of the sixth, and half of those of the seventh, are in MakeHuman's own map of the lips."""
 _MOVED = 5e-4
+_BY_EYE = 9e-3
+"""Metres from an eyeball within which skin that squints could meet it."""
 
 
 class HeadRegions:
@@ -71,6 +73,10 @@ class HeadRegions:
         y = mesh.vertices[:, 1]
         face = self.skin & self.outside & self._moved_by(tuple(self.units), _MOVED)
         lids = self._moved_by(("eyeBlinkLeft", "eyeBlinkRight", "eyeWideLeft", "eyeWideRight"), 2 * _MOVED)
+        eyes = mesh.vertices[self.eye_left | self.eye_right]
+        by_eye = torch.cdist(mesh.vertices, eyes).amin(dim=1) < _BY_EYE
+        squints = ("eyeSquintLeft", "eyeSquintRight", "cheekSquintLeft", "cheekSquintRight")
+        lids = lids | (face & by_eye & self._moved_by(squints, 1e-4))
         masks = {
             "skin": self.skin,
             "face": face,
