@@ -50,6 +50,7 @@ PUBLISHED_SCORES = {
     "PCA blendshapes": (0.58, 0.57, 0.57),
     "paper's model": (0.69, 0.69, 0.68),
 }
+PHASES = ("before", "onset", "apex", "offset", "after")
 Predictor = Callable[[int], Tensor]
 
 
@@ -101,6 +102,7 @@ def measure(test: Expressions4D, contestants: dict[str, Predictor], face: Tensor
     for name, predict in contestants.items():
         by_expression: dict[str, list[Tensor]] = {expression: [] for expression in EXPRESSIONS}
         on_face: list[Tensor] = []
+        phases: list[Tensor] = []
         frames: list[Tensor] = []
         for item in range(len(test)):
             sequence = test[item]
@@ -108,17 +110,26 @@ def measure(test: Expressions4D, contestants: dict[str, Predictor], face: Tensor
             by_expression[sequence.expression].append(distances.mean(dim=1))
             on_face.append(distances[:, face].mean(dim=1))
             frames.append(distances.mean(dim=1))
+            phases.append(_phase(sequence))
         means = {expression: float(torch.cat(parts).mean()) for expression, parts in by_expression.items()}
-        whole = torch.cat(frames)
+        whole, phase = torch.cat(frames), torch.cat(phases)
         rows[name] = {
             "error_mm": means | {"total": float(whole.mean())},
             "median_mm": float(whole.median()),
             "deviation_mm": float(whole.std()),
             "face_error_mm": float(torch.cat(on_face).mean()),
+            "per_phase_mm": {p: float(whole[phase == k].mean()) for k, p in enumerate(PHASES)},
             "per_frame_mm": _per_frame(frames),
         }
         print(f"  {name}: {rows[name]['error_mm']['total']:.4f} mm", file=sys.stderr)
     return rows
+
+
+def _phase(sequence: ExpressionSequence) -> Tensor:
+    """Number of the phase (T,) that each frame of a sequence is in."""
+    timing = sequence.timing
+    ends = torch.tensor([timing.onset, timing.apex, timing.offset, timing.rest])
+    return torch.bucketize(torch.arange(len(sequence.vertices)) / sequence.fps, ends, right=True)
 
 
 def _per_frame(frames: list[Tensor]) -> list[float]:
@@ -220,6 +231,12 @@ def print_errors(rows: dict[str, dict]) -> None:
     table("Per-vertex error on 27 unseen subjects, mm (Table 2)", header, lines)
 
 
+def print_phases(rows: dict[str, dict]) -> None:
+    """Where in time the errors are."""
+    lines = [(name, *(f"{row['per_phase_mm'][phase]:.3f}" for phase in PHASES)) for name, row in rows.items()]
+    table("Per-vertex error by phase of the label, mm", ("model", *PHASES), lines)
+
+
 def print_scores(scores: dict[str, dict]) -> None:
     """Table 3."""
     lines = []
@@ -245,6 +262,7 @@ def main() -> None:
     totals = {name: row["error_mm"]["total"] for name, row in rows.items()}
     ratio = totals["identity-aware"] / totals["PCA blendshapes"]
     print_errors(rows)
+    print_phases(rows)
     print_scores(scores)
     print(f"identity-aware / PCA blendshapes: {ratio:.3f} (bar: 0.80)")
     print(f"oracle / PCA blendshapes:         {totals['oracle'] / totals['PCA blendshapes']:.3f}")

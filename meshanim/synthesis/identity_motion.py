@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from meshanim._check import InputError
 from meshanim.nn import FeatureModulation, MeshLevels, PrincipalComponents, SpiralDecoder
 from meshanim.synthesis.motion_decoders import Blocks, root_mean_square
 from meshanim.synthesis.neutral_encoder import Condition, NeutralEncoder
@@ -102,7 +103,8 @@ class IdentityMotion(nn.Module):
             condition: of the subjects, from :meth:`condition`.
             lengths: frames of each subject; by default all are the only subject's.
         """
-        assert condition is not None
+        if condition is None:
+            raise InputError("condition must be of the faces that move, from condition(neutral), got None")
         counts = [len(code)] if lengths is None else list(lengths)
         face = self.dropout(condition.code)
         moved = self._by_basis(code, _for_frames(face, counts))
