@@ -31,12 +31,18 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         del os.environ["MESHANIM_CACHE"]
 
 
-def _targets() -> list[tuple[torch.device, torch.dtype]]:
-    devices = [torch.device("cpu")] + ([torch.device("cuda")] if torch.cuda.is_available() else [])
-    return [(device, dtype) for device in devices for dtype in (torch.float32, torch.float64)]
+def _targets() -> list:
+    skip = pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch sees no CUDA device")
+    types = (torch.float32, torch.float64)
+    cpu = [pytest.param((torch.device("cpu"), dtype)) for dtype in types]
+    return cpu + [pytest.param((torch.device("cuda"), dtype), marks=skip) for dtype in types]
 
 
-@pytest.fixture(params=_targets(), ids=lambda target: f"{target[0]}-{str(target[1]).removeprefix('torch.')}")
+def _target_name(target: tuple[torch.device, torch.dtype]) -> str:
+    return f"{target[0]}-{str(target[1]).removeprefix('torch.')}"
+
+
+@pytest.fixture(params=_targets(), ids=_target_name)
 def target(request: pytest.FixtureRequest) -> tuple[torch.device, torch.dtype]:
     """Every (device, dtype) that the ops run on here."""
     return request.param

@@ -2,8 +2,8 @@
 
 It is a plain C library bound through ctypes, so that one build serves every PyTorch. Where it is missing the
 ops run on their references, PyTorch and NumPy code, and one warning says so. The environment variable
-``MESHANIM_KERNELS`` forces a choice: ``reference``, ``cpu`` (an error where the library is missing) or
-``cuda``.
+``MESHANIM_KERNELS`` forces a choice: ``reference`` everywhere, ``cpu`` (an error where the library is
+missing; CUDA tensors take the references) or ``cuda`` (an error where the CUDA kernels cannot run).
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ ABI_VERSION = 2
 """Number of the C interface that this Python code speaks; the library carries the same."""
 
 CHOICES = ("reference", "cpu", "cuda")
+
+ACTIVATIONS = ("none", "relu", "elu")
+"""Activations of the convolutions, as compiled code numbers them."""
 
 
 class SpiralConvShape(ctypes.Structure):

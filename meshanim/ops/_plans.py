@@ -29,7 +29,7 @@ class SpiralPlan:
         self.vertices, self.length = spirals.shape
         multiple = _library().meshanim_slot_padding()
         self.stride = -(-self.vertices // multiple) * multiple
-        _check_count("spirals", self.length * self.stride)
+        check_count("spirals", self.length * self.stride)
         self.slots = torch.full((self.length, self.stride), -1, dtype=torch.int32)
         self.slots[:, : self.vertices] = spirals.detach().t()
         self._inverse: dict[bool, tuple[Tensor, Tensor, Tensor]] = {}
@@ -54,7 +54,7 @@ class SpiralPlan:
         places (row * K + column) in the pooling matrix; all int32."""
         if pool not in self._inverse_through:
             rows, width = pool.indices.shape
-            _check_count("up_indices at all places of spirals", self.vertices * self.length * width)
+            check_count("up_indices at all places of spirals", self.vertices * self.length * width)
             starts = torch.empty(pool.coarse * self.length + 1, dtype=torch.int32)
             sources, places = torch.empty((2, max(rows * self.length * width, 1)), dtype=torch.int32)
             sizes = (self.stride, self.vertices, self.length)
@@ -87,34 +87,36 @@ class PoolPlan:
 
 def spiral_plan(spirals: Tensor) -> SpiralPlan:
     """The plan of a spiral matrix, made at the first call."""
-    plan = _find(spirals, 0)
-    return plan if isinstance(plan, SpiralPlan) else _keep(spirals, 0, SpiralPlan(spirals))
+    plan = find(spirals, 0)
+    return plan if isinstance(plan, SpiralPlan) else keep(spirals, 0, SpiralPlan(spirals))
 
 
 def pool_plan(indices: Tensor, coarse: int, name: str = "indices") -> PoolPlan:
     """The plan of a pooling matrix over ``coarse`` vertices, made at the first call; errors say ``name``."""
-    plan = _find(indices, coarse + 1)
-    return plan if isinstance(plan, PoolPlan) else _keep(indices, coarse + 1, PoolPlan(indices, coarse, name))
+    plan = find(indices, coarse + 1)
+    return plan if isinstance(plan, PoolPlan) else keep(indices, coarse + 1, PoolPlan(indices, coarse, name))
 
 
 _plans: dict[tuple, tuple[StorageWeakRef, object]] = {}
 _lock = threading.Lock()
-Plan = TypeVar("Plan", SpiralPlan, PoolPlan)
+Plan = TypeVar("Plan")
 
 
-def _key(tensor: Tensor, extra: int) -> tuple:
+def _key(tensor: Tensor, extra: object) -> tuple:
     place = (tensor.storage_offset(), tensor.shape, tensor.stride(), tensor._version)
     return (tensor.untyped_storage()._cdata, *place, extra)
 
 
-def _find(tensor: Tensor, extra: int) -> object | None:
+def find(tensor: Tensor, extra: object) -> object | None:
+    """The plan kept for a tensor under ``extra``, None where there is none."""
     if tensor.is_inference():  # no version counter: a change in place could not be seen
         return None
     found = _plans.get(_key(tensor, extra))
     return None if found is None or found[0].expired() else found[1]
 
 
-def _keep(tensor: Tensor, extra: int, plan: Plan) -> Plan:
+def keep(tensor: Tensor, extra: object, plan: Plan) -> Plan:
+    """Keep a plan as long as the tensor lives unchanged; returns it."""
     if not tensor.is_inference():
         with _lock:
             for key in [key for key, (storage, _) in _plans.items() if storage.expired()]:
@@ -123,13 +125,14 @@ def _keep(tensor: Tensor, extra: int, plan: Plan) -> Plan:
     return plan
 
 
-def _check_count(name: str, count: int) -> None:
+def check_count(name: str, count: int) -> None:
+    """Raise where ``count`` entries are more than 32 bits can number."""
     if count > torch.iinfo(torch.int32).max:
         raise InputError(f"{name} must have fewer than 2^31 entries, got {count}")
 
 
 def _narrow(name: str, indices: Tensor) -> Tensor:
-    _check_count(name, indices.numel())
+    check_count(name, indices.numel())
     return indices.detach().to(torch.int32).contiguous()
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from meshanim._check import InputError, check_indices, check_shape
+from meshanim.ops import _cuda, _cuda_ops
 from meshanim.ops._library import MeshPoolShape, check_result, library_for, pointer
 from meshanim.ops._plans import pool_plan
 from meshanim.ops._registered import registered_op
@@ -52,6 +53,8 @@ def mesh_pool_reference(x: Tensor, indices: Tensor, weights: Tensor) -> Tensor:
 
 
 def _forward(x: Tensor, indices: Tensor, weights: Tensor) -> Tensor:
+    if _cuda.takes(x):
+        return _cuda_ops.mesh_pool(x, indices, weights)
     library = library_for(x)
     if library is None:
         check_indices("indices", indices, x.shape[1])
@@ -70,6 +73,8 @@ def _fake_forward(x: Tensor, indices: Tensor, weights: Tensor) -> Tensor:
 
 def _gradient_x(grad: Tensor, x: Tensor, indices: Tensor, weights: Tensor) -> Tensor:
     """Gradient of x: a gather through the inverse lists."""
+    if _cuda.takes(x):
+        return _cuda_ops.mesh_pool_gradient(grad, x, indices, weights)
     library = library_for(x)
     if library is None:
         return reference_gradient_x(grad, x, indices, weights)

@@ -10,11 +10,17 @@ from torch import Tensor
 from torch.nn import functional
 
 from meshanim._check import InputError, check_choice, check_indices, check_shape
-from meshanim.ops._library import SpiralConvBackward, SpiralConvShape, check_result, library_for, pointer
+from meshanim.ops import _cuda, _cuda_ops
+from meshanim.ops._library import (
+    ACTIVATIONS,
+    SpiralConvBackward,
+    SpiralConvShape,
+    check_result,
+    library_for,
+    pointer,
+)
 from meshanim.ops._plans import spiral_plan
 from meshanim.ops._registered import registered_op
-
-ACTIVATIONS = ("none", "relu", "elu")
 
 
 def spiral_conv(
@@ -87,6 +93,8 @@ def _check_arguments(
 
 
 def _forward(x: Tensor, spirals: Tensor, weight: Tensor, bias: Tensor | None, activation: str) -> Tensor:
+    if _cuda.takes(x):
+        return _cuda_ops.spiral_conv(x, spirals, weight, bias, activation)
     library = library_for(x)
     if library is None:
         check_indices("spirals", spirals, spirals.shape[0], lowest=-1)
@@ -117,8 +125,10 @@ def _gradients(
     need_bias: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients of x, weight and bias, empty where not needed; ``out`` is the result under an activation."""
-    library = library_for(x)
     needs = (need_x, need_weight, need_bias)
+    if _cuda.takes(x):
+        return _cuda_ops.spiral_conv_gradients(grad, x, spirals, weight, out, activation, needs)
+    library = library_for(x)
     if library is None:
         return reference_gradients(grad, x, spirals, weight, out, activation, needs)
     plan = spiral_plan(spirals)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from meshanim._check import InputError, check_choice, check_indices, check_shape
+from meshanim.ops import _cuda, _cuda_ops
 from meshanim.ops._library import (
     SpiralDecodeBackward,
     SpiralDecodeForward,
@@ -128,6 +129,9 @@ def _forward(
     bias: Tensor | None,
     activation: str,
 ) -> Tensor:
+    if _cuda.takes(x):
+        up = _cuda_ops.mesh_pool(x, up_indices, up_weights)
+        return _cuda_ops.spiral_conv(up, spirals, weight, bias, activation)
     library = library_for(x)
     if library is None:
         check_indices("up_indices", up_indices, x.shape[1])
@@ -171,8 +175,14 @@ def _gradients(
     need_bias: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients of x, weight and bias, empty where not needed; ``out`` is the result under an activation."""
-    library = library_for(x)
     needs = (need_x, need_weight, need_bias)
+    if _cuda.takes(x):
+        up = _cuda_ops.mesh_pool(x, up_indices, up_weights)
+        arguments = (grad, up, spirals, weight, out, activation, needs)
+        grad_up, grad_weight, grad_bias = _cuda_ops.spiral_conv_gradients(*arguments)
+        grad_x = _cuda_ops.mesh_pool_gradient(grad_up, x, up_indices, up_weights) if need_x else grad_up
+        return grad_x, grad_weight, grad_bias
+    library = library_for(x)
     if library is None:
         return _reference_gradients(grad, x, up_indices, up_weights, spirals, weight, out, activation, needs)
     lists = spiral_plan(spirals).inverse_through(pool_plan(up_indices, x.shape[1], "up_indices"))

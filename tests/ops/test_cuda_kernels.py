@@ -1,0 +1,298 @@
+"""The CUDA sources, run on a CPU: the kernels, their launches and plans against the float64 references.
+
+Every ``.cu`` file is compiled by the host's C++ compiler with ``emulation.h`` for what only a GPU has, and
+the ops run on it as they would on a device. What this cannot see: speed, and a GPU that behaves otherwise
+than its manual says.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from meshanim.ops import (
+    _cuda,
+    _cuda_ops,
+    _cuda_plans,
+    _nvrtc,
+    mesh_pool,
+    mesh_pool_reference,
+    spiral_conv,
+    spiral_conv_reference,
+    spiral_decode,
+    spiral_decode_reference,
+)
+
+HERE = Path(__file__).parent
+DTYPES = list(_nvrtc.SCALARS)
+
+# One rounding of a result in its own type, relative to the largest; sums are in single precision.
+ROUNDING = {torch.float32: 2e-6, torch.float16: 2**-11, torch.bfloat16: 2**-8}
+# Gradients of 16-bit types round the slope of the activation and sums of rows on the way: a few roundings.
+GRADIENT_FACTOR = 4
+# The slope of ELU is y + 1 of a rounded y, which cancels next to -1.
+ELU_FACTOR = 4
+
+SIZES = [  # (batch, vertices, length, in, out): the paper's widths, odd ones, single ones, none
+    (1, 140, 9, 64, 32),
+    (2, 201, 9, 32, 16),
+    (2, 130, 27, 16, 8),
+    (2, 317, 9, 8, 3),
+    (2, 65, 5, 3, 16),
+    (1, 77, 4, 7, 5),
+    (1, 64, 3, 33, 33),
+    (2, 20, 3, 72, 70),
+    (2, 40, 6, 1, 7),
+    (2, 40, 1, 5, 1),
+    (1, 1, 1, 1, 1),
+    (300, 1, 4, 16, 64),
+    (0, 20, 4, 3, 5),
+    (2, 20, 0, 3, 5),
+]
+
+POOL_SIZES = [  # (batch, coarse, fine, width, channels)
+    (2, 46, 228, 3, 64),
+    (3, 50, 201, 3, 8),
+    (2, 30, 70, 3, 3),
+    (2, 30, 10, 1, 7),
+    (1, 5, 9, 4, 33),
+    (1, 3, 4, 2, 2100),
+    (1, 1, 1, 1, 1),
+    (0, 5, 9, 3, 4),
+    (2, 5, 0, 3, 4),
+]
+
+
+class Emulator:
+    """Launches kernels on a CPU; compiles their sources at the first use of each."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._libraries: dict[tuple[str, torch.dtype], ctypes.CDLL] = {}
+        self.backwards = False
+        self.launched: set[tuple[str, str]] = set()
+
+    def launch(
+        self,
+        op: str,
+        kernel: str,
+        like: Tensor,
+        grid: _cuda.Grid,
+        threads: int,
+        parameters: ctypes.Structure,
+    ) -> None:
+        if 0 in grid:
+            return
+        assert max(grid[1:]) < 2**16 and grid[0] < 2**31, "a GPU takes no larger grid"
+        function = getattr(self._library(op, like.dtype), kernel)
+        function.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p, ctypes.c_uint, ctypes.c_bool]
+        size = ctypes.sizeof(parameters)
+        function(ctypes.addressof(parameters), size, (ctypes.c_uint * 3)(*grid), threads, self.backwards)
+        self.launched.add((op, kernel))
+
+    def _library(self, op: str, dtype: torch.dtype) -> ctypes.CDLL:
+        if (op, dtype) not in self._libraries:
+            compiler = shutil.which("c++") or shutil.which("g++")
+            if compiler is None:
+                pytest.skip("there is no C++ compiler to run the CUDA sources on a CPU with")
+            source = _nvrtc.source_folder() / op / f"{op}.cu"
+            target = self._folder / f"{op}-{str(dtype).removeprefix('torch.')}.so"
+            options = [*_nvrtc.source_options(dtype), f"-I{HERE}", "-DMESHANIM_EMULATED", "-O1", "-w"]
+            command = [compiler, "-x", "c++", *options, "-shared", "-fPIC", "-o", str(target), str(source)]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+            assert done.returncode == 0, done.stderr
+            self._libraries[op, dtype] = ctypes.CDLL(str(target))
+        return self._libraries[op, dtype]
+
+
+@pytest.fixture(scope="module")
+def module_emulator(tmp_path_factory: pytest.TempPathFactory) -> Emulator:
+    return Emulator(tmp_path_factory.mktemp("emulated"))
+
+
+@pytest.fixture
+def emulator(module_emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Emulator:
+    """The ops take CPU tensors to the CUDA kernels, and these run on the CPU."""
+    module_emulator.backwards = False
+    module_emulator.launched.clear()
+    monkeypatch.setattr(_cuda, "takes", lambda x: x.dtype in DTYPES)
+    monkeypatch.setattr(_cuda, "launch", module_emulator.launch)
+    return module_emulator
+
+
+def _values(dtype: torch.dtype, *shapes: tuple[int, ...]) -> list[Tensor]:
+    """Leaves amid NaN, so that a read from beside them shows."""
+    generator = torch.Generator().manual_seed(0)
+    return [_amid_nan(torch.randn(shape, generator=generator).to(dtype), 16) for shape in shapes]
+
+
+def _amid_nan(tensor: Tensor, before: int) -> Tensor:
+    buffer = torch.full((before + tensor.numel() + 16,), torch.nan, dtype=tensor.dtype)
+    inner = buffer[before : before + tensor.numel()].view(tensor.shape)
+    return inner.copy_(tensor).requires_grad_()
+
+
+def _spiral_inputs(sizes: tuple[int, ...], dtype: torch.dtype) -> tuple[list[Tensor], Tensor]:
+    batch, vertices, length, channels, outputs = sizes
+    spirals = torch.randint(-1, vertices, (vertices, length), generator=torch.Generator().manual_seed(1))
+    shapes = ((batch, vertices, channels), (outputs, length * channels), (outputs,))
+    return _values(dtype, *shapes), spirals
+
+
+def _results(call: Callable[..., Tensor], leaves: list[Tensor]) -> list[Tensor]:
+    """What a call gives, and the gradients of its arguments in a fixed direction."""
+    result = call(*leaves)
+    shape, generator = result.shape, torch.Generator().manual_seed(2)
+    direction = torch.randn(shape, generator=generator).to(leaves[0].dtype).to(result.dtype)
+    return [result.detach(), *torch.autograd.grad(result, leaves, direction)]
+
+
+def _check_close(found: list[Tensor], wanted: list[Tensor], factor: int = 1) -> None:
+    for i, (value, exact) in enumerate(zip(found, wanted, strict=True)):
+        assert value.shape == exact.shape
+        if exact.numel():
+            error = (value.double() - exact).abs().max() / exact.abs().max().clamp(min=1e-30)
+            assert error <= ROUNDING[value.dtype] * (GRADIENT_FACTOR * factor if i else 1)
+
+
+def _same_bits(a: list[Tensor], b: list[Tensor]) -> bool:
+    return all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+@pytest.mark.parametrize("activation", [None, "relu", "elu"])
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("sizes", SIZES, ids=str)
+def test_spiral_convolution_is_the_references(
+    sizes: tuple[int, ...], dtype: torch.dtype, activation: str | None, emulator: Emulator
+) -> None:
+    leaves, spirals = _spiral_inputs(sizes, dtype)
+    found = _results(lambda x, weight, bias: spiral_conv(x, spirals, weight, bias, activation), leaves)
+    doubles = [leaf.detach().double().requires_grad_() for leaf in leaves]
+    reference = _results(
+        lambda x, weight, bias: spiral_conv_reference(x, spirals, weight, bias, activation), doubles
+    )
+    _check_close(found, reference, ELU_FACTOR if activation == "elu" else 1)
+    assert all(value.dtype == dtype for value in found) and emulator.launched
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("sizes", POOL_SIZES, ids=str)
+def test_pooling_is_the_references(sizes: tuple[int, ...], dtype: torch.dtype, emulator: Emulator) -> None:
+    batch, coarse, fine, width, channels = sizes
+    leaves = _values(dtype, (batch, coarse, channels), (fine, width))
+    indices = torch.randint(0, coarse, (fine, width), generator=torch.Generator().manual_seed(1))
+    found = _results(lambda x, weights: mesh_pool(x, indices, weights), leaves)
+    doubles = [leaf.detach().double().requires_grad_() for leaf in leaves]
+    _check_close(found, _results(lambda x, weights: mesh_pool_reference(x, indices, weights), doubles))
+    assert all(value.dtype == dtype for value in found)
+    shifted = [_amid_nan(leaf.detach(), 15) for leaf in leaves]  # no loads of 16 bytes there
+    assert _same_bits(_results(lambda x, weights: mesh_pool(x, indices, weights), shifted)[:2], found[:2])
+
+
+@pytest.mark.parametrize("needs_x", [True, False])
+def test_decoding_is_the_references(needs_x: bool, emulator: Emulator) -> None:
+    (_, weight, bias), spirals = _spiral_inputs((2, 50, 5, 16, 8), torch.float32)
+    x, corners = _values(torch.float32, (2, 12, 16), (50, 3))
+    indices = torch.randint(0, 12, (50, 3), generator=torch.Generator().manual_seed(3))
+    corners = corners.detach()
+    leaves = [x, weight, bias] if needs_x else [weight, bias]
+
+    def call(op: Callable[..., Tensor], kept: Tensor, up: Tensor) -> Callable[..., Tensor]:
+        return lambda *a: op((kept, *a)[-3], indices, up, spirals, *a[-2:], "relu")
+
+    doubles = [leaf.detach().double().requires_grad_() for leaf in leaves]
+    found = _results(call(spiral_decode, x.detach(), corners), leaves)
+    _check_close(
+        found, _results(call(spiral_decode_reference, x.detach().double(), corners.double()), doubles)
+    )
+    assert {op for op, _ in emulator.launched} == {"mesh_pool", "spiral_conv"}
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("sizes", [size for size in SIZES if size[0] and size[3] < 70], ids=str)
+def test_tiles_alignment_and_order_of_threads_do_not_matter(
+    sizes: tuple[int, ...], dtype: torch.dtype, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leaves, spirals = _spiral_inputs(sizes, dtype)
+
+    def run(leaves: list[Tensor]) -> list[Tensor]:
+        return _results(lambda x, weight, bias: spiral_conv(x, spirals, weight, bias, "elu"), leaves)
+
+    small = run(leaves)
+    emulator.backwards = True
+    assert _same_bits(run(leaves), small), "a barrier is missing"
+    assert _same_bits(run([_amid_nan(leaf.detach(), 15) for leaf in leaves]), small)
+    monkeypatch.setattr(_cuda_ops, "FEW_BLOCKS", 0)
+    assert _same_bits(run(leaves), small)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_every_kernel_is_launched_by_some_size(
+    dtype: torch.dtype, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for few in (0, 256):
+        monkeypatch.setattr(_cuda_ops, "FEW_BLOCKS", few)
+        for width in (3, 8, 16, 32, 64):
+            (x, weight, bias), spirals = _spiral_inputs((1, 2, 2, width, width), dtype)
+            spiral_conv(x, spirals, weight, bias, "relu").sum().backward()
+            mesh_pool(x, spirals.clamp(min=0), torch.ones(2, 2, dtype=dtype)).sum().backward()
+    for op in {op for op, _ in emulator.launched}:
+        library = emulator._library(op, dtype)
+        symbols = Path(library._name).read_bytes()
+        names = set(re.findall(rb"\0((?:spiral|mesh)_[a-z_]+(?:_\d+(?:x\d+)?)?)(?=\0)", symbols))
+        kernels = {name.decode() for name in names if hasattr(library, name.decode())}
+        assert kernels == {kernel for known, kernel in emulator.launched if known == op}
+
+
+@pytest.mark.parametrize("needs", [(True, False, False), (False, True, False), (False, False, True)], ids=str)
+def test_only_wanted_gradients_are_made(needs: tuple[bool, ...], emulator: Emulator) -> None:
+    leaves, spirals = _spiral_inputs((2, 30, 4, 6, 5), torch.float32)
+    wanted = _results(lambda x, weight, bias: spiral_conv(x, spirals, weight, bias, "relu"), leaves)
+    leaves = [leaf.detach().requires_grad_(need) for leaf, need in zip(leaves, needs, strict=True)]
+    y = spiral_conv(leaves[0], spirals, leaves[1], leaves[2], "relu")
+    y.backward(torch.randn(y.shape, generator=torch.Generator().manual_seed(2)))
+    assert [leaf.grad is not None for leaf in leaves] == list(needs)
+    for leaf, gradient in zip(leaves, wanted[1:], strict=True):
+        assert leaf.grad is None or torch.equal(leaf.grad, gradient)
+
+
+def test_rounding_does_not_grow_with_the_mesh(emulator: Emulator) -> None:
+    leaves, spirals = _spiral_inputs((1, 28431, 9, 8, 3), torch.float32)
+    found = _results(lambda x, weight, bias: spiral_conv(x, spirals, weight, bias), leaves)
+    doubles = [leaf.detach().double().requires_grad_() for leaf in leaves]
+    _check_close(found, _results(lambda x, w, b: spiral_conv_reference(x, spirals, w, b), doubles))
+
+
+def test_inverse_slots_name_everyone_who_has_a_vertex_at_a_place() -> None:
+    spirals = torch.randint(-1, 40, (40, 6), generator=torch.Generator().manual_seed(0))
+    slots, starts, members = _cuda_plans.SpiralSlots(spirals).inverse
+    kinds = set()
+    for place in range(6):
+        for vertex in range(40):
+            owners = [v for v in range(40) if spirals[v, place] == vertex]
+            entry, slot = place * 40 + vertex, int(slots[place, vertex])
+            assert members[starts[entry] : starts[entry + 1]].tolist() == owners
+            wanted = (-1, owners[0] if owners else -1, -2)[min(len(owners), 2)]
+            assert slot == wanted
+            kinds.add(min(slot, 0))
+    assert kinds == {-2, -1, 0}
+
+
+def test_plans_are_made_before_a_capture(monkeypatch: pytest.MonkeyPatch) -> None:
+    spirals, indices = torch.zeros((4, 3), dtype=torch.int64), torch.zeros((4, 3), dtype=torch.int64)
+    plan = _cuda_plans.spiral_slots(spirals)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: True)
+    assert _cuda_plans.spiral_slots(spirals) is plan
+    with pytest.raises(RuntimeError, match="indices are checked at the first call: call the op once before"):
+        _cuda_plans.pool_lists(indices, 4)
+    with pytest.raises(RuntimeError, match="the inverse of the spirals is made at the first call"):
+        _ = plan.inverse
