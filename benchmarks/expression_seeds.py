@@ -24,7 +24,12 @@ from meshanim.training import RECIPES, paper_factors, train_expression
 
 RUNS = Path(__file__).parent / "runs"
 SEEDS = (0, 1, 2)
-NAMES = {"pca": "PCA blendshapes", "paper": "paper's model", "identity": "identity-aware"}
+NAMES = {
+    "pca": "PCA blendshapes",
+    "pca-deep": "PCA, two-layer LSTM both ways",
+    "paper": "paper's model",
+    "identity": "identity-aware",
+}
 
 
 def trained(train: Expressions4D, variant: str, seed: int) -> ExpressionModel:

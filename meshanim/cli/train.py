@@ -22,8 +22,10 @@ def _root() -> None:
 def expression(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; gets the trained model.")],
     face: Annotated[str, typer.Option(help="anny, ict=PATH or flame=PATH.")] = "anny",
-    variant: Annotated[str, typer.Option(help="identity, paper or pca.")] = "identity",
-    epochs: Annotated[int, typer.Option(help="Passes over the corpus.")] = 100,
+    variant: Annotated[str, typer.Option(help="identity, paper, pca or pca-deep.")] = "identity",
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes over the corpus; the recipe's by default.")
+    ] = None,
     batch_size: Annotated[int, typer.Option(help="Sequences per step.")] = 8,
     seed: Annotated[int, typer.Option(help="Of weights and order.")] = 0,
     corpus_seed: Annotated[int, typer.Option(help="Of the corpus.")] = 0,
@@ -38,7 +40,8 @@ def expression(
     from meshanim.training import RECIPES, paper_factors, train_expression
 
     check_choice("variant", variant, RECIPES)
-    recipe = replace(RECIPES[variant], epochs=epochs, batch_size=batch_size, seed=seed)
+    recipe = replace(RECIPES[variant], batch_size=batch_size, seed=seed)
+    recipe = recipe if epochs is None else replace(recipe, epochs=epochs)
     with Steps(quiet) as steps:
         model = load_face(face)
         corpus = Expressions4D(model, "train", corpus_seed, subjects=subjects, progress=steps.step("corpus"))
@@ -46,4 +49,4 @@ def expression(
     _, report = train_expression(corpus, model.neutral, hierarchy, recipe, out, progress=not quiet)
     if not quiet:
         state = "finished" if report.finished else "stopped; the same command goes on from here"
-        typer.echo(f"{len(report.history)} of {epochs} epochs {state}: {out}")
+        typer.echo(f"{len(report.history)} of {recipe.epochs} epochs {state}: {out}")

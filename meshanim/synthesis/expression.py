@@ -39,6 +39,7 @@ class ExpressionConfig:
         widths: channels of the decoder, coarsest level first; three more for the displacement follow.
         frame_rate: frames per second at which the LSTM runs.
         bidirectional: the LSTM reads the label track in both directions.
+        lstm_layers: LSTMs one upon the other.
         identity_size: of the neutral face's code.
         identity_widths: channels of the neutral face's encoder, finest level first.
         identity_dropout: share of the code that is dropped while training.
@@ -51,6 +52,7 @@ class ExpressionConfig:
     widths: tuple[int, ...] = (64, 32, 16, 8)
     frame_rate: float = 12.0
     bidirectional: bool = False
+    lstm_layers: int = 1
     identity_size: int = 16
     identity_widths: tuple[int, ...] = (16, 16, 32, 32)
     identity_dropout: float = 0.1
@@ -60,6 +62,7 @@ class ExpressionConfig:
         check_choice("decoder", self.decoder, ("spiral", "pca"))
         check_choice("identity", self.identity, (None, "spiral"))
         check_range("latent_size", self.latent_size, 1)
+        check_range("lstm_layers", self.lstm_layers, 1)
         check_range("frame_rate", self.frame_rate, 0, open_low=True)
         check_range("identity_dropout", self.identity_dropout, 0, 0.9)
         if self.decoder == "pca" and self.identity is not None:
@@ -98,7 +101,9 @@ class ExpressionModel(MeshModel):
     def __init__(self, template: Mesh, hierarchy: HasLevels, config: ExpressionConfig = PAPER) -> None:
         super().__init__(template, hierarchy)
         self.config = config
-        self.encoder = LabelEncoder(len(EXPRESSIONS), config.latent_size, config.bidirectional)
+        self.encoder = LabelEncoder(
+            len(EXPRESSIONS), config.latent_size, config.bidirectional, config.lstm_layers
+        )
         self.motion: BlendshapeMotion | SpiralMotion | IdentityMotion
         if config.decoder == "pca":
             self.motion = BlendshapeMotion(len(template.vertices), config.latent_size)

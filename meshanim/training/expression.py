@@ -21,17 +21,22 @@ from meshanim.training.loop import TrainingReport, train
 from meshanim.training.losses import MILLIMETRES, motion_losses
 from meshanim.training.recipe import Recipe
 
-Variant = Literal["paper", "identity", "pca"]
+Variant = Literal["paper", "identity", "pca", "pca-deep"]
 
 WARM_UP = 6900
 """Steps without the conditioned spiral decoder: 60 epochs of the 918 training sequences by eights."""
 
 VARIANTS: dict[str, ExpressionConfig] = {
     "paper": ExpressionConfig(),
-    "identity": ExpressionConfig(identity="spiral", identity_warm_up=WARM_UP, bidirectional=True),
+    "identity": ExpressionConfig(
+        identity="spiral", identity_warm_up=WARM_UP, bidirectional=True, lstm_layers=2
+    ),
     "pca": ExpressionConfig(decoder="pca"),
+    "pca-deep": ExpressionConfig(decoder="pca", bidirectional=True, lstm_layers=2),
 }
-"""Architectures by name: the paper's, the one that sees the neutral face, the blendshape baseline."""
+"""Architectures by name: the paper's, the one that sees the neutral face, the blendshape baseline, and that
+baseline with labels read as the identity-aware model reads them: what is owed to that, and what to the face.
+"""
 
 
 _COARSEST = 46
@@ -73,10 +78,15 @@ class ExpressionRecipe(Recipe):
 
 RECIPES: dict[str, ExpressionRecipe] = {
     "paper": ExpressionRecipe(variant="paper"),
-    "identity": ExpressionRecipe(variant="identity", learning_rate=5e-3, learning_rate_decay=0.96),
+    "identity": ExpressionRecipe(
+        variant="identity", epochs=150, learning_rate=5e-3, learning_rate_decay=0.974
+    ),
     "pca": ExpressionRecipe(variant="pca"),
+    "pca-deep": ExpressionRecipe(
+        variant="pca-deep", epochs=150, learning_rate=5e-3, learning_rate_decay=0.974
+    ),
 }
-"""What the shipped weights were trained with: the paper's settings, but for the model that is not its own.
+"""What the shipped weights were trained with: the paper's settings, but for what is not the paper's.
 
 What a face tells of its owner's ways is a small part of what people do, and drowns in the noise of single
 steps: larger ones first and much smaller ones at the end find more of it.

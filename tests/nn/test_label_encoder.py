@@ -12,7 +12,7 @@ def test_later_labels_leave_earlier_frames_alone() -> None:
 
 
 def test_both_directions_see_all_labels() -> None:
-    encoder, labels = LabelEncoder(6, 12, bidirectional=True), torch.rand(1, 20, 6)
+    encoder, labels = LabelEncoder(6, 12, bidirectional=True, layers=2), torch.rand(1, 20, 6)
     changed = labels.clone()
     changed[:, 12:] = 0
     first, second = encoder(labels), encoder(changed)

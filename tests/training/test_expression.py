@@ -18,7 +18,11 @@ SMALL = ExpressionConfig(latent_size=16, widths=(16, 12), identity_widths=(6, 8)
 def small_variants(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, config in VARIANTS.items():
         small = replace(
-            SMALL, decoder=config.decoder, identity=config.identity, bidirectional=config.bidirectional
+            SMALL,
+            decoder=config.decoder,
+            identity=config.identity,
+            bidirectional=config.bidirectional,
+            lstm_layers=config.lstm_layers,
         )
         monkeypatch.setitem(VARIANTS, name, small)
 
@@ -29,7 +33,7 @@ def error_mm(model: ExpressionModel, corpus) -> float:
     return vertex_error_mm(torch.cat(moved), torch.cat([sequence.vertices for sequence in corpus])).mean_mm
 
 
-@pytest.mark.parametrize("variant", ["paper", "identity", "pca"])
+@pytest.mark.parametrize("variant", ["paper", "identity", "pca", "pca-deep"])
 def test_it_learns_a_tiny_corpus(
     variant: str, corpus, face: Mesh, hierarchy: MeshHierarchy, tmp_path: Path
 ) -> None:
