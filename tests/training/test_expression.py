@@ -83,7 +83,7 @@ def test_held_out_subjects_are_scored_and_not_trained_on(
 
 
 def test_an_unknown_variant_is_named() -> None:
-    with pytest.raises(InputError, match="variant must be one of paper, identity, pca, got 'gan'"):
+    with pytest.raises(InputError, match="variant must be one of paper, identity, pca, pca-deep, got 'gan'"):
         ExpressionRecipe(variant="gan")  # type: ignore[arg-type]
 
 
