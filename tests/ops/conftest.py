@@ -1,7 +1,8 @@
-"""Surfaces of every kind that the mesh ops must take."""
+"""Surfaces of every kind that the mesh ops must take, and every instruction set that the compiled ops can."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,10 @@ from scipy.spatial import Delaunay
 
 from meshanim.faces import load_face
 from meshanim.mesh import Mesh
+from meshanim.ops._library import cpu_library
 
 Surface = tuple[np.ndarray, np.ndarray]
+Target = tuple[torch.device, torch.dtype]
 
 
 def _fan(count: int) -> Surface:
@@ -58,3 +61,18 @@ def ict_surface(shared_data: Path) -> Surface:
 
 def _arrays(mesh: Mesh) -> Surface:
     return mesh.vertices.double().numpy(), mesh.topology.usable_faces.numpy()
+
+
+@pytest.fixture(params=["baseline", "avx2", "avx512"])
+def instruction_set(request: pytest.FixtureRequest, target: Target) -> Iterator[str]:
+    """Each instruction set that the compiled CPU ops can take here, in use during the test."""
+    library = cpu_library()
+    if library is None or target[0].type != "cpu":
+        pytest.skip("only the compiled CPU ops have instruction sets")
+    best = library.meshanim_instruction_set()
+    try:
+        if library.meshanim_use_instruction_set(request.param.encode()):
+            pytest.skip(f"this machine or build has no {request.param}")
+        yield request.param
+    finally:
+        library.meshanim_use_instruction_set(best)

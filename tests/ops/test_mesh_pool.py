@@ -55,19 +55,10 @@ def test_values_and_gradients_are_the_references(sizes: tuple, target: Target) -
             assert error <= BOUND[target[1]]
 
 
-@pytest.mark.parametrize("name", ["baseline", "avx2", "avx512"])
+@pytest.mark.usefixtures("instruction_set")
 @pytest.mark.parametrize("sizes", SIZES, ids=str)
-def test_every_instruction_set_gives_the_references_values(name: str, sizes: tuple, target: Target) -> None:
-    library = cpu_library()
-    if library is None or target[0].type != "cpu":
-        pytest.skip("only the compiled CPU ops have instruction sets")
-    best = library.meshanim_instruction_set()
-    try:
-        if library.meshanim_use_instruction_set(name.encode()):
-            pytest.skip(f"this machine or build has no {name}")
-        test_values_and_gradients_are_the_references(sizes, target)
-    finally:
-        library.meshanim_use_instruction_set(best)
+def test_every_instruction_set_gives_the_references_values(sizes: tuple, target: Target) -> None:
+    test_values_and_gradients_are_the_references(sizes, target)
 
 
 def test_a_constant_stays_constant(target: Target) -> None:

@@ -247,19 +247,10 @@ def test_thread_counts_agree(batch: int) -> None:
         torch.testing.assert_close(grad_bias, results[0][3], rtol=2e-7, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["baseline", "avx2", "avx512"])
+@pytest.mark.usefixtures("instruction_set")
 @pytest.mark.parametrize("sizes", SIZES, ids=str)
-def test_every_instruction_set_gives_the_references_values(name: str, sizes: tuple, target: Target) -> None:
-    library = cpu_library()
-    if library is None or target[0].type != "cpu":
-        pytest.skip("only the compiled CPU ops have instruction sets")
-    best = library.meshanim_instruction_set()
-    try:
-        if library.meshanim_use_instruction_set(name.encode()):
-            pytest.skip(f"this machine or build has no {name}")
-        test_values_and_gradients_are_the_references(sizes, "relu", target)
-    finally:
-        library.meshanim_use_instruction_set(best)
+def test_every_instruction_set_gives_the_references_values(sizes: tuple, target: Target) -> None:
+    test_values_and_gradients_are_the_references(sizes, "relu", target)
 
 
 @pytest.mark.parametrize("activation", [None, "elu"])
