@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from meshanim._check import InputError, check_indices, check_shape
+from meshanim._check import check_indices, check_shape
 from meshanim.ops import _cuda, _cuda_ops
+from meshanim.ops._arguments import check_kinds
 from meshanim.ops._library import MeshPoolShape, check_result, library_for, pointer
 from meshanim.ops._plans import pool_plan
 from meshanim.ops._registered import registered_op
@@ -34,15 +35,7 @@ def mesh_pool(x: Tensor, indices: Tensor, weights: Tensor) -> Tensor:
     check_shape("x", x, (None, None, None))
     check_shape("indices", indices, (None, None))
     check_shape("weights", weights, tuple(indices.shape))
-    if not x.is_floating_point():
-        raise InputError(f"x must be of a floating type, got {x.dtype}")
-    if indices.dtype != torch.int64:
-        raise InputError(f"indices must be int64, got {indices.dtype}")
-    if weights.dtype != x.dtype:
-        raise InputError(f"weights must be {x.dtype} as x is, got {weights.dtype}")
-    for name, value in (("indices", indices), ("weights", weights)):
-        if value.device != x.device:
-            raise InputError(f"{name} must be on {x.device} as x is, got {value.device}")
+    check_kinds(x, {"weights": weights}, {"indices": indices})
     return _forward_op(x, indices, weights)
 
 

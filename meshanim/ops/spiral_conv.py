@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from meshanim._check import InputError, check_choice, check_indices, check_shape
+from meshanim._check import check_choice, check_indices, check_shape
 from meshanim.ops import _cuda, _cuda_ops
+from meshanim.ops._arguments import check_kinds
 from meshanim.ops._library import (
     ACTIVATIONS,
     SpiralConvBackward,
@@ -76,20 +77,11 @@ def _check_arguments(
     check_shape("spirals", spirals, (x.shape[1], None))
     check_shape("weight", weight, (None, spirals.shape[1] * x.shape[2]))
     check_choice("activation", activation, ACTIVATIONS)
-    if not x.is_floating_point():
-        raise InputError(f"x must be of a floating type, got {x.dtype}")
-    if spirals.dtype != torch.int64:
-        raise InputError(f"spirals must be int64, got {spirals.dtype}")
-    named = {"weight": weight}
+    values = {"weight": weight}
     if bias is not None:
         check_shape("bias", bias, (weight.shape[0],))
-        named["bias"] = bias
-    for name, value in named.items():
-        if value.dtype != x.dtype:
-            raise InputError(f"{name} must be {x.dtype} as x is, got {value.dtype}")
-    for name, value in {**named, "spirals": spirals}.items():
-        if value.device != x.device:
-            raise InputError(f"{name} must be on {x.device} as x is, got {value.device}")
+        values["bias"] = bias
+    check_kinds(x, values, {"spirals": spirals})
 
 
 def _forward(x: Tensor, spirals: Tensor, weight: Tensor, bias: Tensor | None, activation: str) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from meshanim._check import InputError, check_choice, check_indices, check_shape
 from meshanim.ops import _cuda, _cuda_ops
+from meshanim.ops._arguments import check_kinds
 from meshanim.ops._library import (
     SpiralDecodeBackward,
     SpiralDecodeForward,
@@ -100,22 +101,11 @@ def _check_arguments(
     check_shape("spirals", spirals, (up_indices.shape[0], None))
     check_shape("weight", weight, (None, spirals.shape[1] * x.shape[2]))
     check_choice("activation", activation, ACTIVATIONS)
-    if not x.is_floating_point():
-        raise InputError(f"x must be of a floating type, got {x.dtype}")
-    indices = {"up_indices": up_indices, "spirals": spirals}
-    for name, value in indices.items():
-        if value.dtype != torch.int64:
-            raise InputError(f"{name} must be int64, got {value.dtype}")
     values = {"up_weights": up_weights, "weight": weight}
     if bias is not None:
         check_shape("bias", bias, (weight.shape[0],))
         values["bias"] = bias
-    for name, value in values.items():
-        if value.dtype != x.dtype:
-            raise InputError(f"{name} must be {x.dtype} as x is, got {value.dtype}")
-    for name, value in {**values, **indices}.items():
-        if value.device != x.device:
-            raise InputError(f"{name} must be on {x.device} as x is, got {value.device}")
+    check_kinds(x, values, {"up_indices": up_indices, "spirals": spirals})
     if up_weights.requires_grad:
         raise InputError("up_weights must be a constant, got a tensor that requires a gradient")
 
