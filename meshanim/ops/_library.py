@@ -25,6 +25,8 @@ from meshanim._check import InputError
 ABI_VERSION = 2
 """Number of the C interface that this Python code speaks; the library carries the same."""
 
+_COMPILED_TYPES = (torch.float32, torch.float64)
+
 CHOICES = ("reference", "cpu", "cuda")
 
 ACTIVATIONS = ("none", "relu", "elu")
@@ -198,9 +200,13 @@ def kernels_in_use() -> str:
 
 def library_for(x: Tensor) -> ctypes.CDLL | None:
     """The compiled ops that can take ``x``, or None for the reference."""
-    if x.device.type != "cpu" or x.dtype not in (torch.float32, torch.float64):
-        return None
-    return cpu_library()
+    return cpu_library() if x.is_cpu and x.dtype in _COMPILED_TYPES else None
+
+
+@functools.lru_cache(4096)
+def structure(kind: type[ctypes.Structure], *sizes: int) -> ctypes.Structure:
+    """Sizes for the C side, which only reads them; calls of the same sizes share one."""
+    return kind(*sizes)
 
 
 def pointer(x: Tensor | None) -> int | None:
