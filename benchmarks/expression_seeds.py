@@ -74,8 +74,13 @@ def main() -> None:
     losses = final_losses("identity")
     chosen = SEEDS[losses.index(min(losses))]
     print(f"training loss of the identity-aware models, mm: {losses}; seed {chosen} ships")
-    content = {"seeds": SEEDS, "errors_mm": errors, "identity_over_pca": ratios}
-    content |= {"identity_training_loss_mm": losses, "shipped_seed": chosen}
+    content = {
+        "seeds": SEEDS,
+        "errors_mm": errors,
+        "identity_over_pca": ratios,
+        "identity_training_loss_mm": losses,
+        "shipped_seed": chosen,
+    }
     print(f"written: {write_results('expression_seeds', content)}")
 
 
