@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import functools
+from collections import deque
+from collections.abc import Iterator
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -22,6 +25,8 @@ class SpiralSlots:
         check_indices("spirals", spirals, spirals.shape[0], lowest=-1)
         check_count("spirals", spirals.numel())
         self.slots = spirals.detach().t().to(torch.int32, memory_format=torch.contiguous_format)
+        self._patches: dict[tuple[int, int], Patches] = {}
+        self._through: WeakKeyDictionary[PoolLists, tuple[Tensor, Tensor, Tensor]] = WeakKeyDictionary()
 
     @functools.cached_property
     def inverse(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -42,6 +47,87 @@ class SpiralSlots:
         single = sizes == 1
         slots[single] = members[starts[:-1][single]]
         return slots.view(length, vertices), starts.to(torch.int32), members
+
+    def patches(self, size: int, rows: int) -> Patches:
+        """The vertices cut into patches of ``size`` that read ``rows`` vertices at most."""
+        if (size, rows) not in self._patches:
+            check_not_capturing("spirals are cut into patches")
+            self._patches[size, rows] = Patches(self.slots, size, rows)
+        return self._patches[size, rows]
+
+    def inverse_through(self, pool: PoolLists) -> tuple[Tensor, Tensor, Tensor]:
+        """Inverse of the spirals of an up-sampled mesh: list starts by coarse vertex and place of a spiral,
+        entries (row * K + column) of the pooling matrix, vertices with such spirals; all int32.
+        """
+        if pool not in self._through:
+            check_not_capturing("the inverse of the spirals is made")
+            (length, vertices), width = self.slots.shape, pool.indices.shape[1]
+            check_count("up_indices at all places of spirals", self.slots.numel() * width)
+            fine, columns = self.slots.t().long(), torch.arange(width, device=self.slots.device)
+            places = torch.arange(length, device=fine.device).unsqueeze(1)
+            count = pool.coarse * length
+            lists = pool.indices[fine.clamp(min=0)] * length + places if vertices else fine.unsqueeze(-1)
+            lists = torch.where(fine.unsqueeze(-1) < 0, count, lists).flatten()
+            owners, order = torch.sort(lists, stable=True)
+            starts = torch.searchsorted(owners, torch.arange(count + 1, device=fine.device))
+            entries = (fine.unsqueeze(-1) * width + columns).flatten()[order]
+            found = (starts, entries, order // max(length * width, 1))
+            self._through[pool] = tuple(values.to(torch.int32) for values in found)  # type: ignore[assignment]
+        return self._through[pool]
+
+
+class Patches:
+    """Vertices cut into patches of neighbours, whose spirals together name few vertices.
+
+    ``vertices`` (N, size) int32 and ``rows`` (N, rows) int32, ascending, end in -1 where a patch has fewer;
+    ``slots`` (N, L, size) uint8 are places in ``rows``, and ``rows`` itself for no vertex.
+    """
+
+    def __init__(self, slots: Tensor, size: int, rows: int) -> None:
+        spirals, device = slots.t().cpu(), slots.device
+        padded = [patch + [NOTHING] * (size - len(patch)) for patch in _patches(spirals.tolist(), size, rows)]
+        vertices = torch.tensor(padded, dtype=torch.int64).view(-1, size)
+        count, number = len(vertices), len(spirals)
+        named = torch.where(vertices.unsqueeze(-1) < 0, NOTHING, spirals[vertices.clamp(min=0)].long())
+        keys = named + torch.arange(count).view(-1, 1, 1) * number
+        read = keys[named >= 0].unique()
+        owner = read // max(number, 1)
+        firsts = torch.searchsorted(owner, torch.arange(count))
+        table = torch.full((count, rows), NOTHING, dtype=torch.int32)
+        table[owner, torch.arange(len(read)) - firsts[owner]] = (read - owner * number).to(torch.int32)
+        places = torch.searchsorted(read, keys) - firsts.view(-1, 1, 1)
+        places = torch.where(named < 0, rows, places).to(torch.uint8)
+        self.vertices, self.rows = vertices.to(device, torch.int32), table.to(device)
+        self.slots = places.transpose(1, 2).contiguous().to(device)
+
+
+def _patches(spirals: list[list[int]], size: int, rows: int) -> list[list[int]]:
+    """Vertices of each patch, ascending: grown from a vertex beside the patches before, neighbours first."""
+    patches: list[list[int]] = []
+    patch: list[int] = []
+    read: set[int] = set()
+    seen = bytearray(len(spirals))
+    front, seeds, others = deque[int](), deque[int](), deque(range(len(spirals)))
+    for _ in spirals:
+        vertex = next(v for v in _drained(front, seeds, others) if not seen[v])
+        named = {v for v in spirals[vertex] if v >= 0}
+        if len(patch) == size or len(read | named) > rows:
+            patches.append(sorted(patch))
+            seeds.extend(front)
+            front.clear()
+            patch, read = [], set()
+        seen[vertex] = True
+        patch.append(vertex)
+        read |= named
+        front.extend(v for v in spirals[vertex] if v >= 0)
+    return [*patches, sorted(patch)] if patch else patches
+
+
+def _drained(*queues: deque[int]) -> Iterator[int]:
+    """What the queues hold, the first one's first, taken off them."""
+    for queue in queues:
+        while queue:
+            yield queue.popleft()
 
 
 class PoolLists:

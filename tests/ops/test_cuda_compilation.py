@@ -18,7 +18,7 @@ CAPABILITIES = (80, 90, 100)
 
 
 def test_sources_are_found() -> None:
-    assert {"mesh_pool", "spiral_conv"} <= set(OPS)
+    assert {"mesh_pool", "spiral_conv", "spiral_decode"} <= set(OPS)
 
 
 @pytest.mark.parametrize("dtype", _nvrtc.SCALARS, ids=str)
