@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from meshanim._check import check_indices
-from meshanim.ops._cuda import check_not_capturing
+from meshanim.ops._cuda import check_not_capturing, finished
 from meshanim.ops._plans import check_count, find, keep
 
 NOTHING, SEVERAL = -1, -2
@@ -24,12 +24,12 @@ class SpiralSlots:
     def __init__(self, spirals: Tensor) -> None:
         check_indices("spirals", spirals, spirals.shape[0], lowest=-1)
         check_count("spirals", spirals.numel())
-        self.slots = spirals.detach().t().to(torch.int32, memory_format=torch.contiguous_format)
+        (self.slots,) = finished(spirals.detach().t().to(torch.int32, memory_format=torch.contiguous_format))
         self._patches: dict[tuple[int, int], Patches] = {}
-        self._through: WeakKeyDictionary[PoolLists, tuple[Tensor, Tensor, Tensor]] = WeakKeyDictionary()
+        self._through: WeakKeyDictionary[PoolLists, tuple[Tensor, ...]] = WeakKeyDictionary()
 
     @functools.cached_property
-    def inverse(self) -> tuple[Tensor, Tensor, Tensor]:
+    def inverse(self) -> tuple[Tensor, ...]:
         """Slots (L, V) of the vertices that have a vertex at a place of their spirals; list starts, members.
 
         The list of slot i is ``members[starts[i]:starts[i + 1]]``, ascending; a slot of one member names it.
@@ -46,16 +46,16 @@ class SpiralSlots:
         slots = torch.where(sizes == 0, NOTHING, SEVERAL).to(torch.int32)
         single = sizes == 1
         slots[single] = members[starts[:-1][single]]
-        return slots.view(length, vertices), starts.to(torch.int32), members
+        return finished(slots.view(length, vertices), starts.to(torch.int32), members)
 
     def patches(self, size: int, rows: int) -> Patches:
         """The vertices cut into patches of ``size`` that read ``rows`` vertices at most."""
         if (size, rows) not in self._patches:
             check_not_capturing("spirals are cut into patches")
-            self._patches[size, rows] = Patches(self.slots, size, rows)
+            self._patches[size, rows] = Patches(self.slots.t(), size, rows)
         return self._patches[size, rows]
 
-    def inverse_through(self, pool: PoolLists) -> tuple[Tensor, Tensor, Tensor]:
+    def inverse_through(self, pool: PoolLists) -> tuple[Tensor, ...]:
         """Inverse of the spirals of an up-sampled mesh: list starts by coarse vertex and place of a spiral,
         entries (row * K + column) of the pooling matrix, vertices with such spirals; all int32.
         """
@@ -71,8 +71,8 @@ class SpiralSlots:
             owners, order = torch.sort(lists, stable=True)
             starts = torch.searchsorted(owners, torch.arange(count + 1, device=fine.device))
             entries = (fine.unsqueeze(-1) * width + columns).flatten()[order]
-            found = (starts, entries, order // max(length * width, 1))
-            self._through[pool] = tuple(values.to(torch.int32) for values in found)  # type: ignore[assignment]
+            sources = order // max(length * width, 1)
+            self._through[pool] = finished(*(values.to(torch.int32) for values in (starts, entries, sources)))
         return self._through[pool]
 
 
@@ -83,8 +83,8 @@ class Patches:
     ``slots`` (N, L, size) uint8 are places in ``rows``, and ``rows`` itself for no vertex.
     """
 
-    def __init__(self, slots: Tensor, size: int, rows: int) -> None:
-        spirals, device = slots.t().cpu(), slots.device
+    def __init__(self, spirals: Tensor, size: int, rows: int) -> None:
+        spirals, device = spirals.cpu(), spirals.device
         padded = [patch + [NOTHING] * (size - len(patch)) for patch in _patches(spirals.tolist(), size, rows)]
         vertices = torch.tensor(padded, dtype=torch.int64).view(-1, size)
         count, number = len(vertices), len(spirals)
@@ -97,8 +97,10 @@ class Patches:
         table[owner, torch.arange(len(read)) - firsts[owner]] = (read - owner * number).to(torch.int32)
         places = torch.searchsorted(read, keys) - firsts.view(-1, 1, 1)
         places = torch.where(named < 0, rows, places).to(torch.uint8)
-        self.vertices, self.rows = vertices.to(device, torch.int32), table.to(device)
-        self.slots = places.transpose(1, 2).contiguous().to(device)
+        slots = places.transpose(1, 2).contiguous()
+        self.vertices, self.rows, self.slots = finished(
+            vertices.to(device, torch.int32), table.to(device), slots.to(device)
+        )
 
 
 def _patches(spirals: list[list[int]], size: int, rows: int) -> list[list[int]]:
@@ -137,15 +139,15 @@ class PoolLists:
         check_indices(name, indices, coarse)
         check_count(name, indices.numel())
         self.coarse = coarse
-        self.indices = indices.detach().to(torch.int32, memory_format=torch.contiguous_format)
+        (self.indices,) = finished(indices.detach().to(torch.int32, memory_format=torch.contiguous_format))
 
     @functools.cached_property
-    def inverse(self) -> tuple[Tensor, Tensor]:
+    def inverse(self) -> tuple[Tensor, ...]:
         """List starts per coarse vertex, entries (row * K + column) of the index matrix; all int32."""
         check_not_capturing("the inverse of the pooling is made")
         owners, order = torch.sort(self.indices.flatten(), stable=True)
         numbers = torch.arange(self.coarse + 1, device=owners.device, dtype=torch.int32)
-        return torch.searchsorted(owners, numbers).to(torch.int32), order.to(torch.int32)
+        return finished(torch.searchsorted(owners, numbers).to(torch.int32), order.to(torch.int32))
 
 
 def spiral_slots(spirals: Tensor) -> SpiralSlots:
