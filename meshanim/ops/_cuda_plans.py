@@ -84,23 +84,25 @@ class Patches:
     """
 
     def __init__(self, spirals: Tensor, size: int, rows: int) -> None:
-        spirals, device = spirals.cpu(), spirals.device
-        padded = [patch + [NOTHING] * (size - len(patch)) for patch in _patches(spirals.tolist(), size, rows)]
-        vertices = torch.tensor(padded, dtype=torch.int64).view(-1, size)
-        count, number = len(vertices), len(spirals)
-        named = torch.where(vertices.unsqueeze(-1) < 0, NOTHING, spirals[vertices.clamp(min=0)].long())
-        keys = named + torch.arange(count).view(-1, 1, 1) * number
-        read = keys[named >= 0].unique()
-        owner = read // max(number, 1)
-        firsts = torch.searchsorted(owner, torch.arange(count))
-        table = torch.full((count, rows), NOTHING, dtype=torch.int32)
-        table[owner, torch.arange(len(read)) - firsts[owner]] = (read - owner * number).to(torch.int32)
-        places = torch.searchsorted(read, keys) - firsts.view(-1, 1, 1)
-        places = torch.where(named < 0, rows, places).to(torch.uint8)
-        slots = places.transpose(1, 2).contiguous()
-        self.vertices, self.rows, self.slots = finished(
-            vertices.to(device, torch.int32), table.to(device), slots.to(device)
-        )
+        with torch.device("cpu"):  # small, and the walk is Python's
+            made = _tables(spirals.cpu().long(), size, rows)
+        self.vertices, self.rows, self.slots = finished(*(table.to(spirals.device) for table in made))
+
+
+def _tables(spirals: Tensor, size: int, rows: int) -> tuple[Tensor, Tensor, Tensor]:
+    padded = [patch + [NOTHING] * (size - len(patch)) for patch in _patches(spirals.tolist(), size, rows)]
+    vertices = torch.tensor(padded, dtype=torch.int64).view(-1, size)
+    count, number = len(vertices), len(spirals)
+    named = torch.where(vertices.unsqueeze(-1) < 0, NOTHING, spirals[vertices.clamp(min=0)])
+    keys = named + torch.arange(count).view(-1, 1, 1) * number
+    read = keys[named >= 0].unique()
+    owner = read // max(number, 1)
+    firsts = torch.searchsorted(owner, torch.arange(count))
+    table = torch.full((count, rows), NOTHING, dtype=torch.int32)
+    table[owner, torch.arange(len(read)) - firsts[owner]] = (read - owner * number).to(torch.int32)
+    places = torch.searchsorted(read, keys) - firsts.view(-1, 1, 1)
+    slots = torch.where(named < 0, rows, places).to(torch.uint8).transpose(1, 2).contiguous()
+    return vertices.to(torch.int32), table, slots
 
 
 def _patches(spirals: list[list[int]], size: int, rows: int) -> list[list[int]]:

@@ -1,8 +1,8 @@
-"""The CUDA sources, run on a CPU: the kernels, their launches and plans against the float64 references.
+"""The CUDA kernels, their launches and plans against the float64 references; on a CPU, and on a GPU too.
 
-Every ``.cu`` file is compiled by the host's C++ compiler with ``emulation.h`` for what only a GPU has, and
-the ops run on it as they would on a device. What this cannot see: speed, and a GPU that behaves otherwise
-than its manual says.
+On a CPU every ``.cu`` file is compiled by the host's C++ compiler with ``emulation.h`` for what only a GPU
+has, and the ops run on it as they would on a device. What this cannot see: speed, and a GPU that behaves
+otherwise than its manual says.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import itertools
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -36,6 +37,7 @@ from meshanim.ops import (
 
 HERE = Path(__file__).parent
 DTYPES = list(_nvrtc.SCALARS)
+LAUNCH = _cuda.launch
 
 # One rounding of a result in its own type, relative to the largest; sums are in single precision.
 ROUNDING = {torch.float32: 2e-6, torch.float16: 2**-11, torch.bfloat16: 2**-8}
@@ -96,6 +98,18 @@ DECODE_SIZES = [  # (batch, coarse, fine, corners, length, in, out)
 ]
 
 
+class Gpu:
+    """Launches kernels where they belong, and notes which."""
+
+    def __init__(self) -> None:
+        self.backwards = False
+        self.launched: set[tuple[str, str]] = set()
+
+    def launch(self, op: str, kernel: str, *others: Any) -> None:
+        LAUNCH(op, kernel, *others)
+        self.launched.add((op, kernel))
+
+
 class Emulator:
     """Launches kernels on a CPU; compiles their sources at the first use of each."""
 
@@ -143,20 +157,48 @@ def module_emulator(tmp_path_factory: pytest.TempPathFactory) -> Emulator:
     return Emulator(tmp_path_factory.mktemp("emulated"))
 
 
+def _emulated(emulator: Emulator, patch: pytest.MonkeyPatch) -> Emulator:
+    """The ops take CPU tensors to the CUDA kernels, and these run on the CPU."""
+    patch.setattr(_cuda, "takes", lambda x: x.dtype in DTYPES)
+    return emulator
+
+
+ON_GPU = pytest.param("gpu", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"))
+
+
+@pytest.fixture(params=["emulated", ON_GPU])
+def machine(
+    request: pytest.FixtureRequest, module_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Emulator | Gpu]:
+    """What runs the kernels; tensors of the test are made on it."""
+    emulated = request.param == "emulated"
+    found = _emulated(module_emulator, monkeypatch) if emulated else Gpu()
+    found.backwards = False
+    found.launched.clear()
+    monkeypatch.setattr(_cuda, "launch", found.launch)
+    torch.set_default_device("cpu" if emulated else "cuda")
+    yield found
+    torch.set_default_device("cpu")
+
+
 @pytest.fixture
 def emulator(module_emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Emulator:
-    """The ops take CPU tensors to the CUDA kernels, and these run on the CPU."""
+    """The CPU as the machine, for what only concerns sources and plans."""
     module_emulator.backwards = False
     module_emulator.launched.clear()
-    monkeypatch.setattr(_cuda, "takes", lambda x: x.dtype in DTYPES)
     monkeypatch.setattr(_cuda, "launch", module_emulator.launch)
-    return module_emulator
+    return _emulated(module_emulator, monkeypatch)
+
+
+def _here(tensor: Tensor) -> Tensor:
+    return tensor.to(torch.get_default_device())
 
 
 def _values(dtype: torch.dtype, *shapes: tuple[int, ...]) -> list[Tensor]:
     """Leaves amid NaN, so that a read from beside them shows."""
     generator = torch.Generator().manual_seed(0)
-    return [_amid_nan(torch.randn(shape, generator=generator).to(dtype), 16) for shape in shapes]
+    values = (torch.randn(shape, generator=generator, device="cpu") for shape in shapes)
+    return [_amid_nan(value.to(dtype), 16) for value in values]
 
 
 def _amid_nan(tensor: Tensor, before: int) -> Tensor:
@@ -167,9 +209,10 @@ def _amid_nan(tensor: Tensor, before: int) -> Tensor:
 
 def _spiral_inputs(sizes: tuple[int, ...], dtype: torch.dtype) -> tuple[list[Tensor], Tensor]:
     batch, vertices, length, channels, outputs = sizes
-    spirals = torch.randint(-1, vertices, (vertices, length), generator=torch.Generator().manual_seed(1))
+    generator = torch.Generator().manual_seed(1)
+    spirals = torch.randint(-1, vertices, (vertices, length), generator=generator, device="cpu")
     shapes = ((batch, vertices, channels), (outputs, length * channels), (outputs,))
-    return _values(dtype, *shapes), spirals
+    return _values(dtype, *shapes), _here(spirals)
 
 
 def _decode_inputs(
@@ -178,14 +221,15 @@ def _decode_inputs(
     """Leaves; and indices, weights and spirals, where half of the spirals stay among neighbours."""
     batch, coarse, fine, corners, length, channels, outputs = sizes
     generator = torch.Generator().manual_seed(1)
-    indices = torch.randint(0, coarse, (fine, corners), generator=generator)
-    up_weights = torch.rand((fine, corners), generator=generator)
+    indices = torch.randint(0, coarse, (fine, corners), generator=generator, device="cpu")
+    up_weights = torch.rand((fine, corners), generator=generator, device="cpu")
     up_weights /= up_weights.sum(1, keepdim=True)
-    spirals = torch.randint(-1, fine, (fine, length), generator=generator)
-    spirals[: fine // 2] = torch.arange(fine // 2).unsqueeze(1) + torch.arange(length)
+    spirals = torch.randint(-1, fine, (fine, length), generator=generator, device="cpu")
+    neighbours = torch.arange(fine // 2, device="cpu").unsqueeze(1) + torch.arange(length, device="cpu")
+    spirals[: fine // 2] = neighbours
     spirals[spirals >= fine] = -1
     shapes = ((batch, coarse, channels), (outputs, length * channels), (outputs,))
-    return _values(dtype, *shapes), (indices, up_weights.to(dtype), spirals)
+    return _values(dtype, *shapes), (_here(indices), _here(up_weights.to(dtype)), _here(spirals))
 
 
 def _decode_results(
@@ -201,8 +245,8 @@ def _results(call: Callable[..., Tensor], leaves: list[Tensor]) -> list[Tensor]:
 
 
 def _direction(result: Tensor, dtype: torch.dtype) -> Tensor:
-    values = torch.randn(result.shape, generator=torch.Generator().manual_seed(2))
-    return values.to(dtype).to(result.dtype)
+    values = torch.randn(result.shape, generator=torch.Generator().manual_seed(2), device="cpu")
+    return _here(values.to(dtype).to(result.dtype))
 
 
 def _check_close(found: list[Tensor], wanted: list[Tensor], factor: int = 1, values_factor: int = 1) -> None:
@@ -221,7 +265,7 @@ def _same_bits(a: list[Tensor], b: list[Tensor]) -> bool:
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("sizes", SIZES, ids=str)
 def test_spiral_convolution_is_the_references(
-    sizes: tuple[int, ...], dtype: torch.dtype, activation: str | None, emulator: Emulator
+    sizes: tuple[int, ...], dtype: torch.dtype, activation: str | None, machine: Emulator | Gpu
 ) -> None:
     leaves, spirals = _spiral_inputs(sizes, dtype)
     found = _results(lambda x, weight, bias: spiral_conv(x, spirals, weight, bias, activation), leaves)
@@ -230,15 +274,18 @@ def test_spiral_convolution_is_the_references(
         lambda x, weight, bias: spiral_conv_reference(x, spirals, weight, bias, activation), doubles
     )
     _check_close(found, reference, ELU_FACTOR if activation == "elu" else 1)
-    assert all(value.dtype == dtype for value in found) and emulator.launched
+    assert all(value.dtype == dtype for value in found) and machine.launched
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("sizes", POOL_SIZES, ids=str)
-def test_pooling_is_the_references(sizes: tuple[int, ...], dtype: torch.dtype, emulator: Emulator) -> None:
+def test_pooling_is_the_references(
+    sizes: tuple[int, ...], dtype: torch.dtype, machine: Emulator | Gpu
+) -> None:
     batch, coarse, fine, width, channels = sizes
     leaves = _values(dtype, (batch, coarse, channels), (fine, width))
-    indices = torch.randint(0, coarse, (fine, width), generator=torch.Generator().manual_seed(1))
+    generator = torch.Generator().manual_seed(1)
+    indices = _here(torch.randint(0, coarse, (fine, width), generator=generator, device="cpu"))
     found = _results(lambda x, weights: mesh_pool(x, indices, weights), leaves)
     doubles = [leaf.detach().double().requires_grad_() for leaf in leaves]
     _check_close(found, _results(lambda x, weights: mesh_pool_reference(x, indices, weights), doubles))
@@ -251,7 +298,7 @@ def test_pooling_is_the_references(sizes: tuple[int, ...], dtype: torch.dtype, e
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("sizes", DECODE_SIZES, ids=str)
 def test_decoding_is_the_references(
-    sizes: tuple[int, ...], dtype: torch.dtype, activation: str | None, emulator: Emulator
+    sizes: tuple[int, ...], dtype: torch.dtype, activation: str | None, machine: Emulator | Gpu
 ) -> None:
     leaves, mesh = _decode_inputs(sizes, dtype)
     found = _decode_results(leaves, mesh, activation)
@@ -265,17 +312,17 @@ def test_decoding_is_the_references(
     _check_close(found, [y, *gradients], values_factor=DECODE_FACTOR)
     assert all(value.dtype == dtype for value in found)
     fused = spirals.shape[1] <= _cuda_decode.LONGEST
-    assert not found[0].numel() or ("spiral_decode" in {op for op, _ in emulator.launched}) == fused
+    assert not found[0].numel() or ("spiral_decode" in {op for op, _ in machine.launched}) == fused
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("sizes", [size for size in DECODE_SIZES if size[0] and size[4] < 60], ids=str)
 def test_patches_alignment_order_and_company_do_not_matter_to_decoding(
-    sizes: tuple[int, ...], dtype: torch.dtype, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+    sizes: tuple[int, ...], dtype: torch.dtype, machine: Emulator | Gpu, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     leaves, mesh = _decode_inputs(sizes, dtype)
     small = _decode_results(leaves, mesh, "elu")
-    emulator.backwards = True
+    machine.backwards = True
     assert _same_bits(_decode_results(leaves, mesh, "elu"), small), "a barrier is missing"
     shifted = [_amid_nan(leaf.detach(), 15) for leaf in leaves]
     assert _same_bits(_decode_results(shifted, mesh, "elu"), small)
@@ -286,12 +333,12 @@ def test_patches_alignment_order_and_company_do_not_matter_to_decoding(
 
 
 @pytest.mark.parametrize("needs", [(True, False, False), (False, True, False), (False, False, True)], ids=str)
-def test_only_wanted_gradients_of_decoding_are_made(needs: tuple[bool, ...], emulator: Emulator) -> None:
+def test_only_wanted_gradients_of_decoding_are_made(needs: tuple[bool, ...], machine: Emulator | Gpu) -> None:
     leaves, mesh = _decode_inputs((2, 9, 30, 3, 4, 6, 5), torch.float32)
     wanted = _decode_results(leaves, mesh, "relu")
     leaves = [leaf.detach().requires_grad_(need) for leaf, need in zip(leaves, needs, strict=True)]
     y = spiral_decode(leaves[0], *mesh, leaves[1], leaves[2], "relu")
-    y.backward(torch.randn(y.shape, generator=torch.Generator().manual_seed(2)))
+    y.backward(_direction(y, y.dtype))
     assert [leaf.grad is not None for leaf in leaves] == list(needs)
     for leaf, gradient in zip(leaves, wanted[1:], strict=True):
         assert leaf.grad is None or torch.equal(leaf.grad, gradient)
@@ -300,7 +347,7 @@ def test_only_wanted_gradients_of_decoding_are_made(needs: tuple[bool, ...], emu
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("sizes", [size for size in SIZES if size[0] and size[3] < 70], ids=str)
 def test_tiles_alignment_and_order_of_threads_do_not_matter(
-    sizes: tuple[int, ...], dtype: torch.dtype, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+    sizes: tuple[int, ...], dtype: torch.dtype, machine: Emulator | Gpu, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     leaves, spirals = _spiral_inputs(sizes, dtype)
 
@@ -308,7 +355,7 @@ def test_tiles_alignment_and_order_of_threads_do_not_matter(
         return _results(lambda x, weight, bias: spiral_conv(x, spirals, weight, bias, "elu"), leaves)
 
     small = run(leaves)
-    emulator.backwards = True
+    machine.backwards = True
     assert _same_bits(run(leaves), small), "a barrier is missing"
     assert _same_bits(run([_amid_nan(leaf.detach(), 15) for leaf in leaves]), small)
     monkeypatch.setattr(_cuda_ops, "FEW_BLOCKS", 0)
@@ -336,18 +383,18 @@ def test_every_kernel_is_launched_by_some_size(
 
 
 @pytest.mark.parametrize("needs", [(True, False, False), (False, True, False), (False, False, True)], ids=str)
-def test_only_wanted_gradients_are_made(needs: tuple[bool, ...], emulator: Emulator) -> None:
+def test_only_wanted_gradients_are_made(needs: tuple[bool, ...], machine: Emulator | Gpu) -> None:
     leaves, spirals = _spiral_inputs((2, 30, 4, 6, 5), torch.float32)
     wanted = _results(lambda x, weight, bias: spiral_conv(x, spirals, weight, bias, "relu"), leaves)
     leaves = [leaf.detach().requires_grad_(need) for leaf, need in zip(leaves, needs, strict=True)]
     y = spiral_conv(leaves[0], spirals, leaves[1], leaves[2], "relu")
-    y.backward(torch.randn(y.shape, generator=torch.Generator().manual_seed(2)))
+    y.backward(_direction(y, y.dtype))
     assert [leaf.grad is not None for leaf in leaves] == list(needs)
     for leaf, gradient in zip(leaves, wanted[1:], strict=True):
         assert leaf.grad is None or torch.equal(leaf.grad, gradient)
 
 
-def test_rounding_of_decoding_does_not_grow_with_the_mesh(emulator: Emulator) -> None:
+def test_rounding_of_decoding_does_not_grow_with_the_mesh(machine: Emulator | Gpu) -> None:
     leaves, mesh = _decode_inputs((1, 5687, 28431, 3, 9, 8, 3), torch.float32)
     indices, up_weights, spirals = mesh
     doubles = [leaf.detach().double().requires_grad_() for leaf in leaves]
@@ -357,7 +404,7 @@ def test_rounding_of_decoding_does_not_grow_with_the_mesh(emulator: Emulator) ->
     _check_close(_decode_results(leaves, mesh, None), exact)
 
 
-def test_rounding_does_not_grow_with_the_mesh(emulator: Emulator) -> None:
+def test_rounding_does_not_grow_with_the_mesh(machine: Emulator | Gpu) -> None:
     leaves, spirals = _spiral_inputs((1, 28431, 9, 8, 3), torch.float32)
     found = _results(lambda x, weight, bias: spiral_conv(x, spirals, weight, bias), leaves)
     doubles = [leaf.detach().double().requires_grad_() for leaf in leaves]
@@ -419,6 +466,16 @@ def test_inverse_lists_name_all_who_read_a_coarse_vertex_at_a_place() -> None:
             if f >= 0 and indices[f, k] == u
         ]
         assert list(zip(sources[mine].tolist(), entries[mine].tolist(), strict=True)) == wanted
+
+
+def test_plans_lie_with_their_indices_whatever_the_default_device_is() -> None:
+    _, (indices, _, spirals) = _decode_inputs((1, 9, 20, 3, 4, 1, 1), torch.float32)
+    with torch.device("meta"):
+        plan, pool = _cuda_plans.SpiralSlots(spirals), _cuda_plans.PoolLists(indices, 9, "indices")
+        patches = plan.patches(16, 64)
+        made = [patches.vertices, patches.rows, patches.slots]
+        made += [*plan.inverse, *pool.inverse, *plan.inverse_through(pool)]
+    assert {tensor.device.type for tensor in made} == {"cpu"}
 
 
 def test_plans_are_made_before_a_capture(monkeypatch: pytest.MonkeyPatch) -> None:
