@@ -264,11 +264,11 @@ def test_pytorch3d_sees_the_same(perspective):
     assert torch.allclose(ours.depth[both], theirs.depth[both], rtol=1e-4)
     assert torch.allclose(ours.barycentric[both], theirs.barycentric[both], atol=1e-3)
     weights = torch.rand_like(ours.depth)[both]
-    gradients = [torch.autograd.grad((of.depth[both] * weights).sum(), vertices)[0] for of in (ours, theirs)]
-    assert torch.allclose(*gradients, rtol=1e-2, atol=1e-2 * float(gradients[0].abs().max()))
+    own, other = (torch.autograd.grad((of.depth[both] * weights).sum(), vertices)[0] for of in (ours, theirs))
+    assert torch.allclose(own, other, rtol=1e-2, atol=1e-2 * float(own.abs().max()))
 
 
 def test_a_missing_pytorch3d_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "pytorch3d.renderer", None)
     with pytest.raises(MissingExtra, match=r"pip install 'meshanim\[pytorch3d\]'"):
-        rasterize(*slanted(), "pytorch3d")
+        rasterize(*slanted(), rasterizer="pytorch3d")
