@@ -11,6 +11,7 @@ from meshanim.ops.half_edges import HalfEdges, half_edges, half_edges_reference
 from meshanim.ops.mesh_pool import mesh_pool, mesh_pool_reference
 from meshanim.ops.nearest_faces import nearest_faces, nearest_faces_reference
 from meshanim.ops.one_rings import one_rings, one_rings_reference
+from meshanim.ops.rasterize import rasterize, rasterize_reference
 from meshanim.ops.spiral_conv import spiral_conv, spiral_conv_reference
 from meshanim.ops.spiral_decode import spiral_decode, spiral_decode_reference
 from meshanim.ops.spiral_order import spiral_order, spiral_order_reference
@@ -29,6 +30,8 @@ __all__ = [
     "nearest_faces_reference",
     "one_rings",
     "one_rings_reference",
+    "rasterize",
+    "rasterize_reference",
     "spiral_conv",
     "spiral_conv_reference",
     "spiral_decode",

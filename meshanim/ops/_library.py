@@ -22,7 +22,7 @@ from torch import Tensor
 
 from meshanim._check import InputError
 
-ABI_VERSION = 2
+ABI_VERSION = 3
 """Number of the C interface that this Python code speaks; the library carries the same."""
 
 CHOICES = ("reference", "cpu", "cuda")
@@ -96,6 +96,28 @@ class SpiralDecodeBackward(ctypes.Structure):
     )
 
 
+class RasterizeShape(ctypes.Structure):
+    """Sizes of one rasterization, as the C side declares them."""
+
+    _fields_ = (
+        *((name, c_int64) for name in ("batch", "vertices", "faces", "height", "width")),
+        ("near", c_double),
+        *((name, c_int32) for name in ("perspective", "is_double", "threads")),
+    )
+
+
+class RasterizeBackward(ctypes.Structure):
+    """Arrays of its backward pass, as the C side declares them; None for gradients that are not given."""
+
+    _fields_ = tuple(
+        (name, c_void_p)
+        for name in (
+            *("points", "faces", "face", "barycentric", "depth", "grad_barycentric", "grad_depth"),
+            *("starts", "entries", "grad_points"),
+        )
+    )
+
+
 _SIGNATURES: dict[str, list[type]] = {
     "meshanim_edge_collapse": [
         *(c_void_p, c_int64, c_void_p, c_int64),
@@ -120,6 +142,8 @@ _SIGNATURES: dict[str, list[type]] = {
         *(c_double, c_void_p, c_void_p),
     ],
     "meshanim_one_rings": [c_void_p, c_void_p, c_int64, c_int64, *([c_void_p] * 3)],
+    "meshanim_rasterize_backward": [POINTER(RasterizeShape), POINTER(RasterizeBackward)],
+    "meshanim_rasterize_forward": [POINTER(RasterizeShape), *([c_void_p] * 5)],
     "meshanim_slot_padding": [],
     "meshanim_spiral_conv_backward": [POINTER(SpiralConvShape), POINTER(SpiralConvBackward)],
     "meshanim_spiral_conv_forward": [

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from meshanim._check import InputError, check_finite, check_range, check_shape
 from meshanim.rendering.camera_conversion import (
@@ -122,11 +123,19 @@ class Camera:
                 cameras'.
         """
         self._check_points("points", points, 3)
-        seen = points @ self.rotation.mT + _beside_points(self.translation)
-        depth = seen[..., 2:]
-        away = torch.where(depth > 0, depth, 1) if self.perspective else 1
-        across = torch.cat([seen[..., :2] / away, torch.ones_like(depth)], dim=-1) @ self.matrix.mT
-        return torch.cat([across[..., :2], depth.expand_as(across[..., :1])], dim=-1)
+        lens, middle = self.matrix, torch.zeros_like(self.matrix[..., 2])
+        if not self.perspective:
+            middle = lens[..., 2] * lens.new_tensor([1.0, 1.0, 0.0])
+            lens = lens * lens.new_tensor([[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+        turn, shift = lens @ self.rotation, _turn(lens, self.translation) + middle
+        if turn.ndim == 2 and shift.ndim == 1:
+            plane = functional.linear(points, turn, shift)
+        else:
+            plane = points @ turn.mT + _beside_points(shift)
+        if not self.perspective:
+            return plane
+        depth = plane[..., 2:]
+        return torch.cat([plane[..., :2] / torch.where(depth > 0, depth, 1), depth], dim=-1)
 
     def unproject(self, pixels: Tensor, depth: Tensor) -> Tensor:
         """World points (..., 3) in metres that are seen at a place in the picture, the inverse of project.
