@@ -42,6 +42,7 @@ ARROWS: dict[str, set[str]] = {
     "rendering": {"ops", "mesh", "nn", "vision", "performance"},
     "synthesis": {"nn", "mesh", "audio", "faces", "performance"},
     "capture": {
+        "ops",
         "rendering",
         "vision",
         "audio",

@@ -13,7 +13,9 @@ from torch import Tensor
 
 from meshanim._check import InputError
 from meshanim.capture.landmark_fit import LandmarkFit, Person
+from meshanim.capture.look import Look
 from meshanim.capture.references import choose_references, crop_square
+from meshanim.capture.refinement import Refinement
 from meshanim.capture.residuals import State
 from meshanim.capture.slits import shut_slits
 from meshanim.faces import FaceModel
@@ -90,15 +92,19 @@ def capture(path: str | Path, face: FaceModel, progress: Steps = _silent) -> Cap
         OSError: the file is missing or cannot be read.
     """
     clip = Clip(path)
-    landmarks = _landmarks(clip, progress("finding landmarks"))
+    landmarks = find_clip_landmarks(clip, progress("finding landmarks"))
     fit = LandmarkFit(face, shut_slits(landmarks), clip.size, clip.fps)
     person = fit.person()
-    state = fit.track(person, progress("fitting the face"))
+    state, look = fit.track(person, progress("fitting landmarks")), None
+    if face.neutral.uv is not None:
+        refinement = Refinement(clip.frames, fit, person, landmarks)
+        state = refinement.refine(state, refinement.look(state), progress("fitting pixels"))
+        look = refinement.look(state)
     performance, camera = _performance(clip, fit, person, state)
-    return Captured(performance, _appearance(clip, performance, camera, landmarks), landmarks)
+    return Captured(performance, _appearance(clip, performance, camera, landmarks, look), landmarks)
 
 
-def _landmarks(clip: Clip, progress: Progress) -> Tensor:
+def find_clip_landmarks(clip: Clip, progress: Progress) -> Tensor:
     """(T, 68, 2) of all frames."""
     found = []
     missing = np.full((68, 2), np.nan)
@@ -138,7 +144,9 @@ def _performance(clip: Clip, fit: LandmarkFit, person: Person, state: State) -> 
     return performance, Camera(matrix, flip, flip @ origin.float(), (height, width))
 
 
-def _appearance(clip: Clip, performance: Performance, camera: Camera, landmarks: Tensor) -> Appearance:
+def _appearance(
+    clip: Clip, performance: Performance, camera: Camera, landmarks: Tensor, look: Look | None
+) -> Appearance:
     """Reference frames of different poses and expressions, read in a second walk through the clip."""
     assert performance.weights is not None and performance.head_motion is not None
     assert performance.identity is not None and performance.face_model is not None
@@ -157,4 +165,6 @@ def _appearance(clip: Clip, performance: Performance, camera: Camera, landmarks:
         camera=camera,
         face_model=performance.face_model,
         identity=performance.identity,
+        texture=None if look is None else look.texture,
+        light=None if look is None else look.light,
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -22,6 +23,8 @@ from meshanim.faces import FaceModel
 
 SAMPLES = 24
 """Frames from which identity and focal length are found."""
+_INDEPENDENT = 6.0
+"""All frames tell as much about the person as so many: where dlib errs, it errs in all alike."""
 STRETCH, OVERLAP = 200, 20
 """Frames fitted at once, and how many of the next are looked at to know where the motion goes."""
 FIELD_OF_VIEW = math.radians(30)
@@ -34,6 +37,8 @@ _STEP = 0.05
 """Of differences by identity, in standard deviations."""
 _RIDGE, _LASSO, _TWIN = 1.0, 1.0, 2.0
 """What weights cost: squared, by themselves, and by the squared difference between the sides of the face."""
+_RARE = {"cheekPuff": 20.0, "jawForward": 5.0, "jawLeft": 5.0, "jawRight": 5.0}
+"""How many times more some units cost, which a jaw line that is a little off would call up."""
 _WEIGHT_SPEED = {"eyeBlink": 0.5, "jaw": 4.0, "mouth": 4.0}
 _SLOW = 20.0
 """What a squared change of weight from frame to frame costs, by the beginnings of names."""
@@ -41,7 +46,21 @@ _TURN_JERK, _SHIFT_JERK = 0.004, 0.0007
 """Standard deviations of a head's acceleration: radians and metres per frame and frame, at 25 fps."""
 _DEPTH_JERK = 0.0015
 _STEPS, _TRIES = 15, 4
+_PICTURE_STEPS = 3
 _ENOUGH = 1e-3
+
+
+Progress = Callable[[int, int], None]
+
+
+class Pictures(Protocol):
+    """What the pictures of a stretch of frames say about its state."""
+
+    def system(self, state: State) -> tuple[Tensor, Tensor]:
+        """Normal matrix (T, P, P) and descent (T, P) of each frame; fixes what :meth:`cost` looks at."""
+
+    def cost(self, state: State) -> Tensor:
+        """(T,) of each frame, where :meth:`system` last looked."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +89,9 @@ class WeightPrior:
 
     def __init__(self, names: list[str]) -> None:
         count = len(names)
-        self.curvature = _RIDGE * torch.eye(count, dtype=torch.float64)
-        self.slope = torch.full((count,), _LASSO, dtype=torch.float64)
+        rare = [next((more for stem, more in _RARE.items() if name.startswith(stem)), 1.0) for name in names]
+        cost = torch.tensor(rare, dtype=torch.float64)
+        self.curvature, self.slope = torch.diag(_RIDGE * cost), _LASSO * cost
         for left, name in enumerate(names):
             twin = name.removesuffix("Left") + "Right"
             if name.endswith("Left") and twin in names and not name.startswith(("mouthLeft", "jawLeft")):
@@ -158,13 +178,12 @@ class LandmarkFit:
         state = self.start(self.landmarks[chosen], shape.rest, person.focal)
         cost, damping = self._clip_cost(residuals, state, shape, person), 1e-3
         for _ in range(_STEPS):
-            linear = residuals.linearise(state, shape, person.focal)
+            linear = residuals.linearise(state, shape, person.focal).scaled(math.sqrt(_told(len(chosen))))
             for _ in range(_TRIES):
                 tried_person, tried = self._clip_step(linear, state, person, damping)
                 # Units are carried to the new person only once the step is taken: they change little.
-                tried_shape = replace(
-                    shape, rest=self.points.rest(self._plain(tried_person.identity)).double()
-                )
+                rest = self.points.rest(self._plain(tried_person.identity)).double()
+                tried_shape = replace(shape, rest=rest)
                 new = self._clip_cost(residuals, tried, tried_shape, tried_person)
                 if new < cost:
                     break
@@ -182,8 +201,8 @@ class LandmarkFit:
         apart = person.identity - self._people.mean
         who = apart @ self._people.precision @ apart
         lens = ((person.focal.log() - self._log_focal) / _FOCAL_DEVIATION).square()
-        frames = residuals.cost(state, shape, person.focal) + self._weights.cost(state.weights)
-        return frames.sum() + who + lens
+        seen = _told(len(state.pose)) * residuals.cost(state, shape, person.focal)
+        return (seen + self._weights.cost(state.weights)).sum() + who + lens
 
     def _frame_system(self, linear: Linear, state: State) -> tuple[Tensor, Tensor]:
         """Normal matrix (T, P, P) and descent (T, P) of each frame by itself."""
@@ -221,18 +240,38 @@ class LandmarkFit:
         frames = solved[..., -1] - solved[..., :-1] @ step
         return Person(identity, person.focal * step[-1].clamp(-0.5, 0.5).exp()), state.moved(frames)
 
-    def track(self, person: Person, progress: Callable[[int, int], None] | None = None) -> State:
-        """Pose and weights of every frame, stretch by stretch; frames without landmarks are bridged."""
+    def track(self, person: Person, progress: Progress | None = None) -> State:
+        """Pose and weights of every frame; frames without landmarks are bridged."""
+        rest = self.shape(person.identity).rest
+        return self._walk(person, self._filled(self.start(self.landmarks, rest, person.focal)), progress)
+
+    def refine(
+        self,
+        person: Person,
+        state: State,
+        pictures: Callable[[int, int], Pictures],
+        progress: Progress | None,
+    ) -> State:
+        """The track again, from where it is, with what the pictures tell; ``pictures`` gives a stretch's."""
+        return self._walk(person, state, progress, pictures)
+
+    def _walk(
+        self,
+        person: Person,
+        start: State,
+        progress: Progress | None,
+        pictures: Callable[[int, int], Pictures] | None = None,
+    ) -> State:
+        """Fit stretch by stretch, each on from the one before and with a look at the next."""
         count = len(self.landmarks)
         shape = self.shape(person.identity)
-        start = self._filled(self.start(self.landmarks, shape.rest, person.focal))
         done: list[State] = []
         for begin in range(0, count, STRETCH):
             end = min(begin + STRETCH + OVERLAP, count)
-            before = done[-1].part(-2 if len(done[-1].pose) > 1 else -1, len(done[-1].pose)) if done else None
-            fitted = self._stretch(
-                start.part(begin, end), self.residuals(slice(begin, end)), shape, person, before
-            )
+            before = done[-1].part(-2, None) if done else None
+            residuals = self.residuals(slice(begin, end))
+            seen = None if pictures is None else pictures(begin, end)
+            fitted = self._stretch(start.part(begin, end), residuals, shape, person, before, seen)
             done.append(fitted.part(0, STRETCH))
             if progress is not None:
                 progress(min(begin + STRETCH, count), count)
@@ -246,7 +285,13 @@ class LandmarkFit:
         return State(torch.from_numpy(pose), state.weights)
 
     def _stretch(
-        self, state: State, residuals: Residuals, shape: Shape, person: Person, before: State | None
+        self,
+        state: State,
+        residuals: Residuals,
+        shape: Shape,
+        person: Person,
+        before: State | None,
+        pictures: Pictures | None,
     ) -> State:
         """Fit consecutive frames; ``before`` are the last two that are done already."""
         chain = _Chain(self._jerk, self._speed, before)
@@ -254,11 +299,15 @@ class LandmarkFit:
 
         def total(state: State) -> Tensor:
             frames = residuals.cost(state, shape, person.focal) + self._weights.cost(state.weights)
-            return frames.sum() + chain.cost(state)
+            seen = 0.0 if pictures is None else pictures.cost(state).sum()
+            return frames.sum() + chain.cost(state) + seen
 
-        cost = total(state)
-        for _ in range(_STEPS):
+        for _ in range(_STEPS if pictures is None else _PICTURE_STEPS):
             matrix, descent = self._frame_system(residuals.linearise(state, shape, person.focal), state)
+            if pictures is not None:
+                for known, more in zip((matrix, descent), pictures.system(state), strict=True):
+                    known += more
+            cost = total(state)
             for _ in range(_TRIES):
                 tried = state.moved(chain.solve(_damped(matrix, damping), descent, state))
                 new = total(tried)
@@ -267,8 +316,7 @@ class LandmarkFit:
                 damping *= 10
             else:
                 break
-            gain, cost = float((cost - new) / cost), new
-            state, damping = tried, damping / 5
+            gain, state, damping = float(1 - new / cost), tried, damping / 5
             if gain < _ENOUGH:
                 break
         return state
@@ -277,6 +325,11 @@ class LandmarkFit:
 def _at_bound(identity: Tensor, people: IdentityPrior, descent: Tensor) -> Tensor:
     """(I,) which coefficients stand at the end of the people's range, and would leave it."""
     return ((identity <= people.low) & (descent <= 0)) | ((identity >= people.high) & (descent >= 0))
+
+
+def _told(frames: int) -> float:
+    """What one of so many frames counts for identity and focal length."""
+    return min(1.0, _INDEPENDENT / frames)
 
 
 def _free(state: State, descent: Tensor) -> Tensor:

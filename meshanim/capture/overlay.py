@@ -59,7 +59,7 @@ class Overlay:
         draw = ImageDraw.Draw(mask)
         for corner in corners.tolist():
             draw.polygon(corner, fill=255)
-        return np.asarray(mask, dtype=np.float32)[..., None] / 255
+        return (np.asarray(mask, dtype=np.float32) / np.float32(255))[..., None]
 
     def frame(self, image: NDArray[np.uint8], index: int) -> NDArray[np.uint8]:
         """The picture (H, W, 3) of frame ``index`` with the mesh on it, enlarged where it is small."""

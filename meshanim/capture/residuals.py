@@ -85,18 +85,23 @@ class State:
         weights = (self.weights + step[:, POSE:]).clamp(0, 1)
         return State(self.pose + step[:, :POSE], weights)
 
-    def part(self, start: int, end: int) -> State:
+    def part(self, start: int, end: int | None) -> State:
         """The frames from ``start`` up to, without, ``end``."""
         return State(self.pose[start:end], self.weights[start:end])
 
 
 @dataclass(frozen=True)
 class Linear:
-    """Weighted residuals (T, R), their derivatives by the frame (T, R, 6 + U) and by the clip (T, R, I + 1)."""
+    """Weighted residuals (T, R), and derivatives by the frame (T, R, 6 + U) and the clip (T, R, I + 1)."""
 
     residual: Tensor
     by_frame: Tensor
-    by_clip: Tensor | None
+    by_clip: Tensor | None = None
+
+    def scaled(self, factor: float) -> Linear:
+        """As if all standard deviations were larger by 1 / factor."""
+        by_clip = None if self.by_clip is None else factor * self.by_clip
+        return Linear(factor * self.residual, factor * self.by_frame, by_clip)
 
 
 class Residuals:

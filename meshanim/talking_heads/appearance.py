@@ -24,7 +24,8 @@ class Appearance:
         camera: of the whole picture.
         face_model: name of the face model.
         identity: (I,) identity coefficients of that model.
-        vertex_colours: (V, 3) linear reflectance of the model's vertices, where it is known.
+        texture: (S, S, 3) linear reflectance over the mesh's texture coordinates, relative to the mean,
+            row 0 on top, where it is known.
         light: (9, 3) spherical harmonics' coefficients of the light in world axes, linear RGB, where known.
 
     Raises:
@@ -39,7 +40,7 @@ class Appearance:
     camera: Camera
     face_model: str
     identity: Tensor
-    vertex_colours: Tensor | None = None
+    texture: Tensor | None = None
     light: Tensor | None = None
 
     def __post_init__(self) -> None:
@@ -59,12 +60,12 @@ class Appearance:
         for name, shape in shapes.items():
             check_shape(name, getattr(self, name), shape)
             check_finite(name, getattr(self, name))
-        if self.vertex_colours is not None:
-            check_shape("vertex_colours", self.vertex_colours, (None, 3))
+        if self.texture is not None:
+            check_shape("texture", self.texture, (None, None, 3))
         if self.light is not None:
             check_shape("light", self.light, (9, 3))
 
     def __repr__(self) -> str:
-        known = [name for name in ("vertex_colours", "light") if getattr(self, name) is not None]
+        known = [name for name in ("texture", "light") if getattr(self, name) is not None]
         extra = f", {', '.join(known)}" if known else ""
         return f"Appearance({len(self.frames)} frames of {self.face_model}{extra})"
