@@ -42,7 +42,6 @@ ARROWS: dict[str, set[str]] = {
     "rendering": {"ops", "mesh", "nn", "vision", "performance"},
     "synthesis": {"nn", "mesh", "audio", "faces", "performance"},
     "capture": {
-        "ops",
         "rendering",
         "vision",
         "audio",

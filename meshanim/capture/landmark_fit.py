@@ -45,8 +45,8 @@ _SLOW = 20.0
 _TURN_JERK, _SHIFT_JERK = 0.004, 0.0007
 """Standard deviations of a head's acceleration: radians and metres per frame and frame, at 25 fps."""
 _DEPTH_JERK = 0.0015
-_STEPS, _TRIES = 15, 4
-_PICTURE_STEPS = 3
+_STEPS, _TRIES, _RENEWAL = 15, 4, 3
+_PICTURE_STEPS = 2
 _ENOUGH = 1e-3
 
 
@@ -177,7 +177,7 @@ class LandmarkFit:
         shape = self.shape(person.identity, derivative=True)
         state = self.start(self.landmarks[chosen], shape.rest, person.focal)
         cost, damping = self._clip_cost(residuals, state, shape, person), 1e-3
-        for _ in range(_STEPS):
+        for step in range(_STEPS):
             linear = residuals.linearise(state, shape, person.focal).scaled(math.sqrt(_told(len(chosen))))
             for _ in range(_TRIES):
                 tried_person, tried = self._clip_step(linear, state, person, damping)
@@ -191,7 +191,9 @@ class LandmarkFit:
             else:
                 break
             gain, person, state, damping = float(1 - new / cost), tried_person, tried, damping / 5
-            shape = self.shape(person.identity, derivative=True)
+            # How people differ hardly depends on the person: not worth finding anew after every step.
+            anew = step % _RENEWAL == 0
+            shape = self.shape(person.identity, derivative=True) if anew else tried_shape
             cost = self._clip_cost(residuals, state, shape, person)
             if gain < _ENOUGH:
                 break

@@ -13,8 +13,7 @@ from torch.nn import functional
 
 from meshanim.capture.landmark_fit import LandmarkFit, Person
 from meshanim.mesh import axis_angle_to_matrix, vertex_normals
-from meshanim.ops import rasterize
-from meshanim.rendering import Camera
+from meshanim.rendering import Camera, rasterize
 from meshanim.rendering.shading import from_display
 
 _SIDE = 192
@@ -125,9 +124,8 @@ class Skin:
     def seen(self, pose: Tensor, weights: Tensor, stride: int = 1) -> Seen:
         """Skin that faces the camera, in every ``stride``-th pixel along rows and columns."""
         world, camera = self.world(pose, weights), self.camera
-        face, weight, _ = (
-            part[0] for part in rasterize(camera.project(world)[None], self.faces, camera.size)
-        )
+        fragments = rasterize(world, self.faces, camera)
+        face, weight = fragments.face, fragments.barycentric
         side = camera.size[0]
         usable = (face >= 0) & self._skin[face.clamp(min=0)]
         usable[:_BORDER] = usable[-_BORDER:] = usable[:, :_BORDER] = usable[:, -_BORDER:] = False
