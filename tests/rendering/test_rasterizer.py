@@ -269,6 +269,7 @@ def test_pytorch3d_sees_the_same(perspective):
 
 
 def test_a_missing_pytorch3d_is_named(monkeypatch):
+    vertices, faces, camera = slanted()
     monkeypatch.setitem(sys.modules, "pytorch3d.renderer", None)
     with pytest.raises(MissingExtra, match=r"pip install 'meshanim\[pytorch3d\]'"):
-        rasterize(*slanted(), rasterizer="pytorch3d")
+        rasterize(vertices, faces, camera, "pytorch3d")
