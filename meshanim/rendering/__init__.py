@@ -6,11 +6,13 @@ from meshanim.rendering.charts import colour_bar, contact_sheet, heat_colours
 from meshanim.rendering.materials import vertex_colours
 from meshanim.rendering.preview import framing_camera, render_frames, render_mesh
 from meshanim.rendering.rasterizer import Fragments, interpolate, rasterize
+from meshanim.rendering.soft import SoftFragments, soft_blend, soft_rasterize
 from meshanim.rendering.texture import mip_level, texture
 
 __all__ = [
     "Camera",
     "Fragments",
+    "SoftFragments",
     "antialias",
     "colour_bar",
     "contact_sheet",
@@ -21,6 +23,8 @@ __all__ = [
     "rasterize",
     "render_frames",
     "render_mesh",
+    "soft_blend",
+    "soft_rasterize",
     "texture",
     "vertex_colours",
 ]
