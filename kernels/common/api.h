@@ -7,7 +7,7 @@
 
 namespace meshanim {
 
-constexpr int32_t kAbiVersion = 2;
+constexpr int32_t kAbiVersion = 3;
 
 enum Activation : int32_t { kNone = 0, kRelu = 1, kElu = 2 };
 
@@ -58,6 +58,37 @@ struct SpiralDecodeBackward {
   void *grad_x, *grad_weight, *grad_bias;    // null where not wanted
 };
 
+// points (batch, vertices, 3) column, row and depth, faces (faces, 3); results (batch, height, width, ...).
+struct RasterizeShape {
+  int64_t batch, vertices, faces, height, width;
+  double near;
+  int32_t perspective, is_double, threads;
+};
+
+struct RasterizeBackward {
+  const void* points;
+  const int32_t* faces;
+  const int64_t* face;
+  const void *barycentric, *depth;
+  const void *grad_barycentric, *grad_depth;  // null where not given
+  const int32_t *starts, *entries;            // inverse lists of the faces
+  void* grad_points;
+};
+
+// attributes (batch, vertices, channels), faces (any, 3), face (batch, pixels), weights (batch, pixels, 3).
+struct InterpolateShape {
+  int64_t batch, vertices, pixels, channels;
+  int32_t is_double, threads;
+};
+
+struct InterpolateArrays {
+  const void* attributes;
+  const int32_t* faces;
+  const int64_t* face;
+  const void *weights, *grad_out;
+  void *out, *grad_attributes, *grad_weights;  // null where not wanted; grad_attributes comes filled with zeros
+};
+
 // Results: 0, or 1 where memory ran out.
 #define MESHANIM_DECLARE_OPS                                                                                  \
   int spiral_conv_forward(const SpiralConvShape& shape, const void* x, const int32_t* slots,                  \
@@ -68,7 +99,12 @@ struct SpiralDecodeBackward {
   int mesh_pool_backward(const MeshPoolShape& shape, const void* grad_out, const int32_t* starts,             \
                          const int32_t* entries, const void* weights, void* grad_x);                          \
   int spiral_decode_forward(const SpiralDecodeShape& shape, const SpiralDecodeForward& arrays);               \
-  int spiral_decode_backward(const SpiralDecodeShape& shape, const SpiralDecodeBackward& arrays);
+  int spiral_decode_backward(const SpiralDecodeShape& shape, const SpiralDecodeBackward& arrays);             \
+  int rasterize_forward(const RasterizeShape& shape, const void* points, const int32_t* faces, int64_t* face, \
+                        void* barycentric, void* depth);                                                      \
+  int rasterize_backward(const RasterizeShape& shape, const RasterizeBackward& arrays);                       \
+  int interpolate_forward(const InterpolateShape& shape, const InterpolateArrays& arrays);                    \
+  int interpolate_backward(const InterpolateShape& shape, const InterpolateArrays& arrays);
 
 constexpr int64_t kSlotPadding = 128;
 

@@ -201,3 +201,24 @@ MESHANIM_EXPORT int32_t meshanim_spiral_decode_backward(const SpiralDecodeShape*
                                                         const SpiralDecodeBackward* arrays) {
   MESHANIM_DISPATCH(spiral_decode_backward(*shape, *arrays))
 }
+
+MESHANIM_EXPORT int32_t meshanim_rasterize_forward(const RasterizeShape* shape, const void* points,
+                                                   const int32_t* faces, int64_t* face, void* barycentric,
+                                                   void* depth) {
+  MESHANIM_DISPATCH(rasterize_forward(*shape, points, faces, face, barycentric, depth))
+}
+
+MESHANIM_EXPORT int32_t meshanim_rasterize_backward(const RasterizeShape* shape,
+                                                    const RasterizeBackward* arrays) {
+  MESHANIM_DISPATCH(rasterize_backward(*shape, *arrays))
+}
+
+MESHANIM_EXPORT int32_t meshanim_interpolate_forward(const InterpolateShape* shape,
+                                                     const InterpolateArrays* arrays) {
+  MESHANIM_DISPATCH(interpolate_forward(*shape, *arrays))
+}
+
+MESHANIM_EXPORT int32_t meshanim_interpolate_backward(const InterpolateShape* shape,
+                                                      const InterpolateArrays* arrays) {
+  MESHANIM_DISPATCH(interpolate_backward(*shape, *arrays))
+}

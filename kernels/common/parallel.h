@@ -31,6 +31,31 @@ class Scratch {
   T* data_ = nullptr;
 };
 
+// Scratch memory that grows when more is needed; what it held is lost then.
+template <class T>
+class Growing {
+ public:
+  Growing() = default;
+  ~Growing() { std::free(data_); }
+  Growing(const Growing&) = delete;
+  Growing& operator=(const Growing&) = delete;
+  // False where memory ran out; get() is null then.
+  bool reserve(int64_t count) {
+    if (data_ && count <= capacity_) return true;
+    std::free(data_);
+    void* p = nullptr;
+    if (posix_memalign(&p, 64, sizeof(T) * size_t(count > 0 ? count : 1)) != 0) p = nullptr;
+    data_ = static_cast<T*>(p);
+    capacity_ = data_ ? count : 0;
+    return data_ != nullptr;
+  }
+  T* get() const { return data_; }
+
+ private:
+  T* data_ = nullptr;
+  int64_t capacity_ = 0;
+};
+
 // The part of `count` tasks that thread `index` of `threads` takes: [first, last), in order.
 struct Share {
   int64_t first, last;

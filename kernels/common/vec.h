@@ -151,6 +151,36 @@ struct LaneSums<float, 16> {
 };
 #endif
 
+// target[c, r] = source[r, c] of a (rows, columns) matrix, both in strides.
+template <class T>
+void transpose(const T* source, int64_t source_stride, int64_t rows, int64_t columns, T* target,
+               int64_t target_stride) {
+  int64_t r = 0;
+#if defined(MESHANIM_HAS_SHUFFLE)
+  for (; r + 4 <= rows; r += 4) {
+    int64_t c = 0;
+    for (; c + 4 <= columns; c += 4) {
+      Vec<T, 4> a[4], b[4];
+      for (int i = 0; i < 4; ++i) a[i] = load<T, 4>(source + (r + i) * source_stride + c);
+      for (int i = 0; i < 2; ++i) {
+        b[i] = __builtin_shufflevector(a[2 * i], a[2 * i + 1], 0, 4, 1, 5);
+        b[i + 2] = __builtin_shufflevector(a[2 * i], a[2 * i + 1], 2, 6, 3, 7);
+      }
+      for (int i = 0; i < 4; ++i) {
+        const Vec<T, 4> low = b[i / 2 * 2], high = b[i / 2 * 2 + 1];
+        const Vec<T, 4> row = i % 2 == 0 ? __builtin_shufflevector(low, high, 0, 1, 4, 5)
+                                         : __builtin_shufflevector(low, high, 2, 3, 6, 7);
+        store<T, 4>(target + (c + i) * target_stride + r, row);
+      }
+    }
+    for (; c < columns; ++c)
+      for (int64_t i = r; i < r + 4; ++i) target[c * target_stride + i] = source[i * source_stride + c];
+  }
+#endif
+  for (; r < rows; ++r)
+    for (int64_t c = 0; c < columns; ++c) target[c * target_stride + r] = source[r * source_stride + c];
+}
+
 // Splits `columns` into blocks of one or two vectors, narrower ones at the end, down to vectors of 16 bytes,
 // and calls body(first column, Block<lanes, vectors>) for each.
 template <int W_, int NV_>

@@ -195,7 +195,7 @@ int forward(const SpiralConvShape& s, const T* x, const int32_t* slots, int64_t 
     pack_pairs(weight, depth, s.out, packed.get());
   else if (way == Way::kOutputs)
     for_each_block<T>(s.out, [&](int64_t o, auto block) {
-      pack_columns(weight, depth, s.out, 1, depth, o, decltype(block)::N, packed.get() + o * depth);
+      pack_columns(weight, depth, s.out, o, decltype(block)::N, packed.get() + o * depth);
     });
 
   const int64_t chunks = (s.vertices + kChunk - 1) / kChunk;

@@ -83,16 +83,13 @@ MESHANIM_INLINE void multiply_rows(const T* const* rows, int64_t depth, const T*
 template <int NV>
 constexpr int kRows = kRegisters == 32 ? 12 : (NV == 2 ? 6 : 8);
 
-// Columns [first, first + width) of a (depth, columns) matrix, zero beyond the last: packed (depth, width).
-// The source holds element (k, n) at k * row_stride + n * column_stride.
+// Rows [first, first + width) of a (columns, depth) matrix, zero beyond the last: packed (depth, width).
 template <class T>
-void pack_columns(const T* source, int64_t depth, int64_t columns, int64_t row_stride, int64_t column_stride,
-                  int64_t first, int64_t width, T* packed) {
+void pack_columns(const T* source, int64_t depth, int64_t columns, int64_t first, int64_t width, T* packed) {
   const int64_t valid = columns - first < width ? columns - first : width;
-  for (int64_t n = 0; n < width; ++n) {
-    const T* column = source + (first + n) * column_stride;
-    for (int64_t k = 0; k < depth; ++k) packed[k * width + n] = n < valid ? column[k * row_stride] : T(0);
-  }
+  transpose(source + first * depth, depth, valid, depth, packed, width);
+  for (int64_t k = 0; k < depth; ++k)
+    for (int64_t n = valid; n < width; ++n) packed[k * width + n] = T(0);
 }
 
 // A (columns, depth) matrix by pairs of inputs: packed (depth / 2, lanes / 2, 2), zero beyond the last column.

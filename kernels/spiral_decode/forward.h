@@ -207,12 +207,10 @@ int forward(const SpiralDecodeShape& s, const SpiralDecodeForward& a) {
     plain_bias[o] = bias ? bias[o] : T(0);
     for (int n = 0; n < W; ++n) lane_bias[o * W + n] = plain_bias[o];
   }
-  for (int64_t c = 0; c < s.in; ++c) {
-    T* target = weights.get() + c * padded;
-    for (int64_t l = 0; l < s.length; ++l)
-      for (int64_t o = 0; o < s.out; ++o) *target++ = weight[(o * s.length + l) * s.in + c];
-    for (int64_t n = products; n < padded; ++n) *target++ = T(0);
-  }
+  for (int64_t l = 0; l < s.length; ++l)
+    transpose(weight + l * s.in, s.length * s.in, s.out, s.in, weights.get() + l * s.out, padded);
+  for (int64_t c = 0; c < s.in; ++c)
+    for (int64_t n = products; n < padded; ++n) weights.get()[c * padded + n] = T(0);
   const double work = double(s.batch) * double(products) *
                       (double(s.coarse) * double(s.in) + double(s.fine) * double(s.corners));
   parallel(s.threads, work, [&](int index, int count) {

@@ -108,7 +108,7 @@ MESHANIM_INLINE void plain_product_rows(const PlainProduct<T>& p) {
 
 template <class T>
 void plain_product(const PlainProduct<T>& p) {
-  constexpr int MU = kRegisters == 32 ? 8 : 4;
+  constexpr int MU = kRegisters == 32 ? 8 : 6;
   if (p.rows >= MU)
     plain_product_rows<T, MU>(p);
   else

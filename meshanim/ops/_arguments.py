@@ -2,28 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 
 from meshanim._check import InputError
 
+_MOST_REMEMBERED = 4096
 
-def check_kinds(x: Tensor, values: Mapping[str, Tensor], indices: Mapping[str, Tensor]) -> None:
-    """Floating ``x``, values of its type, int64 indices, all on its device.
+
+def checked_once(check: Callable[..., None]) -> Callable[..., None]:
+    """A check that remembers what has passed, since a look at every argument costs as much as a small layer.
+
+    Args:
+        check: looks at nothing but shapes, types, devices and ``requires_grad`` of tensors, and at the values
+            of other arguments.
+    """
+    passed: set[tuple] = set()
+
+    @functools.wraps(check)
+    def checked(*arguments: Any) -> None:
+        if torch.compiler.is_compiling():
+            return check(*arguments)
+        key: tuple = ()
+        for argument in arguments:
+            kind = type(argument)
+            if kind is Tensor or kind is Parameter:
+                key += (argument.shape, argument.dtype, argument.device, argument.requires_grad)
+            elif argument is None or kind is str:
+                key += (argument,)
+            else:  # subclasses may have symbolic sizes, which have no hash
+                return check(*arguments)
+        if key not in passed:
+            check(*arguments)
+            if len(passed) >= _MOST_REMEMBERED:
+                passed.clear()
+            passed.add(key)
+        return None
+
+    return checked
+
+
+def check_kinds(
+    x: Tensor, values: Mapping[str, Tensor], indices: Mapping[str, Tensor], called: str = "x"
+) -> None:
+    """Floating ``x``, ``called`` so, values of its type, int64 indices, all on its device.
 
     Raises:
         InputError: names the argument that differs.
     """
     if not x.is_floating_point():
-        raise InputError(f"x must be of a floating type, got {x.dtype}")
+        raise InputError(f"{called} must be of a floating type, got {x.dtype}")
     for name, value in indices.items():
         if value.dtype != torch.int64:
             raise InputError(f"{name} must be int64, got {value.dtype}")
     for name, value in values.items():
         if value.dtype != x.dtype:
-            raise InputError(f"{name} must be {x.dtype} as x is, got {value.dtype}")
+            raise InputError(f"{name} must be {x.dtype} as {called} is, got {value.dtype}")
     for name, value in {**values, **indices}.items():
         if value.device != x.device:
-            raise InputError(f"{name} must be on {x.device} as x is, got {value.device}")
+            raise InputError(f"{name} must be on {x.device} as {called} is, got {value.device}")

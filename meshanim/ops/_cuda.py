@@ -30,7 +30,7 @@ def takes(x: Tensor) -> bool:
     Raises:
         OSError: they were asked for by ``MESHANIM_KERNELS=cuda``, but cannot be had here.
     """
-    return x.device.type == "cuda" and x.dtype in _nvrtc.SCALARS and available(x.device.index)
+    return x.is_cuda and x.dtype in _nvrtc.SCALARS and available(x.device.index)
 
 
 @functools.cache

@@ -22,8 +22,10 @@ from torch import Tensor
 
 from meshanim._check import InputError
 
-ABI_VERSION = 2
+ABI_VERSION = 3
 """Number of the C interface that this Python code speaks; the library carries the same."""
+
+_COMPILED_TYPES = (torch.float32, torch.float64)
 
 CHOICES = ("reference", "cpu", "cuda")
 
@@ -96,6 +98,49 @@ class SpiralDecodeBackward(ctypes.Structure):
     )
 
 
+class RasterizeShape(ctypes.Structure):
+    """Sizes of one rasterization, as the C side declares them."""
+
+    _fields_ = (
+        *((name, c_int64) for name in ("batch", "vertices", "faces", "height", "width")),
+        ("near", c_double),
+        *((name, c_int32) for name in ("perspective", "is_double", "threads")),
+    )
+
+
+class RasterizeBackward(ctypes.Structure):
+    """Arrays of its backward pass, as the C side declares them; None for gradients that are not given."""
+
+    _fields_ = tuple(
+        (name, c_void_p)
+        for name in (
+            *("points", "faces", "face", "barycentric", "depth", "grad_barycentric", "grad_depth"),
+            *("starts", "entries", "grad_points"),
+        )
+    )
+
+
+class InterpolateShape(ctypes.Structure):
+    """Sizes of one interpolation, as the C side declares them."""
+
+    _fields_ = (
+        *((name, c_int64) for name in ("batch", "vertices", "pixels", "channels")),
+        *((name, c_int32) for name in ("is_double", "threads")),
+    )
+
+
+class InterpolateArrays(ctypes.Structure):
+    """Arrays of one interpolation, as the C side declares them; None where not wanted."""
+
+    _fields_ = tuple(
+        (name, c_void_p)
+        for name in (
+            *("attributes", "faces", "face", "weights", "grad_out"),
+            *("out", "grad_attributes", "grad_weights"),
+        )
+    )
+
+
 _SIGNATURES: dict[str, list[type]] = {
     "meshanim_edge_collapse": [
         *(c_void_p, c_int64, c_void_p, c_int64),
@@ -103,6 +148,8 @@ _SIGNATURES: dict[str, list[type]] = {
         *(POINTER(CollapseRules), c_void_p),
     ],
     "meshanim_half_edges": [c_void_p, c_int64, c_int64, *([c_void_p] * 6)],
+    "meshanim_interpolate_backward": [POINTER(InterpolateShape), POINTER(InterpolateArrays)],
+    "meshanim_interpolate_forward": [POINTER(InterpolateShape), POINTER(InterpolateArrays)],
     "meshanim_inverse_decode": [
         *(c_void_p, c_int64, c_int64, c_int64),
         *(c_void_p, c_int64, c_int64),
@@ -120,6 +167,8 @@ _SIGNATURES: dict[str, list[type]] = {
         *(c_double, c_void_p, c_void_p),
     ],
     "meshanim_one_rings": [c_void_p, c_void_p, c_int64, c_int64, *([c_void_p] * 3)],
+    "meshanim_rasterize_backward": [POINTER(RasterizeShape), POINTER(RasterizeBackward)],
+    "meshanim_rasterize_forward": [POINTER(RasterizeShape), *([c_void_p] * 5)],
     "meshanim_slot_padding": [],
     "meshanim_spiral_conv_backward": [POINTER(SpiralConvShape), POINTER(SpiralConvBackward)],
     "meshanim_spiral_conv_forward": [
@@ -198,9 +247,13 @@ def kernels_in_use() -> str:
 
 def library_for(x: Tensor) -> ctypes.CDLL | None:
     """The compiled ops that can take ``x``, or None for the reference."""
-    if x.device.type != "cpu" or x.dtype not in (torch.float32, torch.float64):
-        return None
-    return cpu_library()
+    return cpu_library() if x.is_cpu and x.dtype in _COMPILED_TYPES else None
+
+
+@functools.lru_cache(4096)
+def structure(kind: type[ctypes.Structure], *sizes: int) -> ctypes.Structure:
+    """Sizes for the C side, which only reads them; calls of the same sizes share one."""
+    return kind(*sizes)
 
 
 def pointer(x: Tensor | None) -> int | None:

@@ -23,6 +23,9 @@ _ORDINARY_KEYS = (
 )
 
 
+_bits_of = torch._C._dispatch_keys
+
+
 def _bits(key: str) -> int:
     return torch._C.DispatchKeySet(getattr(torch._C.DispatchKey, key)).raw_repr()
 
@@ -89,11 +92,11 @@ def registered_op(
 
 
 def _ordinary(arguments: tuple) -> bool:
-    keys = torch._C._dispatch_tls_local_include_set()
+    bits = torch._C._dispatch_tls_local_include_set().raw_repr()
     for argument in arguments:
         if isinstance(argument, Tensor):
-            keys = keys | torch._C._dispatch_keys(argument)
-    return not keys.raw_repr() & _OTHER_BITS and not has_torch_function(arguments)
+            bits |= _bits_of(argument).raw_repr()
+    return not bits & _OTHER_BITS and not has_torch_function(arguments)
 
 
 def _wants_gradient(arguments: tuple) -> bool:

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from meshanim._check import check_indices, check_shape
 from meshanim.ops import _cuda, _cuda_ops
-from meshanim.ops._arguments import check_kinds
-from meshanim.ops._library import MeshPoolShape, check_result, library_for, pointer
+from meshanim.ops._arguments import check_kinds, checked_once
+from meshanim.ops._library import MeshPoolShape, check_result, library_for, pointer, structure
 from meshanim.ops._plans import pool_plan
 from meshanim.ops._registered import registered_op
 
@@ -32,10 +32,7 @@ def mesh_pool(x: Tensor, indices: Tensor, weights: Tensor) -> Tensor:
     Raises:
         InputError: where a shape, type, device or index does not fit; names the argument.
     """
-    check_shape("x", x, (None, None, None))
-    check_shape("indices", indices, (None, None))
-    check_shape("weights", weights, tuple(indices.shape))
-    check_kinds(x, {"weights": weights}, {"indices": indices})
+    _check_arguments(x, indices, weights)
     return _forward_op(x, indices, weights)
 
 
@@ -43,6 +40,14 @@ def mesh_pool_reference(x: Tensor, indices: Tensor, weights: Tensor) -> Tensor:
     """The same as :func:`mesh_pool` by ``index_select``; makes the (B, V_f, K, C) copy."""
     rows = x.index_select(1, indices.reshape(-1)).view(x.shape[0], *indices.shape, x.shape[2])
     return (rows * weights.unsqueeze(-1)).sum(2)
+
+
+@checked_once
+def _check_arguments(x: Tensor, indices: Tensor, weights: Tensor) -> None:
+    check_shape("x", x, (None, None, None))
+    check_shape("indices", indices, (None, None))
+    check_shape("weights", weights, tuple(indices.shape))
+    check_kinds(x, {"weights": weights}, {"indices": indices})
 
 
 def _forward(x: Tensor, indices: Tensor, weights: Tensor) -> Tensor:
@@ -91,7 +96,7 @@ def _fake_gradient_x(grad: Tensor, x: Tensor, indices: Tensor, weights: Tensor) 
 
 def _shape(x: Tensor, indices: Tensor) -> ctypes.Structure:
     sizes = (x.shape[0], x.shape[1], *indices.shape, x.shape[2])
-    return MeshPoolShape(*sizes, x.dtype == torch.float64, torch.get_num_threads())
+    return structure(MeshPoolShape, *sizes, x.dtype == torch.float64, torch.get_num_threads())
 
 
 def _setup_context(ctx: Any, inputs: tuple, output: Tensor) -> None:

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from meshanim._check import check_choice, check_indices, check_shape
 from meshanim.ops import _cuda, _cuda_ops
-from meshanim.ops._arguments import check_kinds
+from meshanim.ops._arguments import check_kinds, checked_once
 from meshanim.ops._library import (
     ACTIVATIONS,
     SpiralConvBackward,
@@ -19,6 +19,7 @@ from meshanim.ops._library import (
     check_result,
     library_for,
     pointer,
+    structure,
 )
 from meshanim.ops._plans import spiral_plan
 from meshanim.ops._registered import registered_op
@@ -70,6 +71,7 @@ def _gathered(x: Tensor, spirals: Tensor) -> Tensor:
     return rows.view(batch, vertices, spirals.shape[1] * channels)
 
 
+@checked_once
 def _check_arguments(
     x: Tensor, spirals: Tensor, weight: Tensor, bias: Tensor | None, activation: str
 ) -> None:
@@ -183,9 +185,10 @@ def reference_gradients(
 
 
 def _shape(x: Tensor, spirals: Tensor, weight: Tensor, activation: str) -> ctypes.Structure:
-    sizes = (x.shape[0], x.shape[1], spirals.shape[1], x.shape[2], weight.shape[0])
+    batch, vertices, channels = x.shape
+    sizes = (batch, vertices, spirals.shape[1], channels, weight.shape[0])
     kind = (x.dtype == torch.float64, ACTIVATIONS.index(activation), torch.get_num_threads())
-    return SpiralConvShape(*sizes, *kind)
+    return structure(SpiralConvShape, *sizes, *kind)
 
 
 def _setup_context(ctx: Any, inputs: tuple, output: Tensor) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from meshanim._check import InputError, check_choice, check_indices, check_shape
 from meshanim.ops import _cuda, _cuda_decode
-from meshanim.ops._arguments import check_kinds
+from meshanim.ops._arguments import check_kinds, checked_once
 from meshanim.ops._library import (
     SpiralDecodeBackward,
     SpiralDecodeForward,
@@ -18,6 +18,7 @@ from meshanim.ops._library import (
     check_result,
     library_for,
     pointer,
+    structure,
 )
 from meshanim.ops._plans import pool_plan, spiral_plan
 from meshanim.ops._registered import registered_op
@@ -87,6 +88,7 @@ def spiral_decode_reference(
     return spiral_conv_reference(up, spirals, weight, bias, activation)
 
 
+@checked_once
 def _check_arguments(
     x: Tensor,
     up_indices: Tensor,
@@ -218,7 +220,7 @@ def _shape(
 ) -> ctypes.Structure:
     sizes = (x.shape[0], x.shape[1], *up_indices.shape, spirals.shape[1], x.shape[2], weight.shape[0])
     kind = (x.dtype == torch.float64, ACTIVATIONS.index(activation), torch.get_num_threads())
-    return SpiralDecodeShape(*sizes, *kind)
+    return structure(SpiralDecodeShape, *sizes, *kind)
 
 
 def _setup_context(ctx: Any, inputs: tuple, output: Tensor) -> None:

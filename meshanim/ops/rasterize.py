@@ -1,0 +1,185 @@
+"""Which face each pixel sees, and where on it."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from meshanim._check import check_indices, check_range, check_shape
+from meshanim.ops._arguments import check_kinds
+from meshanim.ops._coverage import located, nearest_faces_in_picture
+from meshanim.ops._library import RasterizeBackward, RasterizeShape, check_result, library_for, pointer
+from meshanim.ops._plans import pool_plan
+from meshanim.ops._registered import registered_op
+
+NEAR = 1e-3
+"""Depth in metres from which a face is seen, with perspective."""
+
+
+def rasterize(
+    points: Tensor, faces: Tensor, size: tuple[int, int], perspective: bool = True, near: float = NEAR
+) -> tuple[Tensor, Tensor, Tensor]:
+    r"""The nearest face in the middle of each pixel, the place on it, and its depth.
+
+    With :math:`e_i` the areas that a pixel's middle cuts off a face in the picture, opposite corner i of
+    depth :math:`z_i`, the place has the weights
+
+    .. math:: b_i = \frac{e_i / z_i}{\sum_j e_j / z_j} \qquad z = \frac{\sum_j e_j}{\sum_j e_j / z_j}
+
+    and without perspective :math:`b_i = e_i / \sum_j e_j` and :math:`z = \sum_i b_i z_i`. Both sides of a
+    face are seen. A middle exactly on an edge belongs to one of the two faces there, so that neighbours
+    leave no gap and share no pixel; of faces that are equally near the lowest index is seen. Faces without
+    area, faces with a corner that is not finite, and with perspective those with a corner nearer than
+    ``near`` are left out whole. Gradients go to the points through weights and depth; which face is seen has
+    none.
+
+    Args:
+        points: (B, V, 3) column, row (pixels) and depth (metres) of each vertex, any floating type; float32
+            and float64 on a CPU take the compiled code. Edges are always found in double precision.
+        faces: (F, 3) int64 vertex indices.
+        size: (height, width) in pixels.
+        perspective: whether depth divides what is seen, see above.
+        near: least depth in metres with perspective.
+
+    Returns:
+        Face (B, H, W) int64, -1 where there is none; weights (B, H, W, 3) of its corners, and depth (B, H, W)
+        in metres, zero where there is none.
+
+    Raises:
+        InputError: where a shape, type, device or index does not fit; names the argument.
+    """
+    check_shape("points", points, (None, None, 3))
+    check_shape("faces", faces, (None, 3))
+    check_kinds(points, {}, {"faces": faces}, "points")
+    for name, pixels in zip(("height", "width"), size, strict=True):
+        check_range(name, pixels, 1, 1 << 24)
+    weights, depth, face = _forward_op(points, faces, *size, perspective, near)
+    return face, weights, depth
+
+
+def rasterize_reference(
+    points: Tensor, faces: Tensor, size: tuple[int, int], perspective: bool = True, near: float = NEAR
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The same as :func:`rasterize` in PyTorch, all pairs of face and pixel in a box around the face."""
+    exact = points.detach().to(torch.float64)
+    members = [nearest_faces_in_picture(member[faces], size, perspective, near) for member in exact]
+    face = torch.stack(members) if members else faces.new_empty(0, *size)
+    return face, *located(points, faces, face, perspective)
+
+
+def _forward(
+    points: Tensor, faces: Tensor, height: int, width: int, perspective: bool, near: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Weights, depth, face: what has a gradient comes first, which ``torch.library.opcheck`` needs."""
+    library = library_for(points)
+    if library is None:
+        check_indices("faces", faces, points.shape[1])
+        face, weights, depth = rasterize_reference(points, faces, (height, width), perspective, near)
+        return weights, depth, face
+    plan = pool_plan(faces, points.shape[1], "faces")
+    points = points.contiguous()
+    weights, depth, face = _fake_forward(points, faces, height, width, perspective, near)
+    shape = _shape(points, faces, height, width, perspective, near)
+    arrays = map(pointer, (points, plan.indices, face, weights, depth))
+    check_result(library.meshanim_rasterize_forward(shape, *arrays))
+    return weights, depth, face
+
+
+def _fake_forward(
+    points: Tensor, faces: Tensor, height: int, width: int, perspective: bool, near: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    size = (points.shape[0], height, width)
+    return points.new_empty((*size, 3)), points.new_empty(size), faces.new_empty(size)
+
+
+def _gradient(
+    points: Tensor,
+    faces: Tensor,
+    weights: Tensor,
+    depth: Tensor,
+    face: Tensor,
+    grad_weights: Tensor | None,
+    grad_depth: Tensor | None,
+    perspective: bool,
+) -> Tensor:
+    """Gradient (B, V, 3) of the points."""
+    library = library_for(points)
+    if library is None:
+        return reference_gradient(points, faces, weights, depth, face, grad_weights, grad_depth, perspective)
+    plan = pool_plan(faces, points.shape[1], "faces")
+    result = torch.empty_like(points, memory_format=torch.contiguous_format)
+    given = [x if x is None else x.contiguous() for x in (points, weights, depth, grad_weights, grad_depth)]
+    faced = map(pointer, (given[0], plan.indices, face.contiguous()))
+    arrays = RasterizeBackward(*faced, *map(pointer, (*given[1:], *plan.inverse, result)))
+    shape = _shape(points, faces, face.shape[1], face.shape[2], perspective, NEAR)
+    check_result(library.meshanim_rasterize_backward(shape, arrays))
+    return result
+
+
+def reference_gradient(
+    points: Tensor,
+    faces: Tensor,
+    weights: Tensor,
+    depth: Tensor,
+    face: Tensor,
+    grad_weights: Tensor | None,
+    grad_depth: Tensor | None,
+    perspective: bool,
+) -> Tensor:
+    """Gradient of the points in plain PyTorch, by the chain rule through the areas that a pixel cuts off."""
+    seen = face >= 0
+    batch, row, column = seen.nonzero(as_tuple=True)
+    vertex = faces[face[seen]]
+    corners = points.to(torch.float64)[batch[:, None], vertex]
+    share, z = weights[seen].to(torch.float64), corners[..., 2]
+    g = torch.zeros_like(share) if grad_weights is None else grad_weights[seen].to(torch.float64)
+    h = torch.zeros_like(share[:, :1]) if grad_depth is None else grad_depth[seen].to(torch.float64)[:, None]
+    side = corners[:, 1:, :2] - corners[:, :1, :2]
+    area = (side[:, 0, 0] * side[:, 1, 1] - side[:, 1, 0] * side[:, 0, 1])[:, None]
+    if perspective:
+        far = depth[seen].to(torch.float64)[:, None]
+        weight = (g - (g * share).sum(1, keepdim=True) - h * far) / z
+        edge, grad_z = (weight + h) * far / area, -weight * share
+    else:
+        whole = g + h * z
+        edge, grad_z = (whole - (whole * share).sum(1, keepdim=True)) / area, h * share
+    x, y = (corners[..., :2] - (torch.stack([column, row], 1)[:, None] + 0.5)).unbind(-1)
+    after, before = [1, 2, 0], [2, 0, 1]
+    grad_x = edge[:, before] * y[:, after] - edge[:, after] * y[:, before]
+    grad_y = edge[:, after] * x[:, before] - edge[:, before] * x[:, after]
+    total = torch.zeros_like(points, dtype=torch.float64)
+    total.index_put_((batch[:, None], vertex), torch.stack([grad_x, grad_y, grad_z], -1), accumulate=True)
+    return total.to(points.dtype)
+
+
+def _fake_gradient(points: Tensor, *_: Any) -> Tensor:
+    return torch.empty_like(points, memory_format=torch.contiguous_format)
+
+
+def _shape(
+    points: Tensor, faces: Tensor, height: int, width: int, perspective: bool, near: float
+) -> ctypes.Structure:
+    sizes = (points.shape[0], points.shape[1], faces.shape[0], height, width, near)
+    return RasterizeShape(*sizes, perspective, points.dtype == torch.float64, torch.get_num_threads())
+
+
+def _setup_context(ctx: Any, inputs: tuple, output: tuple[Tensor, Tensor, Tensor]) -> None:
+    ctx.save_for_backward(*inputs[:2], *output)
+    ctx.mark_non_differentiable(output[2])
+    ctx.set_materialize_grads(False)
+    ctx.perspective = inputs[4]
+
+
+def _backward(
+    ctx: Any, grad_weights: Tensor | None, grad_depth: Tensor | None, _: Tensor | None
+) -> tuple[Tensor | None, ...]:
+    if grad_weights is None and grad_depth is None:
+        return (None,) * 6
+    return _backward_op(*ctx.saved_tensors, grad_weights, grad_depth, ctx.perspective), *(None,) * 5
+
+
+_backward_op = registered_op("rasterize_backward", _gradient, _fake_gradient)
+_forward_op = registered_op("rasterize", _forward, _fake_forward, _setup_context, _backward)
