@@ -75,6 +75,20 @@ struct RasterizeBackward {
   void* grad_points;
 };
 
+// attributes (batch, vertices, channels), faces (any, 3), face (batch, pixels), weights (batch, pixels, 3).
+struct InterpolateShape {
+  int64_t batch, vertices, pixels, channels;
+  int32_t is_double, threads;
+};
+
+struct InterpolateArrays {
+  const void* attributes;
+  const int32_t* faces;
+  const int64_t* face;
+  const void *weights, *grad_out;
+  void *out, *grad_attributes, *grad_weights;  // null where not wanted; grad_attributes comes filled with zeros
+};
+
 // Results: 0, or 1 where memory ran out.
 #define MESHANIM_DECLARE_OPS                                                                                  \
   int spiral_conv_forward(const SpiralConvShape& shape, const void* x, const int32_t* slots,                  \
@@ -88,7 +102,9 @@ struct RasterizeBackward {
   int spiral_decode_backward(const SpiralDecodeShape& shape, const SpiralDecodeBackward& arrays);             \
   int rasterize_forward(const RasterizeShape& shape, const void* points, const int32_t* faces, int64_t* face, \
                         void* barycentric, void* depth);                                                      \
-  int rasterize_backward(const RasterizeShape& shape, const RasterizeBackward& arrays);
+  int rasterize_backward(const RasterizeShape& shape, const RasterizeBackward& arrays);                       \
+  int interpolate_forward(const InterpolateShape& shape, const InterpolateArrays& arrays);                    \
+  int interpolate_backward(const InterpolateShape& shape, const InterpolateArrays& arrays);
 
 constexpr int64_t kSlotPadding = 128;
 

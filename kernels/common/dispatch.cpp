@@ -212,3 +212,13 @@ MESHANIM_EXPORT int32_t meshanim_rasterize_backward(const RasterizeShape* shape,
                                                     const RasterizeBackward* arrays) {
   MESHANIM_DISPATCH(rasterize_backward(*shape, *arrays))
 }
+
+MESHANIM_EXPORT int32_t meshanim_interpolate_forward(const InterpolateShape* shape,
+                                                     const InterpolateArrays* arrays) {
+  MESHANIM_DISPATCH(interpolate_forward(*shape, *arrays))
+}
+
+MESHANIM_EXPORT int32_t meshanim_interpolate_backward(const InterpolateShape* shape,
+                                                      const InterpolateArrays* arrays) {
+  MESHANIM_DISPATCH(interpolate_backward(*shape, *arrays))
+}

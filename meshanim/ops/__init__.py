@@ -8,9 +8,11 @@ the same bits as their references.
 from meshanim.ops._library import kernels_in_use
 from meshanim.ops.edge_collapse import edge_collapse, edge_collapse_reference
 from meshanim.ops.half_edges import HalfEdges, half_edges, half_edges_reference
+from meshanim.ops.interpolate import interpolate, interpolate_reference
 from meshanim.ops.mesh_pool import mesh_pool, mesh_pool_reference
 from meshanim.ops.nearest_faces import nearest_faces, nearest_faces_reference
 from meshanim.ops.one_rings import one_rings, one_rings_reference
+from meshanim.ops.opposite_faces import opposite_faces
 from meshanim.ops.rasterize import rasterize, rasterize_reference
 from meshanim.ops.spiral_conv import spiral_conv, spiral_conv_reference
 from meshanim.ops.spiral_decode import spiral_decode, spiral_decode_reference
@@ -23,6 +25,8 @@ __all__ = [
     "edge_collapse_reference",
     "half_edges",
     "half_edges_reference",
+    "interpolate",
+    "interpolate_reference",
     "kernels_in_use",
     "mesh_pool",
     "mesh_pool_reference",
@@ -30,6 +34,7 @@ __all__ = [
     "nearest_faces_reference",
     "one_rings",
     "one_rings_reference",
+    "opposite_faces",
     "rasterize",
     "rasterize_reference",
     "spiral_conv",

@@ -120,6 +120,27 @@ class RasterizeBackward(ctypes.Structure):
     )
 
 
+class InterpolateShape(ctypes.Structure):
+    """Sizes of one interpolation, as the C side declares them."""
+
+    _fields_ = (
+        *((name, c_int64) for name in ("batch", "vertices", "pixels", "channels")),
+        *((name, c_int32) for name in ("is_double", "threads")),
+    )
+
+
+class InterpolateArrays(ctypes.Structure):
+    """Arrays of one interpolation, as the C side declares them; None where not wanted."""
+
+    _fields_ = tuple(
+        (name, c_void_p)
+        for name in (
+            *("attributes", "faces", "face", "weights", "grad_out"),
+            *("out", "grad_attributes", "grad_weights"),
+        )
+    )
+
+
 _SIGNATURES: dict[str, list[type]] = {
     "meshanim_edge_collapse": [
         *(c_void_p, c_int64, c_void_p, c_int64),
@@ -127,6 +148,8 @@ _SIGNATURES: dict[str, list[type]] = {
         *(POINTER(CollapseRules), c_void_p),
     ],
     "meshanim_half_edges": [c_void_p, c_int64, c_int64, *([c_void_p] * 6)],
+    "meshanim_interpolate_backward": [POINTER(InterpolateShape), POINTER(InterpolateArrays)],
+    "meshanim_interpolate_forward": [POINTER(InterpolateShape), POINTER(InterpolateArrays)],
     "meshanim_inverse_decode": [
         *(c_void_p, c_int64, c_int64, c_int64),
         *(c_void_p, c_int64, c_int64),

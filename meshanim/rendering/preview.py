@@ -25,7 +25,7 @@ from meshanim.rendering.materials import (
     paint_eyes,
     vertex_materials,
 )
-from meshanim.rendering.rasterizer import Fragments, Raster
+from meshanim.rendering.rasterizer import Fragments, interpolate, rasterize
 from meshanim.rendering.shading import background, from_display, shade, surroundings, to_display
 
 FOV = 20.0
@@ -92,27 +92,26 @@ class Preview:
         check_shape("vertices", vertices, tuple(self.mesh.vertices.shape))
         check_finite("vertices", vertices)
         vertices = vertices.detach().to(torch.float32)
-        raster = Raster(self._fine.project(vertices), self._faces, self._fine.size)
-        nearness = raster.nearness()
-        sample, pixel, share = self._samples(nearness)
+        seen = rasterize(vertices, self._faces, self._fine)
+        sample, pixel, share = self._samples(seen.depth)
         picture = background(self.camera.size).view(-1, 3)
         if len(sample):
-            fragments = raster.fragments(sample)
+            fragments = seen.at(sample)
             light = self._light(vertices, fragments, colours)
-            light *= self._hollows(fragments, nearness, pixel, colours is None)[:, None]
+            light *= self._hollows(fragments, seen.depth, pixel, colours is None)[:, None]
             covered = torch.zeros(len(picture)).index_add_(0, pixel, share)
             picture.mul_(1 - covered[:, None]).index_add_(0, pixel, light.mul_(share[:, None]))
         return to_display(picture.view(*self.camera.size, 3)).numpy()
 
-    def _samples(self, nearness: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _samples(self, depth: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Samples (N,) to shade, the pixel that each belongs to, and its share of that pixel.
 
         Where all samples of a pixel lie on one smooth surface, the first speaks for all.
         """
         height, width = self.camera.size
-        inside = nearness.view(height, SUPERSAMPLING, width, SUPERSAMPLING).transpose(1, 2)
+        inside = depth.view(height, SUPERSAMPLING, width, SUPERSAMPLING).transpose(1, 2)
         inside = inside.reshape(height * width, -1)
-        low, high = inside.amin(1), inside.amax(1)
+        low, high = inside.amin(1), inside.amax(1)  # zero where nothing is seen
         smooth = low > (1 - SMOOTH) * high
         chosen = torch.where(
             smooth[:, None], torch.tensor([True] + [False] * (inside.shape[1] - 1)), inside > 0
@@ -127,13 +126,13 @@ class Preview:
     def _light(self, vertices: Tensor, fragments: Fragments, colours: Tensor | None) -> Tensor:
         """(N, 3) linear light of the fragments, hollows not yet darkened."""
         normals = vertex_normals(vertices, self._faces) @ self.camera.rotation.mT
-        pixel = fragments.interpolate(torch.cat([normals, self._looks(colours)], 1), self._faces)
+        pixel = interpolate(fragments, torch.cat([normals, self._looks(colours)], 1))
         normal, albedo, gloss = pixel[:, :3], pixel[:, 3:6], pixel[:, 6]
         normal = functional.normalize(torch.where(fragments.front[:, None], normal, -normal), dim=1)
         if colours is None:
             for faces, places, paint in self._painted:
                 there = faces[fragments.face].nonzero()[:, 0]
-                where = fragments.subset(there).interpolate(places, self._faces)
+                where = interpolate(fragments.at(there), places)
                 albedo[there] = paint(albedo[there], where)
         light = shade(normal, albedo, gloss)
         return light if colours is None else torch.lerp(light, albedo, CHART_FLATNESS)
@@ -145,12 +144,12 @@ class Preview:
         check_shape("colours", colours, tuple(self.mesh.vertices.shape))
         return torch.cat([from_display(colours), torch.zeros(len(colours), 1)], dim=1)
 
-    def _hollows(self, fragments: Fragments, nearness: Tensor, pixel: Tensor, full: bool) -> Tensor:
+    def _hollows(self, fragments: Fragments, depth: Tensor, pixel: Tensor, full: bool) -> Tensor:
         """(N,) share of light that is not lost in hollows, found on a coarser grid of samples."""
-        coarse = nearness[HOLLOW_STEP // 2 :: HOLLOW_STEP, HOLLOW_STEP // 2 :: HOLLOW_STEP]
+        coarse = depth[HOLLOW_STEP // 2 :: HOLLOW_STEP, HOLLOW_STEP // 2 :: HOLLOW_STEP]
         pitch = float(fragments.depth.median()) / float(self._fine.matrix[1, 1]) * HOLLOW_STEP
         radius = max(1, round(HOLLOW_RADIUS * self._extent / pitch))
-        around = surroundings(torch.where(coarse > 0, 1 / coarse, torch.nan), radius)
+        around = surroundings(torch.where(coarse > 0, coarse, torch.nan), radius)
         around = functional.interpolate(around[None], self.camera.size, mode="bilinear")[0]
         mean, surrounded = around.view(2, -1).index_select(1, pixel)
         behind = ((fragments.depth - mean) / self._extent - HOLLOW_LEAST).clamp_(min=0) * surrounded

@@ -10,9 +10,8 @@ from meshanim.faces import FaceModel, articulate
 from meshanim.faces.articulation import CHUNK
 from meshanim.faces.joint_fitting import fit_turn
 from meshanim.mesh import axis_angle_to_matrix
-from meshanim.rendering import framing_camera
+from meshanim.rendering import framing_camera, rasterize
 from meshanim.rendering.materials import HIDDEN, group_mask
-from meshanim.rendering.rasterizer import Raster
 
 STEPS = torch.linspace(0, 1, 6)
 
@@ -151,9 +150,8 @@ def test_closed_eyes_are_not_seen(arkit_face, person, yaw):
     camera = framing_camera(moved[0], (640, 640), yaw)
     seen = []
     for vertices in moved:
-        raster = Raster(camera.project(vertices), faces, camera.size)
-        shown = raster.fragments(raster.nearness().flatten().nonzero().flatten())
-        seen.append(int(ball[shown.face].sum()))
+        shown = rasterize(vertices, faces, camera)
+        seen.append(int(ball[shown.face[shown.covered]].sum()))
     assert seen[0] > 150 and seen[1] <= 2
 
 
