@@ -31,12 +31,12 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 import trimesh
+from plain_decoder import PlainDecoder, csr_pooling, scatter_pooling
 from report import table, write_results
 from torch import Tensor, nn
-from torch.nn import functional
 
 from meshanim.mesh import Mesh, MeshHierarchy, decimate
-from meshanim.nn import MeshLevels, SpiralDecoder, UpSpiralConv
+from meshanim.nn import MeshLevels, SpiralDecoder
 from meshanim.ops import kernels_in_use
 
 ICT = Path(__file__).parents[2] / "shared/data/ict_facekit/ict_facekit_light.npz"
@@ -74,55 +74,6 @@ def template() -> tuple[Mesh, str]:
         f"skin of the {name} ({kept} vertices), subdivided to {len(skin.vertices)}, decimated to {VERTICES}"
     )
     return decimate(mesh, VERTICES).mesh, what
-
-
-def scatter_pooling(levels: MeshLevels, level: int) -> Callable[[Tensor], Tensor]:
-    indices, weights = levels.up_indices[level], levels.up_weights[level]
-    columns, values = indices.reshape(-1), weights.reshape(-1, 1)
-    rows = torch.arange(len(indices)).repeat_interleave(indices.shape[1])[None, :, None]
-
-    def pool(x: Tensor) -> Tensor:
-        terms = x.index_select(1, columns) * values
-        out = x.new_zeros(x.shape[0], len(indices), x.shape[2])
-        return out.scatter_add_(1, rows.expand_as(terms), terms)
-
-    return pool
-
-
-def csr_pooling(levels: MeshLevels, level: int) -> Callable[[Tensor], Tensor]:
-    indices, weights = levels.up_indices[level], levels.up_weights[level]
-    fine, corners = indices.shape
-    starts = torch.arange(0, fine * corners + 1, corners)
-    order = indices.argsort(1)
-    columns, values = indices.gather(1, order).reshape(-1), weights.gather(1, order).reshape(-1)
-    size = (fine, levels.vertex_counts[level + 1])
-    matrix = torch.sparse_csr_tensor(starts, columns, values, size, check_invariants=False)
-
-    def pool(x: Tensor) -> Tensor:
-        batch, coarse, channels = x.shape
-        wide = matrix @ x.transpose(0, 1).reshape(coarse, batch * channels)
-        return wide.view(fine, batch, channels).transpose(0, 1)
-
-    return pool
-
-
-class PlainDecoder(nn.Module):
-    """The decoder in plain PyTorch, on the parameters of ours."""
-
-    def __init__(self, decoder: SpiralDecoder, levels: MeshLevels, pooling: Callable) -> None:
-        super().__init__()
-        self.decoder, self.spirals = decoder, levels.spirals
-        self.pools = [pooling(levels, level) for level in range(len(levels.down))]
-
-    def forward(self, code: Tensor) -> Tensor:
-        x = self.decoder.fully_connected(code).unflatten(-1, (-1, WIDTHS[0]))
-        for level, layer in zip(range(len(self.pools) - 1, -1, -1), self.decoder.convolutions, strict=True):
-            assert isinstance(layer, UpSpiralConv)
-            spirals = self.spirals[level]
-            rows = self.pools[level](x).index_select(1, spirals.reshape(-1))
-            x = functional.linear(rows.view(len(x), len(spirals), -1), layer.weight, layer.bias)
-            x = x.relu() if layer.activation else x
-        return x
 
 
 def sides() -> tuple[dict[str, nn.Module], MeshLevels, str]:

@@ -14,7 +14,6 @@ length 9 are measured with the default as well.
 
 from __future__ import annotations
 
-import math
 import os
 import statistics
 import time
@@ -22,54 +21,21 @@ from collections.abc import Callable
 from multiprocessing import get_context
 from typing import Any
 
-import numpy as np
 import torch
-from report import table, write_results
-from scipy.spatial import ConvexHull
+from report import spread, table, write_results
+from spiral_layers import LAYERS, PASSES, Layer, floors, inputs, reference, sphere
 from torch import Tensor
-from torch.nn import functional
 
 from meshanim.mesh import Mesh, spiral_sequences
 from meshanim.ops import kernels_in_use, spiral_conv
 
-LAYERS = [(228, 64, 32), (1138, 32, 16), (5687, 16, 8), (28431, 8, 3), (28431, 32, 32)]
 LENGTHS, BATCHES = (9, 27), (1, 16)
 THREADS, WARM_UP, ROUNDS, SECONDS, CHEBYSHEV = 2, 10, (5, 100), 0.6, 6
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 33), "MALLOC_TRIM_THRESHOLD_": str(1 << 36)}
 BARS = {"forward": 5.0, "forward and backward": 6.0, "every layer": 2.0}
 ACCURACY = {"forward": 2e-6, "gradient of x": 2e-6, "gradient of weight": 1e-5}
-PASSES = ("forward", "forward and backward")
-Layer = tuple[int, int, int]
 Side = tuple[Callable[[], Tensor], tuple[Tensor, ...]]
 Row = dict[str, Any]
-
-
-def sphere(vertices: int) -> Mesh:
-    """A closed triangle mesh of exactly so many vertices."""
-    index = np.arange(vertices)
-    height = 1 - (2 * index + 1) / vertices
-    angle = index * math.pi * (3 - math.sqrt(5))
-    radius = np.sqrt(1 - height**2)
-    points = np.stack((radius * np.cos(angle), height, radius * np.sin(angle)), axis=1)
-    faces = ConvexHull(points).simplices.astype(np.int64)
-    first, second, third = points[faces].transpose(1, 0, 2)
-    inward = (np.cross(second - first, third - first) * first).sum(1) < 0
-    faces[inward] = faces[inward, ::-1]
-    return Mesh(torch.from_numpy(points).float(), torch.from_numpy(faces))
-
-
-def inputs(layer: Layer, length: int, batch: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Features, weight, bias, and a direction for the gradient."""
-    vertices, channels, outputs = layer
-    generator = torch.Generator().manual_seed(0)
-    shapes = (batch, vertices, channels), (outputs, length * channels), (outputs,), (batch, vertices, outputs)
-    x, weight, bias, direction = (torch.randn(shape, generator=generator) for shape in shapes)
-    return x.requires_grad_(), weight.requires_grad_(), bias.requires_grad_(), direction
-
-
-def reference(x: Tensor, spirals: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """What SpiralNet++ does; ``spirals`` flat."""
-    return functional.linear(x.index_select(1, spirals).view(x.shape[0], x.shape[1], -1), weight, bias)
 
 
 def sides(x: Tensor, spirals: Tensor, weight: Tensor, bias: Tensor) -> dict[str, Side]:
@@ -94,11 +60,6 @@ def more_sides(x: Tensor, spirals: Tensor, weight: Tensor, bias: Tensor, mesh: M
         "compiled": (lambda: compiled(x, flat, weight, bias), (x, weight, bias)),
         "ChebConv": (lambda: chebyshev(x, both), (x, *chebyshev.parameters())),
     }
-
-
-def spread(seconds: list[float]) -> dict[str, float]:
-    low, middle, high = statistics.quantiles(seconds, n=4)
-    return {"median": middle, "lower_quartile": low, "upper_quartile": high, "runs": len(seconds)}
 
 
 def take_turns(calls: dict[str, Callable[[], Any]]) -> dict[str, dict[str, float]]:
@@ -157,21 +118,6 @@ def rates() -> dict[str, float]:
     calls = {"product": lambda: torch.mm(a, b, out=c), "copy": lambda: target.copy_(source)}
     seconds = {name: times["median"] for name, times in take_turns(calls).items()}
     return {"operations": 2 * 1536**3 / seconds["product"], "bytes": 2 * 4 * (1 << 25) / seconds["copy"]}
-
-
-def floors(layer: Layer, length: int, batch: int) -> dict[str, dict[str, float]]:
-    """Operations, and bytes that must be read or written once, by pass."""
-    vertices, channels, outputs = layer
-    operations = 2 * batch * vertices * length * channels * outputs
-    features, results = 4 * batch * vertices * channels, 4 * batch * vertices * outputs
-    indices, weights = 4 * vertices * length, 4 * outputs * length * channels
-    forward = features + results + indices + weights
-    backward = 2 * features + results + 2 * indices + 2 * weights
-    sizes = ((operations, forward), (3 * operations, forward + backward))
-    return {
-        what: dict(zip(("operations", "bytes"), pair, strict=True))
-        for what, pair in zip(PASSES, sizes, strict=True)
-    }
 
 
 def accuracy() -> dict[str, dict[str, float]]:

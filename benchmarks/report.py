@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import statistics
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def machine() -> dict[str, Any]:
-    """Processor, cores, threads and versions under which figures were measured."""
+    """Processor, cores, threads, GPU and versions under which figures were measured."""
     model = next(
         (line.split(":", 1)[1].strip() for line in _cpu_info() if line.startswith("model name")),
         platform.processor(),
@@ -28,7 +29,14 @@ def machine() -> dict[str, Any]:
         "torch_threads": torch.get_num_threads(),
         "python": platform.python_version(),
         "torch": torch.__version__,
+        **({"gpu": torch.cuda.get_device_name()} if torch.cuda.is_available() else {}),
     }
+
+
+def spread(seconds: list[float]) -> dict[str, float]:
+    """Median, quartiles and number of some runs."""
+    low, middle, high = statistics.quantiles(seconds, n=4)
+    return {"median": middle, "lower_quartile": low, "upper_quartile": high, "runs": len(seconds)}
 
 
 def _cpu_info() -> list[str]:

@@ -7,13 +7,11 @@
 #pragma once
 
 #include "common/device.cuh"
+#include "spiral_conv/activation.cuh"
 #include "spiral_conv/product.cuh"
 
 namespace meshanim {
 
-enum Activation { kNone = 0, kRelu = 1, kElu = 2 };
-
-constexpr int kNothing = -1;  // a slot that counts as a row of zeros
 constexpr int kSeveral = -2;  // a slot of more than one row: the list of that slot
 
 struct SpiralProductParameters {
@@ -27,11 +25,6 @@ struct SpiralProductParameters {
   int vertices, length, channels, columns, activation;
   int whole_rows, whole_weight;  // whether 16 bytes at a time lie in one slot and are aligned
 };
-
-__device__ inline float activated(float value, int activation) {
-  if (value > 0.0f || activation == kNone) return value;
-  return activation == kRelu ? 0.0f : expm1f(value);
-}
 
 // Rows of the source as the spirals name them.
 template <class T>

@@ -22,7 +22,12 @@ _REQUIRED = (
     "typer",
     "rich",
 )
-_EXTRAS = {"geometric": "torch-geometric", "openmesh": "openmesh", "train": "tensorboard"}
+_EXTRAS = {
+    "geometric": "torch-geometric",
+    "openmesh": "openmesh",
+    "train": "tensorboard",
+    "vision": "dlib-bin",
+}
 
 
 def _version(package: str) -> str:

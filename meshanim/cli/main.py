@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from meshanim import __version__
-from meshanim.cli import animate, doctor, inspect, train
+from meshanim.cli import animate, capture, doctor, inspect, train
 
 app = typer.Typer(
     name="meshanim",
-    help="Face mesh animation: a face and a label in, a moving mesh out.",
+    help="Face mesh animation: a label or a video in, a moving face mesh out.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -35,6 +35,7 @@ def _root(
 
 
 app.command("animate")(animate.animate)
+app.command("capture")(capture.capture)
 app.command("inspect")(inspect.inspect)
 app.command("doctor")(doctor.doctor)
 app.add_typer(train.app, name="train")

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from meshanim._files import atomic_folder
+from meshanim._files import atomic_folder, atomic_path
 from meshanim.export.frames import Progress, posed_chunks
 from meshanim.mesh import Mesh
 from meshanim.mesh.geometry import vertex_normals
@@ -43,6 +43,17 @@ def fixed_parts(mesh: Mesh, normals: bool = False) -> tuple[str, str]:
     """Texture coordinates and faces as text: the same in all files."""
     texture = "" if mesh.uv is None else _lines("vt %.6f %.6f\n", mesh.uv.numpy())
     return texture, _face_lines(mesh, normals)
+
+
+def write_obj(mesh: Mesh, path: str | Path) -> None:
+    """Write one mesh, with its texture coordinates where it has any.
+
+    Args:
+        mesh: in metres, as the file will be.
+        path: the ``.obj`` file.
+    """
+    with atomic_path(path) as place:
+        place.write_text(obj_text(mesh.vertices.numpy(), fixed_parts(mesh)), encoding="ascii")
 
 
 def write_obj_sequence(

@@ -36,14 +36,14 @@ def _is_folder(path: str | Path) -> bool:
     return slash or (Path(path).is_dir() and Path(path).suffix.lower() not in FORMATS)
 
 
-def _check_target(path: str | Path) -> Path:
+def _check_target(path: str | Path, others: Iterable[str] = ()) -> Path:
     """The path, if its name and place allow writing there."""
-    target = Path(path)
+    target, suffixes = Path(path), [*FORMATS, *others]
     if _is_folder(path):
         if target.exists() and not target.is_dir():
             raise InputError(f"{target} must be a folder to write, but it is a file")
-    elif target.suffix.lower() not in FORMATS:
-        known = ", ".join(FORMATS)
+    elif target.suffix.lower() not in suffixes:
+        known = ", ".join(suffixes)
         raise InputError(
             f"{target} must end in one of {known}, or in / for a folder with one OBJ per frame, "
             f"got {target.suffix or 'no suffix'}"
@@ -59,14 +59,18 @@ def _check_target(path: str | Path) -> Path:
     return target
 
 
-def check_targets(paths: Iterable[str | Path]) -> list[Path]:
+def check_targets(paths: Iterable[str | Path], others: Iterable[str] = ()) -> list[Path]:
     """See to it, before any work is done, that each path names a known format and can be written.
+
+    Args:
+        paths: what is to be written.
+        others: suffixes of files, besides :data:`FORMATS`, that the caller writes itself.
 
     Raises:
         InputError: an unknown suffix, a folder where a file should go or the reverse, a path given twice.
         OSError: no permission.
     """
-    targets = [_check_target(path) for path in paths]
+    targets = [_check_target(path, others) for path in paths]
     for index, target in enumerate(targets):
         if target.absolute() in [other.absolute() for other in targets[:index]]:
             raise InputError(f"{target} is given twice as a file to write")

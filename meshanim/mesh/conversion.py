@@ -93,3 +93,23 @@ def from_openmesh(other: Any) -> tuple[torch.Tensor, torch.Tensor]:
     """Vertices and faces of an ``openmesh.TriMesh``."""
     vertices = torch.tensor(other.points(), dtype=torch.float32)
     return vertices, torch.tensor(other.face_vertex_indices(), dtype=torch.int64).reshape(-1, 3)
+
+
+def to_pytorch3d(mesh: Mesh) -> Any:
+    """A ``pytorch3d.structures.Meshes`` of one mesh; gradients go through the vertices."""
+    try:
+        from pytorch3d.structures import Meshes
+    except ImportError as error:
+        raise MissingExtra("pytorch3d", "pytorch3d") from error
+    return Meshes(verts=[mesh.vertices], faces=[mesh.faces])
+
+
+def from_pytorch3d(other: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    """Vertices and faces of a ``pytorch3d.structures.Meshes`` of one mesh.
+
+    Raises:
+        InputError: it holds none or several.
+    """
+    if len(other) != 1:
+        raise InputError(f"other must hold one mesh, got {len(other)}")
+    return other.verts_list()[0], other.faces_list()[0]

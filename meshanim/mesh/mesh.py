@@ -143,3 +143,16 @@ class Mesh:
     def from_openmesh(cls, other: Any) -> Mesh:
         """From an ``openmesh.TriMesh``: positions and faces."""
         return cls(*conversion.from_openmesh(other))
+
+    def to_pytorch3d(self) -> Any:
+        """A ``pytorch3d.structures.Meshes`` of this mesh alone, differentiable in its vertices.
+
+        Raises:
+            MissingExtra: PyTorch3D is not installed.
+        """
+        return conversion.to_pytorch3d(self)
+
+    @classmethod
+    def from_pytorch3d(cls, other: Any) -> Mesh:
+        """From a ``pytorch3d.structures.Meshes`` that holds one mesh: positions and faces."""
+        return cls(*conversion.from_pytorch3d(other))

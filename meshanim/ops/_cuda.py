@@ -77,7 +77,7 @@ def launch(
         return
     device = like.device.index
     context, function = _function(op, kernel, like.dtype, device)
-    stream = torch.cuda.current_stream(device).cuda_stream
+    stream = torch._C._cuda_getCurrentRawStream(device)
     arguments = (c_void_p * 1)(ctypes.addressof(parameters))
     driver = _driver()
     with _Current(driver, context):
@@ -184,6 +184,13 @@ def _load(op: str, kernel: str, dtype: torch.dtype, device: int) -> tuple[c_void
         function = c_void_p()
         driver.call("cuModuleGetFunction", byref(function), module, kernel.encode())
     return context, function
+
+
+def finished(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """Tensors that are kept, once they are made: any stream may read them from now on."""
+    for device in {tensor.device for tensor in tensors if tensor.is_cuda}:
+        torch.cuda.current_stream(device).synchronize()
+    return tensors
 
 
 def check_not_capturing(what: str) -> None:

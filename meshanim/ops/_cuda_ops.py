@@ -26,6 +26,9 @@ SUM_ACROSS = 32
 SLOPE_VALUES = 2048
 """Values that one block takes through the gradient of an activation."""
 
+POOL_MEMBERS = 4
+"""Members of the batch that a block of the pooling takes together."""
+
 FEW_BLOCKS = 256
 """With fewer blocks of large tiles than this, small tiles keep more of a GPU's 100 to 150 processors busy."""
 
@@ -85,7 +88,8 @@ class MeshPool(ctypes.Structure):
     """``MeshPoolParameters`` of the CUDA sources."""
 
     _fields_ = (
-        *((name, c_void_p) for name in ("source", "weights", "indices", "starts", "entries", "result")),
+        *((name, c_void_p) for name in ("source", "weights", "indices", "starts", "entries", "sources")),
+        ("result", c_void_p),
         ("batch", c_int64),
         *((name, c_int32) for name in ("coarse", "fine", "width", "channels", "rows", "whole")),
     )
@@ -98,7 +102,7 @@ def spiral_conv(x: Tensor, spirals: Tensor, weight: Tensor, bias: Tensor | None,
     bias = None if bias is None else bias.contiguous()
     out = x.new_empty((*x.shape[:2], weight.shape[0]))
     steps = (weight.shape[1], x.shape[2], 1)
-    _product((x, plan.slots, None, None), weight, bias, out, steps, activation)
+    product((x, plan.slots, None, None), weight, bias, out, steps, activation)
     return out
 
 
@@ -115,32 +119,32 @@ def spiral_conv_gradients(
     need_x, *need_others = needs
     plan = spiral_slots(spirals)
     x, weight = x.contiguous(), weight.contiguous()
-    grad = _before_activation(grad.contiguous(), out, activation)
+    grad = before_activation(grad.contiguous(), out, activation)
     grad_x = x.new_empty(x.shape if need_x else 0)
     if need_x:
         slots, starts, members = plan.inverse
         steps = (1, x.shape[2], weight.shape[1])
-        _product((grad, slots, starts, members), weight, None, grad_x, steps, "none")
-    return grad_x, *_weight_gradients(grad, x, plan.slots, need_others)
+        product((grad, slots, starts, members), weight, None, grad_x, steps, "none")
+    return grad_x, *weight_gradients(grad, x, plan.slots, need_others)
 
 
 def mesh_pool(x: Tensor, indices: Tensor, weights: Tensor) -> Tensor:
     """The result (B, V_f, C)."""
     plan = pool_lists(indices, x.shape[1])
     out = x.new_empty((x.shape[0], indices.shape[0], x.shape[2]))
-    _pool("mesh_pool", x.contiguous(), weights, (plan.indices, None, None), out, x.shape[1], indices)
+    pool("mesh_pool", x.contiguous(), weights, (plan.indices, None, None, None), out)
     return out
 
 
 def mesh_pool_gradient(grad: Tensor, x: Tensor, indices: Tensor, weights: Tensor) -> Tensor:
     """The gradient of x (B, V_c, C)."""
-    lists = (None, *pool_lists(indices, x.shape[1]).inverse)
+    lists = (None, *pool_lists(indices, x.shape[1]).inverse, None)
     result = x.new_empty(x.shape)
-    _pool("mesh_pool_gradient", grad.contiguous(), weights, lists, result, x.shape[1], indices)
+    pool("mesh_pool_gradient", grad.contiguous(), weights, lists, result)
     return result
 
 
-def _product(
+def product(
     rows: tuple[Tensor | None, ...],
     weight: Tensor,
     bias: Tensor | None,
@@ -157,20 +161,19 @@ def _product(
         *map(pointer, (*rows, weight, bias, out)),
         *(count, *steps),
         *(slots.shape[1], slots.shape[0], channels, columns, ACTIVATIONS.index(activation)),
-        *(_whole(source, channels), steps[2] == 1 and _whole(weight, channels)),
+        *(whole(source, channels), steps[2] == 1 and whole(weight, channels)),
     )
-    grid = (_blocks(count, height), _blocks(columns, width), 1)
+    grid = (blocks(count, height), blocks(columns, width), 1)
     _cuda.launch("spiral_conv", f"spiral_product_{height}x{width}", out, grid, PRODUCT_THREADS, parameters)
 
 
 def _tile(dtype: torch.dtype, rows: int, columns: int) -> tuple[int, int]:
     """Columns and rows of the tile that one block makes."""
-    widths = (4, 8, 16, 32, 64) if dtype == torch.float32 else (16, 32, 64)
-    width = next((width for width in widths if width >= columns), widths[-1])
-    return width, 128 if _blocks(rows, 128) * _blocks(columns, width) >= FEW_BLOCKS else 32
+    width = narrowest(columns, (4, 8, 16, 32, 64) if dtype == torch.float32 else (16, 32, 64))
+    return width, 128 if blocks(rows, 128) * blocks(columns, width) >= FEW_BLOCKS else 32
 
 
-def _weight_gradients(grad: Tensor, x: Tensor, slots: Tensor, needs: list[bool]) -> tuple[Tensor, Tensor]:
+def weight_gradients(grad: Tensor, x: Tensor, slots: Tensor, needs: list[bool]) -> tuple[Tensor, Tensor]:
     """Gradients of weight and bias from the gradient before the activation, empty where not needed."""
     (vertices, channels), outputs = x.shape[1:], grad.shape[2]
     rows, depth = x.shape[0] * vertices, slots.shape[0] * channels
@@ -181,65 +184,68 @@ def _weight_gradients(grad: Tensor, x: Tensor, slots: Tensor, needs: list[bool])
     columns = last - first
     if columns == 0:
         return grad_weight, grad_bias
-    width = next((width for width in (8, 16, 32, 64) if width >= outputs), 64)
-    tiles = _blocks(columns, SHARE_COLUMNS) * _blocks(outputs, width)
-    share = min(max(_blocks(rows * tiles, SHARE_BLOCKS), SHARE_ROWS[0]), SHARE_ROWS[1])
-    count = _blocks(rows, share)
+    width = narrowest(outputs, (8, 16, 32, 64))
+    tiles = blocks(columns, SHARE_COLUMNS) * blocks(outputs, width)
+    share = min(max(blocks(rows * tiles, SHARE_BLOCKS), SHARE_ROWS[0]), SHARE_ROWS[1])
+    count = blocks(rows, share)
     shares = x.new_empty((count, outputs, columns), dtype=torch.float32)
     parameters = SpiralWeight(
         *map(pointer, (x, grad, slots, shares)),
         *(rows, share),
         *(vertices, channels, depth, outputs, first, columns),
-        *(_whole(x, channels), _whole(grad, outputs)),
+        *(whole(x, channels), whole(grad, outputs)),
     )
-    grid = (count, _blocks(columns, SHARE_COLUMNS), _blocks(outputs, width))
+    grid = (count, blocks(columns, SHARE_COLUMNS), blocks(outputs, width))
     _cuda.launch("spiral_conv", f"spiral_weight_{width}", x, grid, PRODUCT_THREADS, parameters)
     size = outputs * columns
     arrays = map(pointer, (shares, grad_weight, grad_bias))
     sums = SpiralShares(*arrays, size, count, columns, depth, first)
-    grid = (_blocks(size, SUM_ACROSS), 1, 1)
+    grid = (blocks(size, SUM_ACROSS), 1, 1)
     _cuda.launch("spiral_conv", "spiral_shares", x, grid, SUM_THREADS, sums)
     return grad_weight, grad_bias
 
 
-def _before_activation(grad: Tensor, out: Tensor | None, activation: str) -> Tensor:
+def before_activation(grad: Tensor, out: Tensor | None, activation: str) -> Tensor:
+    """The gradient of what went into an activation, from what came out; ``out`` is None without one."""
     if out is None or activation == "none":
         return grad
     result = torch.empty_like(grad)
     size = grad.numel()
     arrays = map(pointer, (grad, out, result))
     parameters = SpiralSlope(*arrays, size, ACTIVATIONS.index(activation))
-    grid = (_blocks(size, SLOPE_VALUES), 1, 1)
+    grid = (blocks(size, SLOPE_VALUES), 1, 1)
     _cuda.launch("spiral_conv", "spiral_slope", grad, grid, SUM_THREADS, parameters)
     return result
 
 
-def _pool(
-    kernel: str,
-    source: Tensor,
-    weights: Tensor,
-    lists: tuple[Tensor | None, ...],
-    result: Tensor,
-    coarse: int,
-    indices: Tensor,
+def pool(
+    kernel: str, source: Tensor, weights: Tensor, lists: tuple[Tensor | None, ...], result: Tensor
 ) -> None:
+    """Pool, or its adjoint; ``lists`` are indices (of pooling), starts, entries, sources (of the adjoint)."""
     batch, count, channels = result.shape
-    whole = _whole(source, channels)
-    pieces = channels * source.element_size() // 16 if whole else channels
+    fine, coarse = (weights.shape[0], source.shape[1]) if lists[0] is not None else (source.shape[1], count)
+    in_vectors = whole(source, channels)
+    pieces = channels * source.element_size() // 16 if in_vectors else channels
     rows = max(SUM_THREADS // max(pieces, 1), 1)
     weights = weights.contiguous()
     parameters = MeshPool(
         *map(pointer, (source, weights, *lists, result)),
-        *(batch, coarse, *indices.shape, channels, rows, whole),
+        *(batch, coarse, fine, weights.shape[1], channels, rows, in_vectors),
     )
-    grid = (_blocks(count, rows) if channels else 0, min(batch, 65535), 1)
+    grid = (blocks(count, rows) if channels else 0, min(blocks(batch, POOL_MEMBERS), 65535), 1)
     _cuda.launch("mesh_pool", kernel, source, grid, SUM_THREADS, parameters)
 
 
-def _whole(tensor: Tensor, channels: int) -> bool:
+def narrowest(columns: int, widths: tuple[int, ...]) -> int:
+    """The first width that takes all columns, or the last."""
+    return next((width for width in widths if width >= columns), widths[-1])
+
+
+def whole(tensor: Tensor, channels: int) -> bool:
     """Whether every 16 bytes from the first on lie in one row of ``channels`` values, and are aligned."""
     return channels * tensor.element_size() % 16 == 0 and tensor.data_ptr() % 16 == 0
 
 
-def _blocks(count: int, size: int) -> int:
+def blocks(count: int, size: int) -> int:
+    """How many blocks of ``size`` cover ``count``."""
     return -(-count // size)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import functools
+from collections import deque
+from collections.abc import Iterator
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 
 from meshanim._check import check_indices
-from meshanim.ops._cuda import check_not_capturing
+from meshanim.ops._cuda import check_not_capturing, finished
 from meshanim.ops._plans import check_count, find, keep
 
 NOTHING, SEVERAL = -1, -2
@@ -21,10 +24,12 @@ class SpiralSlots:
     def __init__(self, spirals: Tensor) -> None:
         check_indices("spirals", spirals, spirals.shape[0], lowest=-1)
         check_count("spirals", spirals.numel())
-        self.slots = spirals.detach().t().to(torch.int32, memory_format=torch.contiguous_format)
+        (self.slots,) = finished(spirals.detach().t().to(torch.int32, memory_format=torch.contiguous_format))
+        self._patches: dict[tuple[int, int], Patches] = {}
+        self._through: WeakKeyDictionary[PoolLists, tuple[Tensor, ...]] = WeakKeyDictionary()
 
     @functools.cached_property
-    def inverse(self) -> tuple[Tensor, Tensor, Tensor]:
+    def inverse(self) -> tuple[Tensor, ...]:
         """Slots (L, V) of the vertices that have a vertex at a place of their spirals; list starts, members.
 
         The list of slot i is ``members[starts[i]:starts[i + 1]]``, ascending; a slot of one member names it.
@@ -41,7 +46,92 @@ class SpiralSlots:
         slots = torch.where(sizes == 0, NOTHING, SEVERAL).to(torch.int32)
         single = sizes == 1
         slots[single] = members[starts[:-1][single]]
-        return slots.view(length, vertices), starts.to(torch.int32), members
+        return finished(slots.view(length, vertices), starts.to(torch.int32), members)
+
+    def patches(self, size: int, rows: int) -> Patches:
+        """The vertices cut into patches of ``size`` that read ``rows`` vertices at most."""
+        if (size, rows) not in self._patches:
+            check_not_capturing("spirals are cut into patches")
+            self._patches[size, rows] = Patches(self.slots.t(), size, rows)
+        return self._patches[size, rows]
+
+    def inverse_through(self, pool: PoolLists) -> tuple[Tensor, ...]:
+        """Inverse of the spirals of an up-sampled mesh: list starts by coarse vertex and place of a spiral,
+        entries (row * K + column) of the pooling matrix, vertices with such spirals; all int32.
+        """
+        if pool not in self._through:
+            check_not_capturing("the inverse of the spirals is made")
+            (length, vertices), width = self.slots.shape, pool.indices.shape[1]
+            check_count("up_indices at all places of spirals", self.slots.numel() * width)
+            fine, columns = self.slots.t().long(), torch.arange(width, device=self.slots.device)
+            places = torch.arange(length, device=fine.device).unsqueeze(1)
+            count = pool.coarse * length
+            lists = pool.indices[fine.clamp(min=0)] * length + places if vertices else fine.unsqueeze(-1)
+            lists = torch.where(fine.unsqueeze(-1) < 0, count, lists).flatten()
+            owners, order = torch.sort(lists, stable=True)
+            starts = torch.searchsorted(owners, torch.arange(count + 1, device=fine.device))
+            entries = (fine.unsqueeze(-1) * width + columns).flatten()[order]
+            sources = order // max(length * width, 1)
+            self._through[pool] = finished(*(values.to(torch.int32) for values in (starts, entries, sources)))
+        return self._through[pool]
+
+
+class Patches:
+    """Vertices cut into patches of neighbours, whose spirals together name few vertices.
+
+    ``vertices`` (N, size) int32 and ``rows`` (N, rows) int32, ascending, end in -1 where a patch has fewer;
+    ``slots`` (N, L, size) uint8 are places in ``rows``, and ``rows`` itself for no vertex.
+    """
+
+    def __init__(self, spirals: Tensor, size: int, rows: int) -> None:
+        with torch.device("cpu"):  # small, and the walk is Python's
+            made = _tables(spirals.cpu().long(), size, rows)
+        self.vertices, self.rows, self.slots = finished(*(table.to(spirals.device) for table in made))
+
+
+def _tables(spirals: Tensor, size: int, rows: int) -> tuple[Tensor, Tensor, Tensor]:
+    padded = [patch + [NOTHING] * (size - len(patch)) for patch in _patches(spirals.tolist(), size, rows)]
+    vertices = torch.tensor(padded, dtype=torch.int64).view(-1, size)
+    count, number = len(vertices), len(spirals)
+    named = torch.where(vertices.unsqueeze(-1) < 0, NOTHING, spirals[vertices.clamp(min=0)])
+    keys = named + torch.arange(count).view(-1, 1, 1) * number
+    read = keys[named >= 0].unique()
+    owner = read // max(number, 1)
+    firsts = torch.searchsorted(owner, torch.arange(count))
+    table = torch.full((count, rows), NOTHING, dtype=torch.int32)
+    table[owner, torch.arange(len(read)) - firsts[owner]] = (read - owner * number).to(torch.int32)
+    places = torch.searchsorted(read, keys) - firsts.view(-1, 1, 1)
+    slots = torch.where(named < 0, rows, places).to(torch.uint8).transpose(1, 2).contiguous()
+    return vertices.to(torch.int32), table, slots
+
+
+def _patches(spirals: list[list[int]], size: int, rows: int) -> list[list[int]]:
+    """Vertices of each patch, ascending: grown from a vertex beside the patches before, neighbours first."""
+    patches: list[list[int]] = []
+    patch: list[int] = []
+    read: set[int] = set()
+    seen = bytearray(len(spirals))
+    front, seeds, others = deque[int](), deque[int](), deque(range(len(spirals)))
+    for _ in spirals:
+        vertex = next(v for v in _drained(front, seeds, others) if not seen[v])
+        named = {v for v in spirals[vertex] if v >= 0}
+        if len(patch) == size or len(read | named) > rows:
+            patches.append(sorted(patch))
+            seeds.extend(front)
+            front.clear()
+            patch, read = [], set()
+        seen[vertex] = True
+        patch.append(vertex)
+        read |= named
+        front.extend(v for v in spirals[vertex] if v >= 0)
+    return [*patches, sorted(patch)] if patch else patches
+
+
+def _drained(*queues: deque[int]) -> Iterator[int]:
+    """What the queues hold, the first one's first, taken off them."""
+    for queue in queues:
+        while queue:
+            yield queue.popleft()
 
 
 class PoolLists:
@@ -51,15 +141,15 @@ class PoolLists:
         check_indices(name, indices, coarse)
         check_count(name, indices.numel())
         self.coarse = coarse
-        self.indices = indices.detach().to(torch.int32, memory_format=torch.contiguous_format)
+        (self.indices,) = finished(indices.detach().to(torch.int32, memory_format=torch.contiguous_format))
 
     @functools.cached_property
-    def inverse(self) -> tuple[Tensor, Tensor]:
+    def inverse(self) -> tuple[Tensor, ...]:
         """List starts per coarse vertex, entries (row * K + column) of the index matrix; all int32."""
         check_not_capturing("the inverse of the pooling is made")
         owners, order = torch.sort(self.indices.flatten(), stable=True)
         numbers = torch.arange(self.coarse + 1, device=owners.device, dtype=torch.int32)
-        return torch.searchsorted(owners, numbers).to(torch.int32), order.to(torch.int32)
+        return finished(torch.searchsorted(owners, numbers).to(torch.int32), order.to(torch.int32))
 
 
 def spiral_slots(spirals: Tensor) -> SpiralSlots:

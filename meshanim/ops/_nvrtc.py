@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import hashlib
@@ -16,6 +17,10 @@ from meshanim._files import atomic_path, cache_folder
 
 SCALARS = {torch.float32: "float", torch.float16: "meshanim::Half", torch.bfloat16: "meshanim::Bfloat16"}
 """Types that the kernels are compiled for, and what the sources call them."""
+
+
+DEVICE_CODE = ("--device-as-default-execution-space",)
+"""Unlike nvcc, NVRTC takes generic lambdas inside of kernels for host code, which it refuses."""
 
 
 def source_folder() -> Path:
@@ -45,7 +50,7 @@ def compiled(op: str, dtype: torch.dtype, capability: int, driver: int) -> bytes
         RuntimeError: the source does not compile.
     """
     nvrtc = library()
-    options = [*source_options(dtype), f"--gpu-architecture={_architecture(nvrtc, capability)}"]
+    options = [*source_options(dtype), *DEVICE_CODE, f"--gpu-architecture={_architecture(nvrtc, capability)}"]
     place = cache_folder() / "cuda" / f"{op}-{_key(nvrtc, op, options, driver)}.cubin"
     if place.is_file():
         return place.read_bytes()
@@ -80,7 +85,11 @@ def library() -> Nvrtc:
 class Nvrtc:
     """The functions of ``libnvrtc`` that are needed, with errors for result codes."""
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: Path) -> None:
+        # NVRTC opens its second half by name when it compiles, and not every build of it looks beside itself.
+        for half in path.parent.glob("libnvrtc-builtins.so*"):
+            with contextlib.suppress(OSError):
+                ctypes.CDLL(str(half))
         self._library = ctypes.CDLL(str(path))
         self._library.nvrtcGetErrorString.restype = c_char_p
         self._library.nvrtcCompileProgram.argtypes = [c_void_p, c_int, POINTER(c_char_p)]
@@ -145,7 +154,6 @@ def _candidates() -> list[Path]:
     home = os.environ.get("CUDA_HOME") or "/usr/local/cuda"
     folders += [Path(home) / "lib64"]
     found = [path for folder in folders for path in sorted(folder.glob("libnvrtc.so*"), reverse=True)]
-    found += [path for folder in folders for path in sorted(folder.glob("libnvrtc-????????.so*"))]
     major = (torch.version.cuda or "").split(".")[0]
     return sorted(found, key=lambda path: not path.name.endswith(f".so.{major}"))
 

@@ -30,7 +30,7 @@ class SpiralPlan:
         multiple = _library().meshanim_slot_padding()
         self.stride = -(-self.vertices // multiple) * multiple
         check_count("spirals", self.length * self.stride)
-        self.slots = torch.full((self.length, self.stride), -1, dtype=torch.int32)
+        self.slots = torch.full((self.length, self.stride), -1, dtype=torch.int32, device="cpu")
         self.slots[:, : self.vertices] = spirals.detach().t()
         self._inverse: dict[bool, tuple[Tensor, Tensor, Tensor]] = {}
         self._inverse_through: WeakKeyDictionary[PoolPlan, tuple[Tensor, Tensor, Tensor]]
@@ -41,8 +41,10 @@ class SpiralPlan:
         if by_vertex not in self._inverse:
             library = _library()
             count = library.meshanim_inverse_list_count(self.vertices, self.length, by_vertex)
-            starts = torch.empty(count + 1, dtype=torch.int32)
-            sources, places = torch.empty((2, max(self.vertices * self.length, 1)), dtype=torch.int32)
+            starts = torch.empty(count + 1, dtype=torch.int32, device="cpu")
+            sources, places = torch.empty(
+                (2, max(self.vertices * self.length, 1)), dtype=torch.int32, device="cpu"
+            )
             sizes = (self.stride, self.vertices, self.length, by_vertex)
             arrays = (starts.data_ptr(), sources.data_ptr(), places.data_ptr())
             check_result(library.meshanim_inverse_spirals(self.slots.data_ptr(), *sizes, *arrays))
@@ -55,8 +57,10 @@ class SpiralPlan:
         if pool not in self._inverse_through:
             rows, width = pool.indices.shape
             check_count("up_indices at all places of spirals", self.vertices * self.length * width)
-            starts = torch.empty(pool.coarse * self.length + 1, dtype=torch.int32)
-            sources, places = torch.empty((2, max(rows * self.length * width, 1)), dtype=torch.int32)
+            starts = torch.empty(pool.coarse * self.length + 1, dtype=torch.int32, device="cpu")
+            sources, places = torch.empty(
+                (2, max(rows * self.length * width, 1)), dtype=torch.int32, device="cpu"
+            )
             sizes = (self.stride, self.vertices, self.length)
             arrays = (starts.data_ptr(), sources.data_ptr(), places.data_ptr())
             corners = (pool.indices.data_ptr(), width, pool.coarse)
@@ -77,8 +81,8 @@ class PoolPlan:
     def inverse(self) -> tuple[Tensor, Tensor]:
         """List starts per coarse vertex, places (row * K + column) in the index matrix; all int32."""
         rows, width = self.indices.shape
-        starts = torch.empty(self.coarse + 1, dtype=torch.int32)
-        entries = torch.empty(max(rows * width, 1), dtype=torch.int32)
+        starts = torch.empty(self.coarse + 1, dtype=torch.int32, device="cpu")
+        entries = torch.empty(max(rows * width, 1), dtype=torch.int32, device="cpu")
         sizes = (rows, width, self.coarse)
         arrays = (starts.data_ptr(), entries.data_ptr())
         check_result(_library().meshanim_inverse_lists(self.indices.data_ptr(), *sizes, *arrays))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from meshanim._check import InputError, check_choice, check_indices, check_shape
-from meshanim.ops import _cuda, _cuda_ops
+from meshanim.ops import _cuda, _cuda_decode
 from meshanim.ops._arguments import check_kinds, checked_once
 from meshanim.ops._library import (
     SpiralDecodeBackward,
@@ -47,14 +47,15 @@ def spiral_decode(
         u_f = \sum_{k=1}^{K} w_{f,k}\, x_{i(f,k)}
 
     The same as :func:`mesh_pool` and :func:`spiral_conv` one after the other. On a CPU the weight is applied
-    first, on the coarse level with its fewer vertices, since both maps commute. The up-sampled features are
-    neither made nor kept for the backward pass. The gradient of ``x`` is a gather through inverse lists, so
-    results are the same bits at every call with the same number of threads; a member of a batch has the same
-    bits in ``y`` and in the gradient of ``x`` whatever the batch.
+    first, on the coarse level with its fewer vertices, since both maps commute; on a GPU, patches of the fine
+    level are up-sampled in shared memory. The up-sampled features are neither made as a whole nor kept for
+    the backward pass. The gradient of ``x`` is a gather through inverse lists, so results are the same bits
+    at every call with the same number of threads; a member of a batch has the same bits in ``y`` and in the
+    gradient of ``x`` whatever the batch.
 
     Args:
-        x: features of the coarse level (B, V_c, C_in), any floating type; float32 and float64 on a CPU take
-            the compiled code.
+        x: features of the coarse level (B, V_c, C_in), any floating type; float32 and float64 on a CPU,
+            float32, float16 and bfloat16 on a GPU take the compiled code.
         up_indices: rows of ``x`` (V_f, K) int64.
         up_weights: (V_f, K), of the type of ``x``; a constant, without gradient.
         spirals: vertex indices of the fine level (V_f, L) int64, -1 for none, which counts as a row of zeros.
@@ -122,8 +123,7 @@ def _forward(
     activation: str,
 ) -> Tensor:
     if _cuda.takes(x):
-        up = _cuda_ops.mesh_pool(x, up_indices, up_weights)
-        return _cuda_ops.spiral_conv(up, spirals, weight, bias, activation)
+        return _cuda_decode.spiral_decode(x, up_indices, up_weights, spirals, weight, bias, activation)
     library = library_for(x)
     if library is None:
         check_indices("up_indices", up_indices, x.shape[1])
@@ -169,11 +169,8 @@ def _gradients(
     """Gradients of x, weight and bias, empty where not needed; ``out`` is the result under an activation."""
     needs = (need_x, need_weight, need_bias)
     if _cuda.takes(x):
-        up = _cuda_ops.mesh_pool(x, up_indices, up_weights)
-        arguments = (grad, up, spirals, weight, out, activation, needs)
-        grad_up, grad_weight, grad_bias = _cuda_ops.spiral_conv_gradients(*arguments)
-        grad_x = _cuda_ops.mesh_pool_gradient(grad_up, x, up_indices, up_weights) if need_x else grad_up
-        return grad_x, grad_weight, grad_bias
+        arguments = (grad, x, up_indices, up_weights, spirals, weight, out, activation, needs)
+        return _cuda_decode.spiral_decode_gradients(*arguments)
     library = library_for(x)
     if library is None:
         return _reference_gradients(grad, x, up_indices, up_weights, spirals, weight, out, activation, needs)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from meshanim import ops
-from meshanim._check import check_shape
+from meshanim._check import check_choice, check_shape
+from meshanim.rendering import _pytorch3d
 from meshanim.rendering.camera import Camera
 
 
@@ -68,7 +70,9 @@ def front_faces(points: Tensor, faces: Tensor) -> Tensor:
     return side[..., 0] * other[..., 1] - other[..., 0] * side[..., 1] < 0
 
 
-def rasterize(vertices: Tensor, faces: Tensor, camera: Camera) -> Fragments:
+def rasterize(
+    vertices: Tensor, faces: Tensor, camera: Camera, rasterizer: Literal["meshanim", "pytorch3d"] = "meshanim"
+) -> Fragments:
     """What each pixel's middle sees of a mesh; gradients go to vertices and camera through weights and depth.
 
     Both sides of a face are seen. Faces that reach nearer than a millimetre to a perspective camera, or
@@ -79,12 +83,21 @@ def rasterize(vertices: Tensor, faces: Tensor, camera: Camera) -> Fragments:
         vertices: (..., V, 3) in metres; leading dimensions broadcast with the camera's.
         faces: (F, 3) vertex indices, one topology for the whole batch.
         camera: its size is the picture's.
+        rasterizer: ``pytorch3d`` has PyTorch3D do it, where that is installed (extra ``pytorch3d``).
+
+    Raises:
+        MissingExtra: PyTorch3D is asked for and not installed.
     """
+    check_choice("rasterizer", rasterizer, ("meshanim", "pytorch3d"))
     points = camera.project(vertices)
     batch = points.shape[:-2]
-    found = ops.rasterize(
-        points.flatten(0, -3) if batch else points[None], faces, camera.size, camera.perspective
-    )
+    if rasterizer == "pytorch3d":
+        found = _pytorch3d.rasterize(
+            vertices.expand(*batch, -1, -1).reshape(-1, *vertices.shape[-2:]), faces, camera
+        )
+    else:
+        flat = points.flatten(0, -3) if batch else points[None]
+        found = ops.rasterize(flat, faces, camera.size, camera.perspective)
     face, weights, depth = (value.view(*batch, *value.shape[1:]) for value in found)
     return Fragments(face, weights, depth, points, faces, camera.perspective)
 

@@ -1,6 +1,25 @@
-"""Writing images and video. Knows no mesh."""
+"""Reading and writing images and video; landmarks and embeddings of faces. Knows no mesh."""
 
-from meshanim.vision.images import check_image, write_gif, write_image
+from meshanim.vision.embedding import embed_face
+from meshanim.vision.images import IMAGE_SUFFIXES, check_image, read_image, write_gif, write_image
+from meshanim.vision.landmarks import Box, find_faces, find_landmarks, follow_landmarks, read_landmarks
 from meshanim.vision.video import write_video
+from meshanim.vision.video_reading import Sound, Video, read_video
 
-__all__ = ["check_image", "write_gif", "write_image", "write_video"]
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "Box",
+    "Sound",
+    "Video",
+    "check_image",
+    "embed_face",
+    "find_faces",
+    "find_landmarks",
+    "follow_landmarks",
+    "read_image",
+    "read_landmarks",
+    "read_video",
+    "write_gif",
+    "write_image",
+    "write_video",
+]

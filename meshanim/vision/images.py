@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from meshanim._check import InputError, check_range
 
@@ -16,11 +16,33 @@ GIF_LARGEST_FPS = 50.0
 """GIF counts in hundredths of a second, and browsers slow anything under two of them down to ten."""
 
 
+IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+"""What still pictures that people have end in."""
+
+
 def check_image(name: str, image: NDArray[np.uint8]) -> None:
     """Raise unless ``image`` is (H, W, 3) uint8 with at least one pixel."""
     fits = image.ndim == 3 and image.shape[2] == 3 and image.size > 0 and image.dtype == np.uint8
     if not fits:
         raise InputError(f"{name} must be (H, W, 3) uint8, got {tuple(image.shape)} {image.dtype}")
+
+
+def read_image(path: str | Path) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8 RGB of a still picture, turned upright as the camera noted.
+
+    Raises:
+        InputError: not a picture, or one that breaks off.
+        OSError: the file is missing or cannot be read.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{path} does not exist, or is not a file")
+    try:
+        with Image.open(path) as opened:
+            image = np.array(ImageOps.exif_transpose(opened).convert("RGB"))
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise InputError(f"{path} must be a picture, and cannot be read as one") from error
+    check_image(str(path), image)
+    return image
 
 
 def write_image(path: str | Path, image: NDArray[np.uint8]) -> None:

@@ -60,9 +60,24 @@ def test_openmesh_would_drop_faces_of_a_fault(tetrahedron):
         twice.to_openmesh()
 
 
+def test_pytorch3d_and_back(torus):
+    structures = pytest.importorskip("pytorch3d.structures", reason="PyTorch3D is an extra")
+    vertices = torus.vertices.clone().requires_grad_()
+    there = Mesh(vertices, torus.faces).to_pytorch3d()
+    assert same(Mesh.from_pytorch3d(there), torus)
+    there.verts_packed().square().sum().backward()
+    assert torch.equal(vertices.grad, 2 * torus.vertices)
+    with pytest.raises(InputError, match="other must hold one mesh, got 2"):
+        Mesh.from_pytorch3d(structures.join_meshes_as_batch([there, there]))
+
+
 @pytest.mark.parametrize(
     ("package", "method", "extra"),
-    [("torch_geometric.data", "to_pyg", "geometric"), ("openmesh", "to_openmesh", "openmesh")],
+    [
+        ("torch_geometric.data", "to_pyg", "geometric"),
+        ("openmesh", "to_openmesh", "openmesh"),
+        ("pytorch3d.structures", "to_pytorch3d", "pytorch3d"),
+    ],
 )
 def test_a_missing_package_is_named(tetrahedron, monkeypatch, package, method, extra):
     monkeypatch.setitem(sys.modules, package, None)

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,11 +15,16 @@ from meshanim._check import InputError
 from meshanim.ops import _cuda, _nvrtc
 
 OPS = sorted(path.stem for path in _nvrtc.source_folder().glob("*/*.cu"))
+KERNELS = {
+    "mesh_pool": "mesh_pool_gradient",
+    "spiral_conv": "spiral_product_128x16",
+    "spiral_decode": "spiral_decode_64x16",
+}
 CAPABILITIES = (80, 90, 100)
 
 
 def test_sources_are_found() -> None:
-    assert {"mesh_pool", "spiral_conv"} <= set(OPS)
+    assert set(KERNELS) == set(OPS)
 
 
 @pytest.mark.parametrize("dtype", _nvrtc.SCALARS, ids=str)
@@ -61,17 +67,33 @@ def nvrtc() -> _nvrtc.Nvrtc:
         pytest.skip(str(error))
 
 
-@pytest.mark.parametrize("dtype", _nvrtc.SCALARS, ids=str)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16], ids=str)
 @pytest.mark.parametrize("op", OPS)
 def test_nvrtc_compiles_as_at_a_first_use(op: str, dtype: torch.dtype, nvrtc: _nvrtc.Nvrtc) -> None:
-    for number in CAPABILITIES:
-        code = _nvrtc.compiled(op, dtype, number, 13000)
-        assert code[:4] == b"\x7fELF" and f"{op.split('_')[0]}_".encode() in code
+    code = _nvrtc.compiled(op, dtype, 90, 13000)
+    assert code[:4] == b"\x7fELF" and f"\0{KERNELS[op]}\0".encode() in code
 
 
 def test_nvrtc_says_what_does_not_compile(nvrtc: _nvrtc.Nvrtc) -> None:
     with pytest.raises(RuntimeError, match=r"wrong\.cu does not compile with NVRTC"):
         nvrtc.compile("this is not CUDA", "wrong.cu", [])
+
+
+@pytest.mark.parametrize("version", ["12.8", "13.0"])
+def test_the_compiler_of_pytorchs_own_cuda_is_tried_first(
+    version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("cuda_nvrtc/lib/libnvrtc.so.12", "cu13/lib/libnvrtc.so.13"):
+        place = tmp_path / name
+        place.parent.mkdir(parents=True)
+        for other in ("", "-builtins", ".alt"):
+            place.with_name(place.name.replace("nvrtc", f"nvrtc{other}")).touch()
+    spec = SimpleNamespace(submodule_search_locations=[str(tmp_path)])
+    monkeypatch.setattr(_nvrtc.importlib.util, "find_spec", lambda name: spec)
+    monkeypatch.setattr(torch.version, "cuda", version)
+    found = [path.name for path in _nvrtc._candidates() if tmp_path in path.parents]
+    assert sorted(found) == ["libnvrtc.so.12", "libnvrtc.so.13"]
+    assert found[0].endswith(version.split(".")[0])
 
 
 class StubCompiler:

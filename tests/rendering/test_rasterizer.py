@@ -1,12 +1,13 @@
 """Meshes to pixels through cameras: attributes, gradients, batches, and an independent ray caster."""
 
 import math
+import sys
 
 import numpy as np
 import pytest
 import torch
 
-from meshanim._check import InputError
+from meshanim._check import InputError, MissingExtra
 from meshanim.mesh import Mesh
 from meshanim.mesh.rotations import axis_angle_to_matrix
 from meshanim.rendering import Camera, antialias, interpolate, rasterize
@@ -246,3 +247,29 @@ def test_bad_input_is_named_or_defined():
     assert not broken.covered.any() and torch.equal(
         antialias(torch.ones(50, 60, 1), broken), torch.ones(50, 60, 1)
     )
+
+
+@pytest.mark.parametrize("perspective", [True, False])
+def test_pytorch3d_sees_the_same(perspective):
+    pytest.importorskip("pytorch3d.renderer", reason="PyTorch3D is an extra")
+    vertices, faces, camera = slanted()
+    camera = camera if perspective else camera.weak_perspective(0.8)
+    vertices = torch.stack([vertices, vertices + 0.05]).requires_grad_()
+    ours, theirs = (rasterize(vertices, faces, camera, of) for of in ("meshanim", "pytorch3d"))
+    # middles that fall onto an edge, or within its rounding, may go either way
+    same = ours.face == theirs.face
+    assert same.float().mean() > 0.999 and ours.covered.any(dim=(1, 2)).all()
+    both = same & ours.covered
+    # PyTorch3D works in float32 all through
+    assert torch.allclose(ours.depth[both], theirs.depth[both], rtol=1e-4)
+    assert torch.allclose(ours.barycentric[both], theirs.barycentric[both], atol=1e-3)
+    weights = torch.rand_like(ours.depth)[both]
+    own, other = (torch.autograd.grad((of.depth[both] * weights).sum(), vertices)[0] for of in (ours, theirs))
+    assert torch.allclose(own, other, rtol=1e-2, atol=1e-2 * float(own.abs().max()))
+
+
+def test_a_missing_pytorch3d_is_named(monkeypatch):
+    vertices, faces, camera = slanted()
+    monkeypatch.setitem(sys.modules, "pytorch3d.renderer", None)
+    with pytest.raises(MissingExtra, match=r"pip install 'meshanim\[pytorch3d\]'"):
+        rasterize(vertices, faces, camera, "pytorch3d")

@@ -1,0 +1,170 @@
+"""A clip or a photo in, a performance and an appearance out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from meshanim._check import InputError
+from meshanim.capture.landmark_fit import LandmarkFit, Person
+from meshanim.capture.look import Look
+from meshanim.capture.references import choose_references, crop_square
+from meshanim.capture.refinement import Refinement
+from meshanim.capture.residuals import State
+from meshanim.capture.slits import shut_slits
+from meshanim.faces import FaceModel
+from meshanim.performance import Performance
+from meshanim.rendering import Camera
+from meshanim.talking_heads.appearance import Appearance
+from meshanim.vision import IMAGE_SUFFIXES, Video, follow_landmarks, read_image, read_video
+
+Progress = Callable[[int, int], None]
+Steps = Callable[[str], Progress]
+"""Gives a callback (done, total) for a step by its name."""
+_PHOTO_FPS = 25.0
+REFERENCES = 8
+
+
+class Captured(NamedTuple):
+    """What a clip shows, who it shows, and the landmarks (T, 68, 2) seen, in pixels, NaN where none."""
+
+    performance: Performance
+    appearance: Appearance
+    landmarks: Tensor
+
+
+def _silent(_: str) -> Progress:
+    return lambda done, total: None
+
+
+def is_photo(path: str | Path) -> bool:
+    """Whether a file is named as a still picture is."""
+    return Path(path).suffix.lower() in IMAGE_SUFFIXES
+
+
+class Clip:
+    """A video, or a photo as a clip of one frame.
+
+    Args:
+        path: the file.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._video: Video | None = None if is_photo(path) else read_video(path)
+        self._photo = read_image(path) if self._video is None else None
+        self.fps = _PHOTO_FPS if self._video is None else self._video.fps
+        self.size = self._video.size if self._video is not None else self._photo.shape[:2]  # type: ignore[union-attr]
+        self.expected_frames = 1 if self._video is None else self._video.expected_frames
+
+    def frames(self) -> Iterator[NDArray[np.uint8]]:
+        """(H, W, 3) uint8 frames, read anew each time."""
+        if self._video is not None:
+            yield from self._video.frames()
+        elif self._photo is not None:
+            yield self._photo
+
+    def sound(self) -> tuple[Tensor | None, int | None]:
+        """Waveform (N,) and samples per second, where there is sound."""
+        sound = None if self._video is None else self._video.sound()
+        return (None, None) if sound is None else (torch.from_numpy(sound.waveform), sound.sample_rate)
+
+
+def capture(path: str | Path, face: FaceModel, progress: Steps = _silent) -> Captured:
+    """Fit a face model to the face in a clip or photo.
+
+    The largest face is followed through the clip. Where it is hidden for some frames, the motion is bridged.
+
+    Args:
+        path: a video, or a still picture.
+        face: a model that names the 68 landmarks.
+        progress: called with the name of each step, gives the callback that is told done and total.
+
+    Raises:
+        InputError: no face in any frame, or a file that is neither video nor picture.
+        MissingExtra: dlib or its weights are not installed.
+        OSError: the file is missing or cannot be read.
+    """
+    clip = Clip(path)
+    landmarks = find_clip_landmarks(clip, progress("finding landmarks"))
+    fit = LandmarkFit(face, shut_slits(landmarks), clip.size, clip.fps)
+    person = fit.person()
+    state, look = fit.track(person, progress("fitting landmarks")), None
+    if face.neutral.uv is not None:
+        refinement = Refinement(clip.frames, fit, person, landmarks)
+        state = refinement.refine(state, refinement.look(state), progress("fitting pixels"))
+        look = refinement.look(state)
+    performance, camera = _performance(clip, fit, person, state)
+    return Captured(performance, _appearance(clip, performance, camera, landmarks, look), landmarks)
+
+
+def find_clip_landmarks(clip: Clip, progress: Progress) -> Tensor:
+    """(T, 68, 2) of all frames."""
+    found = []
+    missing = np.full((68, 2), np.nan)
+    for points in follow_landmarks(clip.frames()):
+        found.append(missing if points is None else points)
+        progress(len(found), max(len(found), clip.expected_frames))
+    landmarks = torch.from_numpy(np.stack(found))
+    if bool(landmarks.isnan().all()):
+        count = len(landmarks)
+        frames = "its only frame" if count == 1 else f"any of its {count} frames"
+        raise InputError(f"{clip.path} must show a face that looks towards the camera, got none in {frames}")
+    return landmarks
+
+
+def _performance(clip: Clip, fit: LandmarkFit, person: Person, state: State) -> tuple[Performance, Camera]:
+    """What was fitted, in a world whose origin is where the head mostly is, and its camera."""
+    face, identity = fit.face, person.identity.float()
+    origin = state.pose[:, 3:].median(dim=0).values
+    weights = torch.zeros(len(state.weights), len(face.weight_names))
+    weights[:, fit.points.units] = state.weights.float()
+    waveform, sample_rate = clip.sound()
+    performance = Performance(
+        neutral=face.neutral.with_vertices(face.rest(identity)),
+        fps=clip.fps,
+        weights=weights,
+        basis=face.basis(identity),
+        weight_names=face.weight_names,
+        face_model=face.name,
+        identity=identity,
+        head_motion=torch.cat([state.pose[:, :3], state.pose[:, 3:] - origin], dim=1).float(),
+        waveform=waveform,
+        sample_rate=sample_rate,
+    )
+    flip = torch.diag(torch.tensor([1.0, -1.0, -1.0]))
+    focal, (height, width) = float(person.focal), clip.size
+    matrix = torch.tensor([[focal, 0.0, width / 2], [0.0, focal, height / 2], [0.0, 0.0, 1.0]])
+    return performance, Camera(matrix, flip, flip @ origin.float(), (height, width))
+
+
+def _appearance(
+    clip: Clip, performance: Performance, camera: Camera, landmarks: Tensor, look: Look | None
+) -> Appearance:
+    """Reference frames of different poses and expressions, read in a second walk through the clip."""
+    assert performance.weights is not None and performance.head_motion is not None
+    assert performance.identity is not None and performance.face_model is not None
+    seen = (~landmarks.isnan().any(dim=(1, 2))).nonzero().flatten()
+    chosen = seen[choose_references(performance.weights[seen], performance.head_motion[seen], REFERENCES)]
+    wanted = set(chosen.tolist())
+    cuts = [
+        crop_square(image, landmarks[index]) for index, image in enumerate(clip.frames()) if index in wanted
+    ]
+    return Appearance(
+        frames=torch.stack([frame for frame, _ in cuts]),
+        crop=torch.stack([crop for _, crop in cuts]),
+        landmarks=landmarks[chosen].float(),
+        head_motion=performance.head_motion[chosen],
+        weights=performance.weights[chosen],
+        camera=camera,
+        face_model=performance.face_model,
+        identity=performance.identity,
+        texture=None if look is None else look.texture,
+        light=None if look is None else look.light,
+    )

@@ -1,0 +1,86 @@
+"""How a face looks: a texture under light of low frequency, taken from the frames of a clip."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+TEXTURE_SIDE = 256
+"""Texels along each side of a texture."""
+_EVEN = 0.05
+"""How much of the data's weight says that light comes from everywhere alike."""
+_DARKEST = 0.15
+"""Least shade, in units of the mean one: texture is not read where there is hardly light."""
+
+
+def spherical_harmonics(normals: Tensor) -> Tensor:
+    """(..., 9) real harmonics up to degree two of unit normals (..., 3), each scaled to one in its main term.
+
+    Order: constant; x, y, z; xy, yz, 3z^2 - 1, xz, x^2 - y^2 (Ramamoorthi and Hanrahan 2001).
+    """
+    x, y, z = normals.unbind(dim=-1)
+    terms = (torch.ones_like(x), x, y, z, x * y, y * z, (3 * z * z - 1) / 2, x * z, x * x - y * y)
+    return torch.stack(terms, dim=-1)
+
+
+def fit_light(normals: Tensor, colours: Tensor) -> Tensor:
+    """(9, 3) coefficients under which a white surface with normals (N, 3) looks most like colours (N, 3)."""
+    basis = spherical_harmonics(normals)
+    even = _EVEN * len(basis) * torch.eye(9).to(basis)
+    even[0, 0] = 0
+    return torch.linalg.solve(basis.mT @ basis + even, basis.mT @ colours)
+
+
+def shade(normals: Tensor, light: Tensor) -> Tensor:
+    """(N, 3) light that a white surface with normals (N, 3) sends back, never quite dark."""
+    return (spherical_harmonics(normals) @ light).maximum(_DARKEST * light[0])
+
+
+@dataclass(frozen=True)
+class Look:
+    """Reflectance (S, S, 3) over texture coordinates, relative to the mean, and light (9, 3), linear."""
+
+    texture: Tensor
+    light: Tensor
+
+    def colours(self, uv: Tensor, normals: Tensor) -> Tensor:
+        """(N, 3) linear colours at texture coordinates (N, 2) with unit normals (N, 3)."""
+        grid = torch.stack([2 * uv[:, 0] - 1, 1 - 2 * uv[:, 1]], dim=1)[None, None]
+        image = self.texture.permute(2, 0, 1)[None]
+        found = functional.grid_sample(image, grid, padding_mode="border", align_corners=False)[0, :, 0].T
+        return found * shade(normals, self.light)
+
+
+class TextureMean:
+    """Gathers colours at places of a texture; texels that none reached take them from their surroundings."""
+
+    def __init__(self) -> None:
+        self._sum = torch.zeros(TEXTURE_SIDE * TEXTURE_SIDE, 4)
+
+    def add(self, uv: Tensor, colours: Tensor) -> None:
+        """Colours (N, 3) seen at texture coordinates (N, 2), shared among the four nearest texels."""
+        place = torch.stack([uv[:, 0], 1 - uv[:, 1]], dim=1) * TEXTURE_SIDE - 0.5
+        corner = place.floor()
+        part = place - corner
+        values = torch.cat([colours, torch.ones_like(colours[:, :1])], dim=1)
+        for across, down in ((0, 0), (1, 0), (0, 1), (1, 1)):
+            share = (part[:, 0] if across else 1 - part[:, 0]) * (part[:, 1] if down else 1 - part[:, 1])
+            column, row = (corner + torch.tensor([across, down])).clamp(0, TEXTURE_SIDE - 1).long().unbind(1)
+            self._sum.index_add_(0, row * TEXTURE_SIDE + column, values * share[:, None])
+
+    def texture(self) -> Tensor:
+        """(S, S, 3)."""
+        level = self._sum.T.view(1, 4, TEXTURE_SIDE, TEXTURE_SIDE)
+        levels = [level]
+        while levels[-1].shape[-1] > 1:
+            levels.append(4 * functional.avg_pool2d(levels[-1], 2))
+        filled = levels[-1]
+        for finer in reversed(levels[:-1]):
+            guess = functional.interpolate(filled, size=finer.shape[-2:], mode="bilinear")
+            guess = guess / guess[:, 3:].clamp(min=1e-9)
+            # A texel that was seen a tenth of a time is filled up to one with what is around it.
+            filled = finer + guess * (1 - finer[:, 3:]).clamp(min=0)
+        return (filled[0, :3] / filled[0, 3:].clamp(min=1e-9)).permute(1, 2, 0)

@@ -1,0 +1,77 @@
+"""``meshanim capture``: a clip or a photo in, files with the face's motion out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from meshanim.capture import Captured
+
+_NEUTRAL, _VIDEO, _PICTURE = ".obj", ".mp4", ".png"
+
+
+def capture(
+    clip: Annotated[Path, typer.Argument(help="A video, or a photo, of a face.", show_default=False)],
+    output: Annotated[
+        list[str],
+        typer.Option(
+            "--output",
+            "-o",
+            help="What to write, may be repeated: .npz .glb .pc2 .gif with the motion, folder/ for one OBJ a "
+            "frame, .obj with the neutral face, .mp4 or .png with the mesh on the frames or the first.",
+        ),
+    ],
+    face: Annotated[str, typer.Option(help="anny, ict=PATH, flame=PATH, or a mesh file.")] = "anny",
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
+) -> None:
+    """Capture a face from a clip: who it is, how the head moves, and what the face does."""
+    from meshanim.capture import capture as captured_from
+    from meshanim.cli.progress import Steps
+    from meshanim.export import check_targets
+    from meshanim.faces import load_face
+
+    check_targets(output, others=(_NEUTRAL, _PICTURE))
+    with Steps(quiet) as steps:
+        captured = captured_from(clip, load_face(face), steps.step)
+        for path in output:
+            _write(captured, clip, path, steps.step(Path(path).name))
+            steps.say(f"written: {path}")
+
+
+def _write(captured: Captured, clip: Path, path: str, progress: Callable[[int, int], None]) -> None:
+    from meshanim.export import export, write_obj
+
+    suffix = "" if path.endswith("/") else Path(path).suffix.lower()
+    if suffix == _NEUTRAL:
+        write_obj(captured.performance.neutral, path)
+    elif suffix in (_VIDEO, _PICTURE):
+        _write_overlay(captured, clip, Path(path), progress)
+    else:
+        export(captured.performance, path, progress)
+
+
+def _write_overlay(captured: Captured, clip: Path, path: Path, progress: Callable[[int, int], None]) -> None:
+    from meshanim._files import atomic_path
+    from meshanim.capture import Clip, Overlay
+    from meshanim.vision import write_image, write_video
+
+    performance = captured.performance
+    drawn = Overlay(performance, captured.appearance.camera).frames(Clip(clip).frames())
+    if path.suffix.lower() == _PICTURE:
+        with atomic_path(path) as place:
+            write_image(place, next(drawn))
+        return
+
+    def counted():
+        for index, frame in enumerate(drawn):
+            yield frame
+            progress(index + 1, performance.frame_count)
+
+    sound = None if performance.waveform is None else performance.waveform.numpy()
+    with atomic_path(path) as place:
+        write_video(place, counted(), performance.fps, sound, performance.sample_rate)

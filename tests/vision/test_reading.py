@@ -1,0 +1,116 @@
+"""What was written is read back; files that are not what they should be end in one sentence."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from meshanim._check import InputError
+from meshanim.vision import read_image, read_video, write_image, write_video
+
+RATE = 16_000
+
+
+def frames(count, height=48, width=58):
+    """A grey field that brightens by four levels a frame; the left half is black."""
+    for index in range(count):
+        frame = np.full((height, width, 3), 40 + 4 * index, np.uint8)
+        frame[:, : width // 2] = 0
+        yield frame
+
+
+@pytest.fixture
+def clip(tmp_path):
+    path = tmp_path / "clip.mp4"
+    tone = 0.5 * np.sin(2 * np.pi * 300 * np.arange(RATE) / RATE)
+    write_video(path, frames(25), 25, tone, RATE)
+    return path
+
+
+def test_frames_come_back_in_order_and_as_often_as_asked(clip):
+    video = read_video(clip)
+    assert (video.fps, video.size, video.expected_frames) == (25.0, (48, 58), 25)
+    for _ in range(2):
+        read = list(video.frames())
+        assert all(frame.flags.c_contiguous and frame.dtype == np.uint8 for frame in read)
+        level = [float(frame[10:-10, -20:-5].mean()) for frame in read]
+        # H.264 at crf 18 and limited range lose a few of 255 levels.
+        assert level == pytest.approx([40 + 4 * index for index in range(25)], abs=4)
+
+
+def test_sound_comes_back_in_step(clip):
+    sound = read_video(clip).sound()
+    assert sound is not None and sound.sample_rate == RATE
+    spectrum = np.abs(np.fft.rfft(sound.waveform[:RATE]))
+    assert abs(int(spectrum.argmax()) - 300) <= 2
+    assert np.sqrt((sound.waveform[2000:12000] ** 2).mean()) == pytest.approx(0.5 / np.sqrt(2), abs=0.02)
+
+
+def test_a_clip_may_be_silent_and_one_frame_long(tmp_path):
+    write_video(tmp_path / "one.mp4", frames(1), 25)
+    video = read_video(tmp_path / "one.mp4")
+    assert len(list(video.frames())) == 1
+    assert video.sound() is None
+
+
+def test_real_clips_have_their_frames_and_sound(shared_data):
+    video = read_video(shared_data / "grid_sample" / "speakers" / "bbaf2n.mpg")
+    assert (video.fps, video.size) == (25.0, (288, 360))
+    assert sum(1 for _ in video.frames()) == 75
+    sound = video.sound()
+    assert sound is not None and sound.sample_rate == 44_100
+    assert len(sound.waveform) / sound.sample_rate == pytest.approx(video.duration, abs=0.05)
+
+
+def test_a_truncated_clip_ends_where_it_breaks_off(shared_data, tmp_path):
+    whole = (shared_data / "grid_sample" / "speakers" / "bbaf2n.mpg").read_bytes()
+    path = tmp_path / "half.mpg"
+    path.write_bytes(whole[: len(whole) // 2])
+    count = sum(1 for _ in read_video(path).frames())
+    assert 20 < count < 60
+
+
+def test_files_that_are_no_video_are_named(tmp_path, clip):
+    (tmp_path / "text.mp4").write_text("once upon a time")
+    (tmp_path / "cut.mp4").write_bytes(clip.read_bytes()[:200])
+    (tmp_path / "empty.mp4").write_bytes(b"")
+    for name in ("text.mp4", "cut.mp4", "empty.mp4"):
+        with pytest.raises(InputError, match=name):
+            read_video(tmp_path / name)
+    with pytest.raises(FileNotFoundError, match=r"missing\.mp4"):
+        read_video(tmp_path / "missing.mp4")
+
+
+def test_sound_alone_is_no_video(tmp_path):
+    import av
+
+    path = tmp_path / "sound.wav"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("pcm_s16le", rate=8000)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), "s16", "mono")
+        frame.sample_rate = 8000
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    with pytest.raises(InputError, match="video stream"):
+        read_video(path)
+
+
+def test_pictures_come_back_upright(tmp_path):
+    image = next(frames(1))
+    write_image(tmp_path / "a.png", image)
+    assert np.array_equal(read_image(tmp_path / "a.png"), image)
+    turned = Image.fromarray(image)
+    exif = turned.getexif()
+    exif[0x0112] = 6  # the camera was held a quarter turn to the left
+    turned.save(tmp_path / "turned.png", exif=exif)
+    assert np.array_equal(read_image(tmp_path / "turned.png"), np.rot90(image, -1))
+
+
+def test_what_is_no_picture_is_named(tmp_path):
+    write_image(tmp_path / "a.png", next(frames(1)))
+    (tmp_path / "cut.png").write_bytes((tmp_path / "a.png").read_bytes()[:60])
+    (tmp_path / "text.jpg").write_text("once upon a time")
+    for name in ("cut.png", "text.jpg"):
+        with pytest.raises(InputError, match=name):
+            read_image(tmp_path / name)
+    with pytest.raises(FileNotFoundError):
+        read_image(tmp_path / "missing.png")
