@@ -6,6 +6,7 @@ from meshanim.rendering.charts import colour_bar, contact_sheet, heat_colours
 from meshanim.rendering.drawing import Gloss, Picture, Texture, render
 from meshanim.rendering.light import Lamp, Light, Surroundings
 from meshanim.rendering.materials import vertex_colours
+from meshanim.rendering.position_map import FoundFace, PositionMapModel, picture_positions, picture_scale
 from meshanim.rendering.preview import framing_camera, render_frames, render_mesh
 from meshanim.rendering.rasterizer import Fragments, interpolate, rasterize
 from meshanim.rendering.texture import mip_level, texture
@@ -22,11 +23,13 @@ from meshanim.rendering.uv_layout import UvLayout
 
 __all__ = [
     "Camera",
+    "FoundFace",
     "Fragments",
     "Gloss",
     "Lamp",
     "Light",
     "Picture",
+    "PositionMapModel",
     "Surroundings",
     "Texture",
     "Unprojected",
@@ -41,6 +44,8 @@ __all__ = [
     "heat_colours",
     "interpolate",
     "mip_level",
+    "picture_positions",
+    "picture_scale",
     "rasterize",
     "render",
     "render_frames",
