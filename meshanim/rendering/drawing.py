@@ -9,11 +9,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from meshanim._check import check_range, check_shape
+from meshanim._check import InputError, check_range, check_shape
 from meshanim.mesh.geometry import unit, vertex_normals
 from meshanim.rendering.antialiasing import antialias
 from meshanim.rendering.camera import Camera
-from meshanim.rendering.light import Light, check_lights, mirrored
+from meshanim.rendering.light import Light, mirrored
 from meshanim.rendering.rasterizer import Fragments, interpolate, rasterize
 from meshanim.rendering.texture import mip_level, texture
 
@@ -97,7 +97,8 @@ def render(
         lights: at least one.
         gloss: highlights; the surface is matt without.
     """
-    check_lights(lights)
+    if not lights:
+        raise InputError("lights must hold at least one light, got none")
     fragments = rasterize(vertices, faces, camera)
     covered = fragments.covered.unsqueeze(-1)
     normals = unit(interpolate(fragments, vertex_normals(vertices, faces)))

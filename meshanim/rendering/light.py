@@ -13,7 +13,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from meshanim._check import InputError, check_shape
+from meshanim._check import check_shape
 from meshanim.mesh.geometry import unit
 
 HARMONICS = 9
@@ -154,9 +154,3 @@ def mirrored(normals: Tensor, to_camera: Tensor) -> Tensor:
 def _over_picture(value: Tensor) -> Tensor:
     """A value (..., 3) of each picture with room for its rows and columns."""
     return value if value.ndim == 1 else value[..., None, None, :]
-
-
-def check_lights(lights: tuple[Light, ...]) -> None:
-    """Raise where there is no light at all, which is a black picture without a gradient."""
-    if not lights:
-        raise InputError("lights must hold at least one light, got none")
