@@ -61,8 +61,8 @@ struct SpiralDecodeBackward {
 // points (batch, vertices, 3) column, row and depth, faces (faces, 3); results (batch, height, width, ...).
 struct RasterizeShape {
   int64_t batch, vertices, faces, height, width;
-  double near;
-  int32_t perspective, is_double, threads;
+  double near, radius;
+  int32_t kept, perspective, is_double, threads;  // kept: faces per pixel
 };
 
 struct RasterizeBackward {
@@ -72,6 +72,15 @@ struct RasterizeBackward {
   const void *barycentric, *depth;
   const void *grad_barycentric, *grad_depth;  // null where not given
   const int32_t *starts, *entries;            // inverse lists of the faces
+  void* grad_points;
+};
+
+struct SoftBackward {
+  const void* points;
+  const int32_t* faces;
+  const int64_t* face;
+  const void *grad_weights, *grad_depth, *grad_distance;  // null where not given
+  const int32_t *starts, *entries;                        // inverse lists of the faces
   void* grad_points;
 };
 
@@ -103,6 +112,9 @@ struct InterpolateArrays {
   int rasterize_forward(const RasterizeShape& shape, const void* points, const int32_t* faces, int64_t* face, \
                         void* barycentric, void* depth);                                                      \
   int rasterize_backward(const RasterizeShape& shape, const RasterizeBackward& arrays);                       \
+  int soft_rasterize_forward(const RasterizeShape& shape, const void* points, const int32_t* faces,           \
+                             int64_t* face, void* weights, void* depth, void* distance);                      \
+  int soft_rasterize_backward(const RasterizeShape& shape, const SoftBackward& arrays);                       \
   int interpolate_forward(const InterpolateShape& shape, const InterpolateArrays& arrays);                    \
   int interpolate_backward(const InterpolateShape& shape, const InterpolateArrays& arrays);
 

@@ -222,3 +222,13 @@ MESHANIM_EXPORT int32_t meshanim_interpolate_backward(const InterpolateShape* sh
                                                       const InterpolateArrays* arrays) {
   MESHANIM_DISPATCH(interpolate_backward(*shape, *arrays))
 }
+
+MESHANIM_EXPORT int32_t meshanim_soft_rasterize_forward(const RasterizeShape* shape, const void* points,
+                                                        const int32_t* faces, int64_t* face, void* weights,
+                                                        void* depth, void* distance) {
+  MESHANIM_DISPATCH(soft_rasterize_forward(*shape, points, faces, face, weights, depth, distance))
+}
+
+MESHANIM_EXPORT int32_t meshanim_soft_rasterize_backward(const RasterizeShape* shape, const SoftBackward* arrays) {
+  MESHANIM_DISPATCH(soft_rasterize_backward(*shape, *arrays))
+}

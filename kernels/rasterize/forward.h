@@ -1,16 +1,12 @@
-// Which face each pixel sees: faces are sorted into bands of rows, and each band is drawn by one thread into a
-// depth buffer that stays in its cache. Faces come to a band in ascending order whatever the number of threads,
-// so that the lowest index wins where two are equally near.
+// Which face each pixel sees: each band of rows is drawn by one thread into a depth buffer that stays in its cache.
+// Faces come in ascending order, so that the lowest index wins where two are equally near.
 #pragma once
 
-#include "common/parallel.h"
-#include "rasterize/triangle.h"
+#include "rasterize/bins.h"
 
 namespace meshanim {
 namespace MESHANIM_VARIANT {
 namespace {
-
-constexpr int64_t kBand = 16;  // rows
 
 struct RasterizeOut {
   int64_t* face;
@@ -29,10 +25,6 @@ struct Band {
   int32_t* triangle;  // (rows, stride), place among the triangles, -1 for none
   int64_t stride, top, rows;
   Triangles* triangles;
-};
-
-struct Span {
-  int32_t first, last;
 };
 
 // One of some faces.
@@ -123,48 +115,6 @@ void resolve(const RasterizeShape& s, const Band& band, int64_t image, const Ras
   }
 }
 
-// Bands that a face reaches: from the first, to without the last.
-MESHANIM_INLINE Span bands_of(int32_t top, int32_t bottom) {
-  return top <= bottom ? Span{top / int32_t(kBand), bottom / int32_t(kBand) + 1} : Span{0, 0};
-}
-
-template <class T>
-void count_faces(const RasterizeShape& s, const T* points, const int32_t* faces, Share mine, Span* bands,
-                 int32_t* count) {
-  for (int64_t f = mine.first; f < mine.last; f += kWide) {
-    const int64_t some = mine.last - f < kWide ? mine.last - f : kWide;
-    int32_t padded[3 * kWide] = {};
-    if (some < kWide) __builtin_memcpy(padded, faces + 3 * f, sizeof(int32_t) * 3 * size_t(some));
-    Ints top, bottom;
-    rows_reached(s, points, some < kWide ? padded : faces + 3 * f, top, bottom);
-    for (int i = 0; i < some; ++i) {
-      bands[f + i] = bands_of(top[i], bottom[i]);
-      for (int32_t band = bands[f + i].first; band < bands[f + i].last; ++band) ++count[band];
-    }
-  }
-}
-
-// From counts to places: where each thread's faces of each band begin among the entries, and each band's in `begin`.
-MESHANIM_INLINE void lay_out(int64_t bands, int threads, int32_t* count, int32_t* begin, int64_t* longest) {
-  int32_t total = 0;
-  *longest = 0;
-  for (int64_t band = 0; band < bands; ++band) {
-    begin[band] = total;
-    for (int t = 0; t < threads; ++t) {
-      const int32_t here = count[t * bands + band];
-      count[t * bands + band] = total;
-      total += here;
-    }
-    if (total - begin[band] > *longest) *longest = total - begin[band];
-  }
-  begin[bands] = total;
-}
-
-MESHANIM_INLINE void fill(const Span* bands, Share mine, int32_t* place, int32_t* entries) {
-  for (int64_t f = mine.first; f < mine.last; ++f)
-    for (int32_t band = bands[f].first; band < bands[f].last; ++band) entries[place[band]++] = int32_t(f);
-}
-
 template <class T>
 void draw_band(const RasterizeShape& s, const T* points, const int32_t* faces, const int32_t* entries,
                int64_t count, const Band& band) {
@@ -183,68 +133,31 @@ void draw_band(const RasterizeShape& s, const T* points, const int32_t* faces, c
   }
 }
 
-// What all threads share.
-struct Bins {
-  Span* bands;     // (faces)
-  int32_t* count;  // (threads, bands)
-  int32_t* begin;  // (bands + 1)
-  Growing<int32_t> entries;
-  int64_t longest = 0;  // most faces in one band
-  int64_t next = 0;     // band that no thread has taken yet
-  bool failed = false;
+template <class T>
+struct HardPainter {
+  const RasterizeShape& s;
+  const int32_t* faces;
+  const RasterizeOut& out;
+  int64_t stride = s.width + kWide;
+  Scratch<double> nearness{kBand * stride};
+  Scratch<int32_t> triangle{kBand * stride};
+  Growing<Triangles> triangles{};
+
+  bool prepare(int64_t count) {
+    return triangles.reserve(count / kWide + 1) && !nearness.failed() && !triangle.failed();
+  }
+  void paint(int64_t image, const T* points, const int32_t* entries, int64_t count, int64_t index) {
+    const int64_t top = index * kBand, rows = s.height - top < kBand ? s.height - top : kBand;
+    const Band band{nearness.get(), triangle.get(), stride, top, rows, triangles.get()};
+    draw_band(s, points, faces, entries, count, band);
+    resolve<T>(s, band, image, out);
+  }
 };
 
 template <class T>
-void forward_of_thread(const RasterizeShape& s, const T* points, const int32_t* faces, const RasterizeOut& out,
-                       Bins& bins, int index, int threads) {
-  const int64_t bands = (s.height + kBand - 1) / kBand, stride = s.width + kWide;
-  const Share mine = share(s.faces, index, threads);
-  Scratch<double> nearness(kBand * stride);
-  Scratch<int32_t> triangle(kBand * stride);
-  Growing<Triangles> triangles;
-  int32_t* count = bins.count + index * bands;
-  for (int64_t image = 0; image < s.batch; ++image) {
-    const T* seen = points + image * s.vertices * 3;
-    for (int64_t band = 0; band < bands; ++band) count[band] = 0;
-    count_faces(s, seen, faces, mine, bins.bands, count);
-    barrier();
-    if (index == 0) {
-      lay_out(bands, threads, bins.count, bins.begin, &bins.longest);
-      bins.failed |= !bins.entries.reserve(bins.begin[bands]);
-      bins.next = 0;
-    }
-    barrier();
-    const bool ready = triangles.reserve(bins.longest / kWide + 1) && !nearness.failed() && !triangle.failed();
-    if (!ready) __atomic_store_n(&bins.failed, true, __ATOMIC_RELAXED);
-    if (bins.entries.get()) fill(bins.bands, mine, count, bins.entries.get());
-    barrier();
-    if (__atomic_load_n(&bins.failed, __ATOMIC_RELAXED)) return;
-    for (int64_t b; (b = __atomic_fetch_add(&bins.next, 1, __ATOMIC_RELAXED)) < bands;) {
-      const int64_t rows = s.height - b * kBand < kBand ? s.height - b * kBand : kBand;
-      const Band band{nearness.get(), triangle.get(), stride, b * kBand, rows, triangles.get()};
-      const int64_t faces_here = bins.begin[b + 1] - bins.begin[b];
-      draw_band(s, seen, faces, bins.entries.get() + bins.begin[b], faces_here, band);
-      resolve<T>(s, band, image, out);
-    }
-  }
-}
-
-template <class T>
 int forward(const RasterizeShape& s, const T* points, const int32_t* faces, const RasterizeOut& out) {
-  const int64_t bands = (s.height + kBand - 1) / kBand;
-  const int32_t threads = s.threads > 1 ? s.threads : 1;
-  Scratch<Span> reached(s.faces);
-  Scratch<int32_t> count(threads * bands), begin(bands + 1);
-  if (reached.failed() || count.failed() || begin.failed()) return 1;
-  Bins bins;
-  bins.bands = reached.get();
-  bins.count = count.get();
-  bins.begin = begin.get();
   const double work = double(s.batch) * (20.0 * double(s.faces) + 4.0 * double(s.height) * double(s.width));
-  parallel(threads, work, [&](int index, int threads_here) {
-    forward_of_thread(s, points, faces, out, bins, index, threads_here);
-  });
-  return bins.failed;
+  return paint_all(s, points, faces, work, [&] { return HardPainter<T>{s, faces, out}; });
 }
 
 }  // namespace

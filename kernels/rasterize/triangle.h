@@ -106,7 +106,7 @@ MESHANIM_INLINE void set_up(const RasterizeShape& s, const T* points, const int3
   for (int i = int(count); i < kWide; ++i) t.last[i] = -1;
 }
 
-// The same for rows alone: first and last row that a face may reach, none where last < first.
+// The same for rows alone, `radius` around each face: first and last that it may reach, none where last < first.
 template <class T>
 MESHANIM_INLINE void rows_reached(const RasterizeShape& s, const T* points, const int32_t* faces, Ints& top,
                                   Ints& bottom) {
@@ -117,10 +117,10 @@ MESHANIM_INLINE void rows_reached(const RasterizeShape& s, const T* points, cons
     x[k] = gather(points, corners, k, 0);
     y[k] = gather(points, corners, k, 1);
   }
-  const Ints first = first_middle(smaller(smaller(x[0], x[1]), x[2]), s.width);
-  const Ints last = last_middle(larger(larger(x[0], x[1]), x[2]), s.width);
-  top = first_middle(smaller(smaller(y[0], y[1]), y[2]), s.height);
-  bottom = last_middle(larger(larger(y[0], y[1]), y[2]), s.height);
+  const Ints first = first_middle(smaller(smaller(x[0], x[1]), x[2]) - s.radius, s.width);
+  const Ints last = last_middle(larger(larger(x[0], x[1]), x[2]) + s.radius, s.width);
+  top = first_middle(smaller(smaller(y[0], y[1]), y[2]) - s.radius, s.height);
+  bottom = last_middle(larger(larger(y[0], y[1]), y[2]) + s.radius, s.height);
   bottom = first <= last ? bottom : Ints{} - 1;
 }
 

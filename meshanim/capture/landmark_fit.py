@@ -14,10 +14,11 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from scipy.linalg import solveh_banded
 from torch import Tensor
 
+from meshanim.capture.chain import Chain, damped, free_unknowns, held
 from meshanim.capture.landmark_points import LandmarkPoints
+from meshanim.capture.priors import IdentityPrior, WeightPrior, speed_costs
 from meshanim.capture.residuals import POSE, Linear, Pinhole, Residuals, Shape, State, interocular
 from meshanim.faces import FaceModel
 
@@ -31,23 +32,15 @@ FIELD_OF_VIEW = math.radians(30)
 """Expected vertical field of view."""
 _FOCAL_DEVIATION = 0.2
 """Of the logarithm of the focal length."""
-_DRAWN = 2048
-_SHRINK = 0.1
-_STEP = 0.05
-"""Of differences by identity, in standard deviations."""
-_RIDGE, _LASSO, _TWIN = 1.0, 1.0, 2.0
-"""What weights cost: squared, by themselves, and by the squared difference between the sides of the face."""
-_RARE = {"cheekPuff": 20.0, "jawForward": 5.0, "jawLeft": 5.0, "jawRight": 5.0}
-"""How many times more some units cost, which a jaw line that is a little off would call up."""
-_WEIGHT_SPEED = {"eyeBlink": 0.5, "jaw": 4.0, "mouth": 4.0}
-_SLOW = 20.0
-"""What a squared change of weight from frame to frame costs, by the beginnings of names."""
 _TURN_JERK, _SHIFT_JERK = 0.004, 0.0007
 """Standard deviations of a head's acceleration: radians and metres per frame and frame, at 25 fps."""
 _DEPTH_JERK = 0.0015
+"""The same along the line of sight, which landmarks tell less about."""
 _STEPS, _TRIES, _RENEWAL = 15, 4, 3
+"""Most steps of a fit, dampings tried in each, and steps after which derivatives by identity are renewed."""
 _PICTURE_STEPS = 2
 _ENOUGH = 1e-3
+"""Share of the cost by which a step must lower it for another to be worth it."""
 
 
 Progress = Callable[[int, int], None]
@@ -69,47 +62,6 @@ class Person:
 
     identity: Tensor
     focal: Tensor
-
-
-class IdentityPrior:
-    """People as the model draws them: mean, covariance and range of many."""
-
-    def __init__(self, face: FaceModel) -> None:
-        drawn = face.sample_identity(torch.Generator().manual_seed(0), _DRAWN).double()
-        self.mean, self.low, self.high = drawn.mean(dim=0), drawn.amin(dim=0), drawn.amax(dim=0)
-        centred = drawn - self.mean
-        self.step = _STEP * centred.square().mean(dim=0).sqrt()
-        covariance = centred.mT @ centred / len(drawn)
-        spread = covariance.diagonal().diag_embed()
-        self.precision = torch.linalg.inv((1 - _SHRINK) * covariance + _SHRINK * spread)
-
-
-class WeightPrior:
-    """What weights cost by themselves: curvature (U, U) and slope (U,)."""
-
-    def __init__(self, names: list[str]) -> None:
-        count = len(names)
-        rare = [next((more for stem, more in _RARE.items() if name.startswith(stem)), 1.0) for name in names]
-        cost = torch.tensor(rare, dtype=torch.float64)
-        self.curvature, self.slope = torch.diag(_RIDGE * cost), _LASSO * cost
-        for left, name in enumerate(names):
-            twin = name.removesuffix("Left") + "Right"
-            if name.endswith("Left") and twin in names and not name.startswith(("mouthLeft", "jawLeft")):
-                apart = torch.zeros(count, dtype=torch.float64)
-                apart[left], apart[names.index(twin)] = 1.0, -1.0
-                self.curvature += _TWIN * torch.outer(apart, apart)
-
-    def cost(self, weights: Tensor) -> Tensor:
-        """(T,) of weights (T, U)."""
-        return torch.einsum("tu,uv,tv->t", weights, self.curvature, weights) + 2 * weights @ self.slope
-
-
-def _speed_costs(names: list[str], fps: float) -> Tensor:
-    """(U,) cost of a squared change of weight from one frame to the next."""
-    found = [
-        next((cost for stem, cost in _WEIGHT_SPEED.items() if name.startswith(stem)), _SLOW) for name in names
-    ]
-    return torch.tensor(found, dtype=torch.float64) * (fps / 25)
 
 
 class LandmarkFit:
@@ -137,7 +89,7 @@ class LandmarkFit:
         self._weights = WeightPrior(self.names)
         self._people = IdentityPrior(face)
         self._log_focal = math.log(size[0] / (2 * math.tan(FIELD_OF_VIEW / 2)))
-        self._speed = _speed_costs(self.names, fps)
+        self._speed = speed_costs(self.names, fps)
         pace = (fps / 25) ** 4
         jerk = torch.tensor([_TURN_JERK] * 3 + [_SHIFT_JERK] * 2 + [_DEPTH_JERK], dtype=torch.float64)
         self._jerk = pace / jerk.square()
@@ -200,8 +152,7 @@ class LandmarkFit:
         return person
 
     def _clip_cost(self, residuals: Residuals, state: State, shape: Shape, person: Person) -> Tensor:
-        apart = person.identity - self._people.mean
-        who = apart @ self._people.precision @ apart
+        who = self._people.cost(person.identity)
         lens = ((person.focal.log() - self._log_focal) / _FOCAL_DEVIATION).square()
         seen = _told(len(state.pose)) * residuals.cost(state, shape, person.focal)
         return (seen + self._weights.cost(state.weights)).sum() + who + lens
@@ -221,8 +172,8 @@ class LandmarkFit:
         assert linear.by_clip is not None
         matrix, descent = self._frame_system(linear, state)
         cross = linear.by_frame.mT @ linear.by_clip
-        free = _free(state, descent)
-        matrix, descent = _held(_damped(matrix, damping), descent, free)
+        free = free_unknowns(state, descent)
+        matrix, descent = held(damped(matrix, damping), descent, free)
         cross = cross * free[..., None]
         people = self._people
         shared = (linear.by_clip.mT @ linear.by_clip).sum(dim=0)
@@ -233,10 +184,10 @@ class LandmarkFit:
         shared_descent[-1] -= (person.focal.log() - self._log_focal) / _FOCAL_DEVIATION**2
         factor = torch.linalg.cholesky(matrix)
         solved = torch.cholesky_solve(torch.cat([cross, descent[..., None]], dim=-1), factor)
-        reduced = _damped(shared, damping) - (cross.mT @ solved[..., :-1]).sum(dim=0)
+        reduced = damped(shared, damping) - (cross.mT @ solved[..., :-1]).sum(dim=0)
         reduced_descent = shared_descent - (cross.mT @ solved[..., -1:])[..., 0].sum(dim=0)
-        outside = torch.cat([_at_bound(person.identity, people, shared_descent[:-1]), torch.tensor([False])])
-        reduced, reduced_descent = _held(reduced[None], reduced_descent[None], ~outside[None])
+        outside = torch.cat([people.held(person.identity, shared_descent[:-1]), torch.tensor([False])])
+        reduced, reduced_descent = held(reduced[None], reduced_descent[None], ~outside[None])
         step = torch.linalg.solve(reduced[0], reduced_descent[0])
         identity = torch.minimum(torch.maximum(person.identity + step[:-1], people.low), people.high)
         frames = solved[..., -1] - solved[..., :-1] @ step
@@ -296,7 +247,7 @@ class LandmarkFit:
         pictures: Pictures | None,
     ) -> State:
         """Fit consecutive frames; ``before`` are the last two that are done already."""
-        chain = _Chain(self._jerk, self._speed, before)
+        chain = Chain(self._jerk, self._speed, before)
         damping = 1e-3
 
         def total(state: State) -> Tensor:
@@ -311,7 +262,7 @@ class LandmarkFit:
                     known += more
             cost = total(state)
             for _ in range(_TRIES):
-                tried = state.moved(chain.solve(_damped(matrix, damping), descent, state))
+                tried = state.moved(chain.solve(damped(matrix, damping), descent, state))
                 new = total(tried)
                 if new < cost:
                     break
@@ -324,99 +275,6 @@ class LandmarkFit:
         return state
 
 
-def _at_bound(identity: Tensor, people: IdentityPrior, descent: Tensor) -> Tensor:
-    """(I,) which coefficients stand at the end of the people's range, and would leave it."""
-    return ((identity <= people.low) & (descent <= 0)) | ((identity >= people.high) & (descent >= 0))
-
-
 def _told(frames: int) -> float:
     """What one of so many frames counts for identity and focal length."""
     return min(1.0, _INDEPENDENT / frames)
-
-
-def _free(state: State, descent: Tensor) -> Tensor:
-    """(T, 6 + U) which unknowns may move: not weights at a bound that would leave it."""
-    weights, way = state.weights, descent[:, POSE:]
-    held = ((weights <= 0) & (way <= 0)) | ((weights >= 1) & (way >= 0))
-    return torch.cat([torch.ones_like(descent[:, :POSE], dtype=torch.bool), ~held], dim=1)
-
-
-def _damped(matrix: Tensor, damping: float) -> Tensor:
-    """Marquardt's: the diagonal enlarged by a share."""
-    return matrix + torch.diag_embed(damping * matrix.diagonal(dim1=-2, dim2=-1) + 1e-9)
-
-
-def _held(matrix: Tensor, descent: Tensor, free: Tensor) -> tuple[Tensor, Tensor]:
-    """The system (T, P, P), (T, P) with the unknowns that are not free taken out."""
-    both = free[..., :, None] & free[..., None, :]
-    matrix = torch.where(both, matrix, 0.0) + torch.diag_embed((~free).to(matrix.dtype))
-    return matrix, descent * free
-
-
-class _Chain:
-    """What joins frame to frame: the head's acceleration, and the weights' changes.
-
-    Args:
-        jerk: (6,) cost of a squared second difference of the pose.
-        speed: (U,) cost of a squared first difference of the weights.
-        before: up to two frames before the first one, which stay as they are.
-    """
-
-    def __init__(self, jerk: Tensor, speed: Tensor, before: State | None) -> None:
-        self._jerk, self._speed, self._before = jerk, speed, before
-
-    def _led(self, state: State) -> tuple[Tensor, Tensor, int]:
-        """Pose and weights with the frames before in front, and how many those are."""
-        if self._before is None:
-            return state.pose, state.weights, 0
-        before = self._before
-        joined = torch.cat([before.pose, state.pose]), torch.cat([before.weights, state.weights])
-        return *joined, len(before.pose)
-
-    def cost(self, state: State) -> Tensor:
-        """() of a stretch."""
-        pose, weights, _ = self._led(state)
-        bends = pose[2:] - 2 * pose[1:-1] + pose[:-2]
-        changes = weights[1:] - weights[:-1]
-        return (bends.square() @ self._jerk).sum() + (changes.square() @ self._speed).sum()
-
-    def solve(self, matrix: Tensor, descent: Tensor, state: State) -> Tensor:
-        """The step (T, P) of all frames together, of their own systems (T, P, P), (T, P) and the chain."""
-        pose, weights, lead = self._led(state)
-        count, width = descent.shape
-        bend, change = _differences(len(pose), 2), _differences(len(weights), 1)
-        pull = torch.cat(
-            [bend.mT @ (bend @ pose) * self._jerk, change.mT @ (change @ weights) * self._speed], dim=1
-        )[lead:]
-        descent = descent - pull
-        free = _free(state, descent)
-        matrix, descent = _held(matrix, descent, free)
-        banded = np.zeros((2 * width + 1, count, width))
-        lower = matrix.numpy()
-        for offset in range(width):
-            banded[offset, :, : width - offset] = np.diagonal(lower, -offset, axis1=1, axis2=2)
-        for distance in range(3):
-            links = torch.cat(
-                [
-                    _diagonal(bend, lead, distance)[:, None] * self._jerk,
-                    _diagonal(change, lead, distance)[:, None] * self._speed,
-                ],
-                dim=1,
-            )
-            both = free[: count - distance] & free[distance:]
-            banded[distance * width, : count - distance] += torch.where(both, links, 0.0).numpy()
-        solved = solveh_banded(banded.reshape(2 * width + 1, -1), descent.flatten().numpy(), lower=True)
-        return torch.from_numpy(solved).view(count, width)
-
-
-def _differences(count: int, order: int) -> Tensor:
-    """(count - order, count) matrix of differences of first or second order."""
-    matrix = torch.eye(count, dtype=torch.float64)
-    for _ in range(order):
-        matrix = matrix[1:] - matrix[:-1]
-    return matrix
-
-
-def _diagonal(differences: Tensor, lead: int, distance: int) -> Tensor:
-    """Diagonal so many below the main one of the normal matrix, without the leading frames."""
-    return (differences.mT @ differences)[lead:, lead:].diagonal(-distance)

@@ -20,7 +20,7 @@ _DEVIATION = 0.05
 """Standard deviation of a pixel's linear grey from the look."""
 _TAIL = 3.0
 """Deviations from which a pixel counts as an outlier (Cauchy's loss)."""
-_TELLING = 500.0
+_TELLING = 300.0
 """As much as so many pixels by themselves do all of a face's tell: neighbours err alike."""
 _STRIDE = 4
 """Of the pixels compared, along columns and rows."""

@@ -14,6 +14,7 @@ from meshanim.ops.nearest_faces import nearest_faces, nearest_faces_reference
 from meshanim.ops.one_rings import one_rings, one_rings_reference
 from meshanim.ops.opposite_faces import opposite_faces
 from meshanim.ops.rasterize import rasterize, rasterize_reference
+from meshanim.ops.soft_rasterize import soft_rasterize, soft_rasterize_reference
 from meshanim.ops.spiral_conv import spiral_conv, spiral_conv_reference
 from meshanim.ops.spiral_decode import spiral_decode, spiral_decode_reference
 from meshanim.ops.spiral_order import spiral_order, spiral_order_reference
@@ -37,6 +38,8 @@ __all__ = [
     "opposite_faces",
     "rasterize",
     "rasterize_reference",
+    "soft_rasterize",
+    "soft_rasterize_reference",
     "spiral_conv",
     "spiral_conv_reference",
     "spiral_decode",

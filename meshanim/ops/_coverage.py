@@ -64,8 +64,7 @@ def nearest_faces_in_picture(
 
 def _seen(corners: Tensor, perspective: bool, near: float) -> tuple[Tensor, Tensor]:
     """The faces that can be seen, their corners clockwise in the picture, and their indices."""
-    side = corners[:, 1:, :2] - corners[:, :1, :2]
-    area = side[:, 0, 0] * side[:, 1, 1] - side[:, 1, 0] * side[:, 0, 1]
+    area = _areas(corners)
     corners = torch.where((area < 0)[:, None, None], corners[:, [0, 2, 1]], corners)
     usable = torch.isfinite(corners).all(2).all(1) & torch.isfinite(area) & (area != 0)
     if perspective:
@@ -81,9 +80,7 @@ def _covered(corners: Tensor, middle: Tensor, perspective: bool) -> tuple[Tensor
     rise, run = y[:, [1, 2, 0]] - y[:, [2, 0, 1]], x[:, [2, 0, 1]] - x[:, [1, 2, 0]]
     owned = (rise > 0) | ((rise == 0) & (run > 0))
     inside = torch.where(owned, edge >= 0, edge >= _ABOVE).all(1)
-    side = corners[:, 1:, :2] - corners[:, :1, :2]
-    area = side[:, 0, 0] * side[:, 1, 1] - side[:, 1, 0] * side[:, 0, 1]
-    share = (1 / depth if perspective else -depth) / area[:, None]
+    share = (1 / depth if perspective else -depth) / _areas(corners)[:, None]
     return inside, edge[:, 0] * share[:, 0] + edge[:, 1] * share[:, 1] + edge[:, 2] * share[:, 2]
 
 
@@ -98,3 +95,84 @@ def _runs(labels: Tensor) -> list[tuple[int, int]]:
     length = torch.unique_consecutive(labels, return_counts=True)[1]
     end = length.cumsum(0)
     return list(zip((end - length).tolist(), end.tolist(), strict=True))
+
+
+def faces_around(
+    corners: Tensor, size: tuple[int, int], radius: float, count: int, perspective: bool, near: float
+) -> Tensor:
+    """(H, W, K) faces within a radius of each pixel's middle, the nearest first, of corners (F, 3, 3)."""
+    _, index = _seen(corners, perspective, near)
+    corners = corners[index]  # as they come, which rounding goes by
+    low, high = corners[..., :2].amin(1) - radius, corners[..., :2].amax(1) + radius
+    first = (low - 0.5).ceil().clamp(min=0)
+    last = (high - 0.5).floor().minimum(first.new_tensor([size[1] - 1, size[0] - 1]))
+    extent = (last - first + 1).clamp(min=0).long()
+    source, step = _expand(extent.prod(1))
+    width = extent[source, 0]
+    place = torch.stack([step % width, step // width], dim=1) + first.long()[source]
+    _, depth, distance = _nearest_places(corners[source], place + 0.5, perspective)
+    close = (distance >= -(radius**2)).nonzero()[:, 0]
+    pixel, number, depth = (place[:, 1] * size[1] + place[:, 0])[close], index[source[close]], depth[close]
+    order = number.argsort(stable=True)
+    order = order[depth[order].argsort(stable=True)]
+    order = order[pixel[order].argsort(stable=True)]
+    pixel = pixel[order]
+    rank = torch.arange(len(pixel), device=pixel.device) - torch.searchsorted(pixel, pixel)
+    kept = rank < count
+    face = torch.full((size[0] * size[1], count), -1, dtype=torch.int64, device=corners.device)
+    face[pixel[kept], rank[kept]] = number[order][kept]
+    return face.view(*size, count)
+
+
+def located_softly(
+    points: Tensor, faces: Tensor, face: Tensor, perspective: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Weights, depth and distance as ``soft_rasterize`` has them, of given faces (B, H, W, K)."""
+    seen = face >= 0
+    batch, row, column, rank = seen.nonzero(as_tuple=True)
+    corners = points.to(torch.float64)[batch[:, None], faces[face[seen]]]
+    middle = torch.stack([column, row], dim=1).to(torch.float64) + 0.5
+    share, depth, distance = _nearest_places(corners, middle, perspective)
+    places = (batch, row, column, rank)
+    empty = points.new_zeros(face.shape)
+    weights = points.new_zeros(*face.shape, 3).index_put(places, share.to(points.dtype))
+    depth, distance = (empty.index_put(places, value.to(points.dtype)) for value in (depth, distance))
+    return weights, depth, distance
+
+
+def _nearest_places(corners: Tensor, middle: Tensor, perspective: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """Weights (N, 3), depth and signed squared distance (N,) of faces (N, 3, 3) from places (N, 2).
+
+    Rounded as in the kernel: faces that share the nearest place are put into order by it.
+    """
+    away = corners[..., :2] - middle[:, None]
+    after, before = [1, 2, 0], [2, 0, 1]
+    inside_share = _edge_functions(away) * (1 / _areas(corners))[:, None]
+    inside = (inside_share >= 0).all(1)
+    start, side = away[:, after], away[:, before] - away[:, after]
+    x, y = (corners[:, before, :2] - corners[:, after, :2]).unbind(-1)
+    along = -(start[..., 0] * side[..., 0] + start[..., 1] * side[..., 1]) * (1 / (x * x + y * y))
+    along = along.clamp(0, 1)
+    x, y = (start + along.unsqueeze(-1) * side).unbind(-1)
+    least, nearest = (x * x + y * y).min(dim=1)
+    along = along.gather(1, nearest[:, None])
+    corner = torch.arange(3, device=nearest.device)
+    at_start, at_end = (corner == ((nearest + k) % 3)[:, None] for k in (1, 2))
+    outline_share = torch.where(at_start, 1 - along, torch.where(at_end, along, 0))
+    share = torch.where(inside[:, None], inside_share, outline_share)
+    depth = corners[..., 2]
+    weight = share * (1 / depth) if perspective else share
+    over_sum = 1 / _sum(weight)
+    far = _sum(share) if perspective else _sum(share * depth)
+    return weight * over_sum[:, None], far * over_sum, torch.where(inside, least, -least)
+
+
+def _sum(values: Tensor) -> Tensor:
+    """(N,) of (N, 3), added from left to right."""
+    return values[:, 0] + values[:, 1] + values[:, 2]
+
+
+def _areas(corners: Tensor) -> Tensor:
+    """(N,) twice the signed areas of faces (N, 3, 3) in the picture."""
+    side = corners[:, 1:, :2] - corners[:, :1, :2]
+    return side[:, 0, 0] * side[:, 1, 1] - side[:, 1, 0] * side[:, 0, 1]

@@ -103,8 +103,8 @@ class RasterizeShape(ctypes.Structure):
 
     _fields_ = (
         *((name, c_int64) for name in ("batch", "vertices", "faces", "height", "width")),
-        ("near", c_double),
-        *((name, c_int32) for name in ("perspective", "is_double", "threads")),
+        *((name, c_double) for name in ("near", "radius")),
+        *((name, c_int32) for name in ("kept", "perspective", "is_double", "threads")),
     )
 
 
@@ -115,6 +115,18 @@ class RasterizeBackward(ctypes.Structure):
         (name, c_void_p)
         for name in (
             *("points", "faces", "face", "barycentric", "depth", "grad_barycentric", "grad_depth"),
+            *("starts", "entries", "grad_points"),
+        )
+    )
+
+
+class SoftRasterizeBackward(ctypes.Structure):
+    """Arrays of the backward pass with several faces, as the C side declares them; None where not given."""
+
+    _fields_ = tuple(
+        (name, c_void_p)
+        for name in (
+            *("points", "faces", "face", "grad_weights", "grad_depth", "grad_distance"),
             *("starts", "entries", "grad_points"),
         )
     )
@@ -170,6 +182,8 @@ _SIGNATURES: dict[str, list[type]] = {
     "meshanim_rasterize_backward": [POINTER(RasterizeShape), POINTER(RasterizeBackward)],
     "meshanim_rasterize_forward": [POINTER(RasterizeShape), *([c_void_p] * 5)],
     "meshanim_slot_padding": [],
+    "meshanim_soft_rasterize_backward": [POINTER(RasterizeShape), POINTER(SoftRasterizeBackward)],
+    "meshanim_soft_rasterize_forward": [POINTER(RasterizeShape), *([c_void_p] * 6)],
     "meshanim_spiral_conv_backward": [POINTER(SpiralConvShape), POINTER(SpiralConvBackward)],
     "meshanim_spiral_conv_forward": [
         POINTER(SpiralConvShape),

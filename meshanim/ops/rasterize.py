@@ -162,7 +162,7 @@ def _fake_gradient(points: Tensor, *_: Any) -> Tensor:
 def _shape(
     points: Tensor, faces: Tensor, height: int, width: int, perspective: bool, near: float
 ) -> ctypes.Structure:
-    sizes = (points.shape[0], points.shape[1], faces.shape[0], height, width, near)
+    sizes = (points.shape[0], points.shape[1], faces.shape[0], height, width, near, 0.0, 1)
     return RasterizeShape(*sizes, perspective, points.dtype == torch.float64, torch.get_num_threads())
 
 

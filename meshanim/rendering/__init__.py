@@ -9,6 +9,7 @@ from meshanim.rendering.materials import vertex_colours
 from meshanim.rendering.position_map import FoundFace, PositionMapModel, picture_positions, picture_scale
 from meshanim.rendering.preview import framing_camera, render_frames, render_mesh
 from meshanim.rendering.rasterizer import Fragments, interpolate, rasterize
+from meshanim.rendering.soft import SoftFragments, soft_blend, soft_rasterize
 from meshanim.rendering.texture import mip_level, texture
 from meshanim.rendering.unprojection import (
     Unprojected,
@@ -30,6 +31,7 @@ __all__ = [
     "Light",
     "Picture",
     "PositionMapModel",
+    "SoftFragments",
     "Surroundings",
     "Texture",
     "Unprojected",
@@ -51,6 +53,8 @@ __all__ = [
     "render_frames",
     "render_mesh",
     "repose",
+    "soft_blend",
+    "soft_rasterize",
     "texture",
     "unproject_texture",
     "vertex_colours",

@@ -84,7 +84,7 @@ def test_the_gradient_is_the_adjoint(target: Target) -> None:
     assert float((forward.sum() - (x * back).detach().sum()).abs()) <= bound * float(forward.abs().sum())
 
 
-def test_strides_do_not_matter(target: Target) -> None:
+def test_strides_do_not_matter(target: Target, own_kernels: bool) -> None:
     x, indices, weights = _inputs((2, 46, 228, 3, 5), target)
     y = mesh_pool(x, indices, weights)
     wide = x.detach().transpose(1, 2).contiguous().transpose(1, 2).requires_grad_()
@@ -92,7 +92,10 @@ def test_strides_do_not_matter(target: Target) -> None:
     assert torch.equal(mesh_pool(wide, indices.t().contiguous().t(), transposed), y)
     (found,) = torch.autograd.grad(mesh_pool(wide, indices, weights).sum(), wide)
     (wanted,) = torch.autograd.grad(y, x, torch.ones_like(y))
-    assert torch.equal(found, wanted)
+    if own_kernels:
+        assert torch.equal(found, wanted)
+    else:  # PyTorch may add rows that meet at a vertex in any order
+        torch.testing.assert_close(found, wanted)
 
 
 def test_same_bits_at_every_call_and_thread_count() -> None:

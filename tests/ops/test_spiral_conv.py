@@ -109,37 +109,46 @@ def test_length_zero_and_no_channels_leave_the_bias() -> None:
         assert torch.equal(y, bias.expand(2, 4, 2))
 
 
-def test_relabelled_vertices_give_relabelled_results(target: Target) -> None:
+def _reordered(target: Target, own_kernels: bool) -> float:
+    """Relative difference of sums in two orders: none in our kernels; else both are near the exact sum."""
+    return 0 if own_kernels else 2 * BOUND[target[1]]
+
+
+def test_relabelled_vertices_give_relabelled_results(target: Target, own_kernels: bool) -> None:
     x, spirals, weight, bias = _inputs((2, 50, 6, 16, 8), target)
     order = torch.randperm(50, device=target[0])
     place = torch.empty_like(order)
     place[order] = torch.arange(50, device=target[0])
     moved = torch.where(spirals < 0, -1, place[spirals.clamp(min=0)])[order]
     same = spiral_conv(x, spirals, weight, bias)[:, order]
-    # Equal up to nothing: every vertex's sum runs over its spiral in the same order.
-    assert torch.equal(spiral_conv(x[:, order], moved, weight, bias), same)
+    # Every vertex's sum runs over its spiral in the same order.
+    found = spiral_conv(x[:, order], moved, weight, bias)
+    assert _relative(found, same.double()) <= _reordered(target, own_kernels)
 
 
-def test_a_batch_is_its_members(target: Target) -> None:
+def test_a_batch_is_its_members(target: Target, own_kernels: bool) -> None:
     x, spirals, weight, bias = _inputs((3, 50, 6, 16, 8), target)
     one_by_one = [spiral_conv(x[i : i + 1], spirals, weight, bias, "relu") for i in range(3)]
-    assert torch.equal(spiral_conv(x, spirals, weight, bias, "relu"), torch.cat(one_by_one))
+    found = spiral_conv(x, spirals, weight, bias, "relu")
+    assert _relative(found, torch.cat(one_by_one).double()) <= _reordered(target, own_kernels)
 
 
-def test_strides_do_not_matter(target: Target) -> None:
+def test_strides_do_not_matter(target: Target, own_kernels: bool) -> None:
     x, spirals, weight, bias = _inputs((2, 30, 4, 6, 5), target)
     y = spiral_conv(x, spirals, weight, bias)
     wide = torch.stack((x.detach(), x.detach()), -1)[..., 0].requires_grad_()
     transposed = x.detach().transpose(1, 2).contiguous().transpose(1, 2)
     doubled = torch.stack((spirals, spirals), -1)[..., 1]
     assert not wide.is_contiguous() and not transposed.is_contiguous() and not doubled.is_contiguous()
-    assert torch.equal(spiral_conv(wide, doubled, weight.t().contiguous().t(), bias), y)
-    assert torch.equal(spiral_conv(transposed, spirals, weight, bias), y)
+    bound = _reordered(target, own_kernels)
+    other = spiral_conv(wide, doubled, weight.t().contiguous().t(), bias)
+    assert _relative(other, y.double()) <= bound
+    assert _relative(spiral_conv(transposed, spirals, weight, bias), y.double()) <= bound
     (found,) = torch.autograd.grad(
         spiral_conv(wide, spirals, weight, bias).sum(), wide
     )  # an expanded gradient
     (wanted,) = torch.autograd.grad(y, x, torch.ones_like(y))
-    assert torch.equal(found, wanted)
+    assert _relative(found, wanted.double()) <= bound
 
 
 def test_changed_spirals_are_seen() -> None:

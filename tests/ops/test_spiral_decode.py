@@ -140,10 +140,11 @@ def test_length_zero_and_no_channels_leave_the_bias() -> None:
         assert torch.equal(y, bias.expand(batch, 4, 2))
 
 
-@compiled_only
 @pytest.mark.parametrize("sizes", [(37, 20, 65, 3, 9, 8, 3), (37, 20, 65, 2, 5, 5, 17)], ids=str)
-def test_a_batch_is_its_members(sizes: tuple, target: Target) -> None:
+def test_a_batch_is_its_members(sizes: tuple, target: Target, own_kernels: bool) -> None:
     """To the bit, so that what an animation shows at one time does not depend on how it is cut in batches."""
+    if not own_kernels:
+        pytest.skip("the reference is PyTorch's own")
     x, indices, up_weights, spirals, weight, bias = _inputs(sizes, target)
     direction = torch.randn(37, 65, sizes[-1]).to(x)
 
@@ -157,8 +158,7 @@ def test_a_batch_is_its_members(sizes: tuple, target: Target) -> None:
         assert all(torch.equal(a, torch.cat(b)) for a, b in zip(whole, zip(*parts, strict=True), strict=True))
 
 
-@compiled_only
-def test_strides_do_not_matter(target: Target) -> None:
+def test_strides_do_not_matter(target: Target, own_kernels: bool) -> None:
     x, indices, up_weights, spirals, weight, bias = _inputs((2, 12, 30, 3, 4, 6, 5), target)
     y = spiral_decode(x, indices, up_weights, spirals, weight, bias)
     wide = torch.stack((x.detach(), x.detach()), -1)[..., 0].requires_grad_()
@@ -171,10 +171,12 @@ def test_strides_do_not_matter(target: Target) -> None:
     )
     assert not any(value.is_contiguous() for value in (wide, *others))
     same = spiral_decode(wide, *others)
-    assert torch.equal(same, y)
+    # Our kernels give the same bits; PyTorch may add in another order, either way near the exact sums.
+    bound = 0 if own_kernels else 2 * BOUND[target[1]]
+    assert _relative(same, y.double()) <= bound
     (found,) = torch.autograd.grad(same.sum(), wide)  # an expanded gradient
     (wanted,) = torch.autograd.grad(y, x, torch.ones_like(y))
-    assert torch.equal(found, wanted)
+    assert _relative(found, wanted.double()) <= bound
 
 
 def test_changed_indices_are_seen() -> None:

@@ -1,0 +1,130 @@
+"""Real clips in, performances out; and what happens where there is no face, no sound, or half a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from meshanim._check import InputError
+from meshanim.capture import Captured, Clip, Overlay, capture, interocular
+from meshanim.faces import AnnyFace
+from meshanim.vision import read_image, read_video, write_image, write_video
+
+pytest.importorskip("dlib", reason="the extra vision is not installed")
+
+CLIP, FRAMES = "bbaf2n", 40
+
+
+@pytest.fixture(scope="module")
+def anny(cache_folder) -> AnnyFace:
+    return AnnyFace()
+
+
+@pytest.fixture(scope="module")
+def images(shared_data: Path) -> list[np.ndarray]:
+    frames = read_video(shared_data / "grid_sample" / "speakers" / f"{CLIP}.mpg").frames()
+    return [frame for frame, _ in zip(frames, range(FRAMES), strict=False)]
+
+
+@pytest.fixture(scope="module")
+def clip(images, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first frames of a man who blinks and speaks, without his voice."""
+    path = tmp_path_factory.mktemp("clips") / "man.mp4"
+    write_video(path, images, 25)
+    return path
+
+
+@pytest.fixture(scope="module")
+def captured(anny, clip) -> Captured:
+    return capture(clip, anny)
+
+
+def seen_landmarks(captured: Captured, anny: AnnyFace) -> torch.Tensor:
+    """(T, 51, 2) where the captured mesh has the landmarks within the face."""
+    performance = captured.performance
+    index = [anny.neutral.landmarks[f"landmark68_{place:02d}"] for place in range(17, 68)]
+    posed = performance.pose(performance.vertices()[:, index])
+    return captured.appearance.camera.project(posed)[..., :2]
+
+
+def test_the_mesh_lies_on_the_face(captured, anny) -> None:
+    truth = captured.landmarks
+    error = (seen_landmarks(captured, anny) - truth[:, 17:]).norm(dim=-1) / interocular(truth)[:, None]
+    assert float(error.mean()) < 0.04
+
+
+def test_the_performance_has_what_was_seen(captured) -> None:
+    performance = captured.performance
+    assert performance.frame_count == FRAMES and performance.fps == 25
+    assert performance.face_model == "anny" and performance.waveform is None
+    weights = performance.weights
+    assert float(weights.min()) >= 0 and float(weights.max()) <= 1
+    assert float(performance.head_motion[:, 3:].abs().max()) < 0.1
+
+
+def test_motion_does_not_jitter_and_blinks_survive(captured) -> None:
+    performance = captured.performance
+    bends = performance.head_motion[2:, :3] - 2 * performance.head_motion[1:-1, :3]
+    bends = bends + performance.head_motion[:-2, :3]
+    assert float(bends.abs().mean()) < 0.004
+    names = list(performance.weight_names)
+    blink = performance.weights[:, names.index("eyeBlinkLeft")]
+    opening = (captured.landmarks[:, 37] - captured.landmarks[:, 41]).norm(dim=-1)
+    assert float(blink.max()) > 0.4 or float(opening.min() / opening.median()) > 0.6
+
+
+def test_the_appearance_has_reference_frames(captured) -> None:
+    appearance = captured.appearance
+    assert appearance.frames.shape[1:] == (256, 256, 3)
+    assert 1 < len(appearance.frames) <= 8
+    placed = appearance.landmarks @ appearance.crop[:, :, :2].mT + appearance.crop[:, None, :, 2]
+    assert float(placed.min()) > 0 and float(placed.max()) < 256
+    assert appearance.texture is not None and bool(appearance.texture.isfinite().all())
+    assert appearance.light is not None and float(appearance.light[0].min()) > 0
+
+
+def test_the_overlay_changes_the_face_and_nothing_else(captured, images) -> None:
+    drawn = Overlay(captured.performance, captured.appearance.camera).frame(images[0], 0)
+    assert drawn.shape == (576, 720, 3)
+    plain = np.asarray(Image.fromarray(images[0]).resize((720, 576), Image.Resampling.BICUBIC))
+    changed = np.abs(drawn.astype(int) - plain).max(axis=2) > 12
+    nose = (2 * captured.landmarks[0, 30]).round().int().tolist()
+    assert changed[nose[1], nose[0]]
+    assert not changed[:40].any() and not changed[:, :60].any()
+
+
+def test_sound_goes_along(anny, images, tmp_path) -> None:
+    tone = 0.3 * np.sin(np.arange(16_000) / 20)
+    write_video(tmp_path / "loud.mp4", images[:5], 25, tone[: 16_000 // 5], 16_000)
+    performance = capture(tmp_path / "loud.mp4", anny).performance
+    assert performance.sample_rate == 16_000
+    assert performance.waveform is not None and len(performance.waveform) >= 3200
+
+
+def test_a_photo_is_a_clip_of_one_frame(anny, images, tmp_path) -> None:
+    write_image(tmp_path / "photo.png", images[0])
+    captured = capture(tmp_path / "photo.png", anny)
+    assert captured.performance.frame_count == 1
+    assert np.array_equal(next(Clip(tmp_path / "photo.png").frames()), read_image(tmp_path / "photo.png"))
+
+
+def test_frames_without_a_face_are_bridged(anny, images, tmp_path) -> None:
+    blank = np.full_like(images[0], 90)
+    write_video(tmp_path / "gap.mp4", [*images[:4], blank, blank, *images[6:10]], 25)
+    captured = capture(tmp_path / "gap.mp4", anny)
+    assert bool(captured.landmarks[4:6].isnan().all())
+    motion = captured.performance.head_motion
+    assert motion is not None and bool(motion.isfinite().all())
+
+
+def test_no_face_at_all_is_one_sentence(anny, tmp_path) -> None:
+    write_video(tmp_path / "wall.mp4", [np.full((96, 96, 3), 90, np.uint8)] * 3, 25)
+    with pytest.raises(InputError, match=r"wall\.mp4 must show a face .* got none in any of its 3 frames"):
+        capture(tmp_path / "wall.mp4", anny)
+    write_image(tmp_path / "dot.png", np.zeros((1, 1, 3), np.uint8))
+    with pytest.raises(InputError, match=r"dot\.png must show a face .* got none in its only frame"):
+        capture(tmp_path / "dot.png", anny)
