@@ -95,7 +95,8 @@ class PositionMapNet(nn.Module):
         least = 2**HALVINGS
         if pictures.shape[2] % least or pictures.shape[3] % least:
             raise InputError(f"pictures must have sides of multiples of {least}, got {tuple(pictures.shape)}")
-        return self.decoder(self.encoder(pictures))
+        # Channels last, oneDNN's gradients of these layers write beyond their memory (PyTorch 2.13, CPU).
+        return self.decoder(self.encoder(pictures.contiguous()))
 
 
 def _convolution(channels: int, out_channels: int, stride: int = 1) -> tuple[nn.Module, ...]:

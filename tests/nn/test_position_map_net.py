@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -29,6 +32,20 @@ def test_values_are_shares_and_gradients_reach_every_weight():
     assert maps.min() > 0 and maps.max() < 1
     (maps * torch.rand_like(maps)).sum().backward()
     assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in net.parameters())
+
+
+def test_pictures_with_channels_last_are_learned_from_as_others():
+    """In a process of its own, as this once ended in one that was torn down."""
+    code = """if True:
+        import torch
+        from meshanim.nn import PositionMapNet
+        torch.manual_seed(0)
+        net, last = PositionMapNet(4), torch.rand(4, 64, 64, 3)
+        for pictures in (last.permute(0, 3, 1, 2), last.permute(0, 3, 1, 2).contiguous()):
+            net(pictures).permute(0, 2, 3, 1).square().sum().backward()
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_block_without_change_of_shape_adds_its_input():
