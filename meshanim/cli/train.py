@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from meshanim._check import check_choice
+
+if TYPE_CHECKING:
+    from meshanim.training import TrainingReport
 
 app = typer.Typer(help="Train a model; a run that was stopped goes on where it was.", no_args_is_help=True)
 
@@ -47,6 +50,35 @@ def expression(
         corpus = Expressions4D(model, "train", corpus_seed, subjects=subjects, progress=steps.step("corpus"))
         hierarchy = MeshHierarchy.from_mesh(model.neutral, factors=paper_factors(model.neutral))
     _, report = train_expression(corpus, model.neutral, hierarchy, recipe, out, progress=not quiet)
+    _say_where(report, recipe.epochs, out, quiet)
+
+
+@app.command()
+def unprojection(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; gets the trained model.")],
+    face: Annotated[str, typer.Option(help="anny or ict=PATH.")] = "anny",
+    width: Annotated[int, typer.Option(help="Of the network: 16 is the paper's, 4 is for two cores.")] = 4,
+    size: Annotated[int, typer.Option(help="Pixels along each side of pictures and maps.")] = 256,
+    samples: Annotated[int, typer.Option(help="Pictures in an epoch.")] = 4000,
+    epochs: Annotated[int, typer.Option(help="Passes over the pictures.")] = 20,
+    batch_size: Annotated[int, typer.Option(help="Pictures per step.")] = 16,
+    seed: Annotated[int, typer.Option(help="Of weights, order and pictures.")] = 0,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
+) -> None:
+    """Train the network from a picture to a position map, on faces drawn while it learns."""
+    from meshanim.datasets import RenderedFaces
+    from meshanim.faces import load_face
+    from meshanim.training import UnprojectionRecipe, train_unprojection
+
+    recipe = UnprojectionRecipe(
+        epochs=epochs, batch_size=batch_size, seed=seed, samples=samples, width=width, size=size
+    )
+    pictures = RenderedFaces(load_face(face), samples, seed, size)
+    _, report = train_unprojection(pictures, recipe, out, progress=not quiet)
+    _say_where(report, recipe.epochs, out, quiet)
+
+
+def _say_where(report: TrainingReport, epochs: int, out: Path, quiet: bool) -> None:
     if not quiet:
         state = "finished" if report.finished else "stopped; the same command goes on from here"
-        typer.echo(f"{len(report.history)} of {recipe.epochs} epochs {state}: {out}")
+        typer.echo(f"{len(report.history)} of {epochs} epochs {state}: {out}")

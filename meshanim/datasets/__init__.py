@@ -2,5 +2,15 @@
 
 from meshanim.datasets.expressions4d import Expressions4D, ExpressionSequence
 from meshanim.datasets.published import Recording, read_4dfab, read_coma, read_vocaset
+from meshanim.datasets.rendered_faces import RenderedFace, RenderedFaces
 
-__all__ = ["ExpressionSequence", "Expressions4D", "Recording", "read_4dfab", "read_coma", "read_vocaset"]
+__all__ = [
+    "ExpressionSequence",
+    "Expressions4D",
+    "Recording",
+    "RenderedFace",
+    "RenderedFaces",
+    "read_4dfab",
+    "read_coma",
+    "read_vocaset",
+]

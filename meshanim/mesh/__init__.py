@@ -1,5 +1,6 @@
 """Mesh core: the mesh, its topology, spirals, decimation, hierarchies, files."""
 
+from meshanim.mesh.atlas import repacked as repacked
 from meshanim.mesh.decimation import Decimation as Decimation
 from meshanim.mesh.decimation import decimate as decimate
 from meshanim.mesh.deformation import deformation_gradients as deformation_gradients
@@ -24,5 +25,7 @@ from meshanim.mesh.spheres import Sphere as Sphere
 from meshanim.mesh.spheres import fit_sphere as fit_sphere
 from meshanim.mesh.spirals import reference_vertices as reference_vertices
 from meshanim.mesh.spirals import spiral_sequences as spiral_sequences
+from meshanim.mesh.symmetry import mirrored_places as mirrored_places
+from meshanim.mesh.symmetry import mirrored_vertices as mirrored_vertices
 from meshanim.mesh.topology import Topology as Topology
 from meshanim.mesh.upsampling import upsampling_matrix as upsampling_matrix

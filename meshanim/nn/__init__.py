@@ -1,10 +1,11 @@
-"""Layers on meshes: spiral convolution, pooling between levels, encoder and decoder."""
+"""Layers: spiral convolution on meshes, pooling between levels, encoders and decoders, position maps."""
 
 from meshanim.nn.expression_classifier import ExpressionClassifier
 from meshanim.nn.label_encoder import LabelEncoder
 from meshanim.nn.levels import HasLevels, MeshLevels
 from meshanim.nn.mesh_pooling import MeshDown, MeshUp
 from meshanim.nn.modulation import FeatureModulation, Modulation
+from meshanim.nn.position_map_net import PositionMapNet, ResidualBlock
 from meshanim.nn.principal_components import PrincipalComponents
 from meshanim.nn.spiral_conv import SpiralConv
 from meshanim.nn.spiral_decoder import SpiralDecoder
@@ -20,7 +21,9 @@ __all__ = [
     "MeshLevels",
     "MeshUp",
     "Modulation",
+    "PositionMapNet",
     "PrincipalComponents",
+    "ResidualBlock",
     "SpiralConv",
     "SpiralDecoder",
     "SpiralEncoder",

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from meshanim._check import InputError, check_shape
+from meshanim._pretrained import find_model, load_model, save_model
 from meshanim.mesh import Mesh
 from meshanim.nn import HasLevels, MeshLevels
-from meshanim.synthesis.pretrained import find_model, load_model, save_model, topology_digest
+from meshanim.synthesis.pretrained import topology_digest
 
 if TYPE_CHECKING:
     from meshanim.mesh import MeshHierarchy

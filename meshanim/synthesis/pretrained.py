@@ -1,24 +1,13 @@
-"""Models in folders: ``config.json`` with a format version beside ``model.safetensors``."""
+"""What ties a model's files to a mesh: a fingerprint of its topology."""
 
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor
 
 from meshanim._check import InputError
-from meshanim._files import atomic_path
 from meshanim.mesh import Mesh
-
-FORMAT = 1
-_PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def topology_digest(mesh: Mesh) -> str:
@@ -42,81 +31,3 @@ def check_topology(name: str, mesh: Mesh, template: Mesh) -> None:
             f"{name} must have the topology of the model's mesh, {counts[0]}, got as many that are "
             f"connected or ordered otherwise"
         )
-
-
-def _shipped_folders() -> list[Path]:
-    """Where weights ship: inside an installed package, beside it in a source tree."""
-    return [folder for folder in (_PACKAGE / "data", _PACKAGE.parent / "data") if folder.is_dir()]
-
-
-def find_model(name: str | Path) -> Path:
-    """The folder of a shipped model by name, or a folder by path.
-
-    Raises:
-        InputError: neither is there; the message lists the shipped ones.
-    """
-    if Path(name).is_dir():
-        return Path(name)
-    for folder in _shipped_folders():
-        if (folder / name / "config.json").is_file():
-            return folder / name
-    shipped = sorted(
-        {path.parent.name for folder in _shipped_folders() for path in folder.glob("*/config.json")}
-    )
-    known = f"one of {', '.join(shipped)}" if shipped else "a shipped model (none is installed)"
-    raise InputError(f"the model must be {known} or a folder, got {str(name)!r}")
-
-
-def save_model(folder: str | Path, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Path:
-    """Write a model's folder, each file whole or not at all; the configuration, which makes it one, last."""
-    target = Path(folder)
-    text = json.dumps({"format": FORMAT, **config}, indent=2) + "\n"
-    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    with atomic_path(target / "model.safetensors") as path:
-        save_file(whole, path, metadata={"config": _digest(text.encode())})
-    with atomic_path(target / "config.json") as path:
-        path.write_bytes(text.encode())
-    return target
-
-
-def _digest(text: bytes) -> str:
-    return hashlib.sha256(text).hexdigest()
-
-
-def load_model(folder: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Read configuration and tensors of a model's folder.
-
-    Raises:
-        InputError: a file is missing or damaged, of another kind of model, of a newer format, or the two do
-            not belong together.
-    """
-    config = _read_config(folder / "config.json")
-    if config.get("model") != kind:
-        raise InputError(f"{folder} must hold a model of kind {kind}, got {config.get('model')!r}")
-    if config.get("format") != FORMAT:
-        raise InputError(f"{folder} must have format {FORMAT}, got {config.get('format')!r}")
-    path = folder / "model.safetensors"
-    if not path.is_file():
-        raise InputError(f"{folder} must hold config.json and model.safetensors, got no model.safetensors")
-    try:
-        with safe_open(path, framework="pt") as file:
-            written = (file.metadata() or {}).get("config")
-            # cloned, so that nothing looks into the file any more and every tensor is aligned alike
-            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise InputError(f"{path} must be a safetensors file, got {error}") from None
-    if written != _digest((folder / "config.json").read_bytes()):
-        raise InputError(f"{folder} must hold files of one save, got a config.json of another")
-    return config, tensors
-
-
-def _read_config(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise InputError(f"{path.parent} must hold config.json and model.safetensors, got no config.json")
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(f"{path} must be a JSON file, got {error}") from None
-    if not isinstance(config, dict):
-        raise InputError(f"{path} must hold a JSON object, got {type(config).__name__}")
-    return config

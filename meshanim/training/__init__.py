@@ -6,6 +6,7 @@ from meshanim.training.expression import RECIPES, VARIANTS, ExpressionRecipe, pa
 from meshanim.training.loop import Task, TrainingReport, train
 from meshanim.training.losses import motion_losses
 from meshanim.training.recipe import Recipe
+from meshanim.training.unprojection import UnprojectionRecipe, train_unprojection
 
 __all__ = [
     "RECIPES",
@@ -16,10 +17,12 @@ __all__ = [
     "Recipe",
     "Task",
     "TrainingReport",
+    "UnprojectionRecipe",
     "motion_losses",
     "paper_factors",
     "train",
     "train_autoencoder",
     "train_classifier",
     "train_expression",
+    "train_unprojection",
 ]

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from meshanim._check import InputError
+from meshanim._pretrained import find_model
 from meshanim.mesh import Mesh, MeshHierarchy
 from meshanim.synthesis import SpiralAutoencoder, topology_digest
-from meshanim.synthesis.pretrained import find_model
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_a_save_that_fails_leaves_the_old_model(
     def full(*_: object, **__: object) -> None:
         raise OSError("No space left on device")
 
-    monkeypatch.setattr("meshanim.synthesis.pretrained.save_file", full)
+    monkeypatch.setattr("meshanim._pretrained.save_file", full)
     with pytest.raises(OSError, match="No space left"):
         SpiralAutoencoder(face, hierarchy, 4, (4, 4)).save_pretrained(saved)
     assert {path.name: path.read_bytes() for path in saved.iterdir()} == before

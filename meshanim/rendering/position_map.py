@@ -1,0 +1,209 @@
+"""A face in one picture as a map of positions, and the map as a mesh: what a network learns, and its use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from scipy import sparse
+from scipy.sparse.linalg import splu
+from torch import Tensor, nn
+
+from meshanim._check import InputError, check_shape
+from meshanim._pretrained import find_model, load_model, save_model
+from meshanim.mesh import Mesh
+from meshanim.nn import PositionMapNet
+from meshanim.rendering.camera import Camera
+from meshanim.rendering.uv_layout import UvLayout
+
+REACH = 1.5
+"""Farthest position that a map can hold, in half pictures from the middle: heads may be cut by the frame."""
+SMOOTHNESS = 0.1
+"""Weight of smooth deviation from the neutral mesh against a texel's position: vertices without texels, and
+noise of single ones, follow their neighbours."""
+_FAR = 1.0
+"""Metres from the camera of a face whose distance no picture without perspective tells."""
+
+
+def picture_positions(vertices: Tensor, camera: Camera) -> Tensor:
+    """Where vertices are in a picture, (..., V, 3): aside, down and away from the camera.
+
+    Counted from the middle of the picture, and in depth from the mean of the vertices, in halves of the
+    picture's height; a metre of depth is as long as one aside at that mean.
+
+    Args:
+        vertices: (..., V, 3) in metres.
+        camera: of the picture.
+    """
+    place = camera.project(vertices)
+    height, width = camera.size
+    flat = (place[..., :2] - place.new_tensor([width / 2, height / 2])) * (2 / height)
+    deep = (place[..., 2] - place[..., 2].mean(-1, keepdim=True)) * picture_scale(vertices, camera)[..., None]
+    return torch.cat([flat, deep.unsqueeze(-1)], dim=-1)
+
+
+def picture_scale(vertices: Tensor, camera: Camera) -> Tensor:
+    """(...) halves of the picture's height that a metre takes at the mean depth of vertices (..., V, 3)."""
+    focal = camera.matrix[..., 1, 1] * (2 / camera.size[0])
+    return focal / camera.project(vertices)[..., 2].mean(-1) if camera.perspective else focal
+
+
+class Similarity(NamedTuple):
+    """A turn, a scale and a shift: ``y = scale * (rotation @ x) + translation``."""
+
+    scale: Tensor
+    rotation: Tensor
+    translation: Tensor
+
+
+def align(points: Tensor, targets: Tensor) -> Similarity:
+    """The similarities (B) that take (N, 3) points nearest to (B, N, 3) targets (Umeyama 1991)."""
+    middle, aim = points.mean(0), targets.mean(1, keepdim=True)
+    away, reach = points - middle, targets - aim
+    left, stretch, right = torch.linalg.svd(reach.mT @ away)
+    proper = torch.ones_like(stretch)
+    proper[..., 2] = torch.linalg.det(left @ right).sign()
+    rotation = left @ (proper.unsqueeze(-1) * right)
+    scale = (stretch * proper).sum(-1) / away.square().sum()
+    return Similarity(scale, rotation, aim[:, 0] - scale[:, None] * (rotation @ middle))
+
+
+class MapReader:
+    """Reads vertices out of position maps, by least squares over all texels at once.
+
+    The vertices whose interpolation over the texels comes nearest to the map, with a deviation from the
+    neutral mesh that is smooth over the surface (:data:`SMOOTHNESS`): a map drawn from a mesh gives that
+    mesh, seams included, and vertices that no texel shows follow their neighbours.
+
+    Args:
+        layout: of the neutral mesh.
+    """
+
+    def __init__(self, layout: UvLayout) -> None:
+        self.layout = layout
+        mesh, seen = layout.mesh, layout.covered
+        corners, weights = mesh.faces[layout.face[seen]], layout.weights[seen].double()
+        rows = np.repeat(np.arange(len(corners)), 3)
+        shape = (len(corners), len(mesh.vertices))
+        entries = (weights.flatten().numpy(), (rows, corners.flatten().numpy()))
+        self._spread = sparse.csr_matrix(entries, shape)
+        smooth = _laplacian(mesh)
+        normal = self._spread.T @ self._spread + SMOOTHNESS * (smooth.T @ smooth)
+        # A trace of the identity holds pieces without any texel where they are in the neutral mesh.
+        self._solver = splu((normal + 1e-6 * sparse.identity(shape[1])).tocsc())
+
+    def vertices(self, positions: Tensor) -> Tensor:
+        """Vertices (B, V, 3) of maps (B, R, R, 3) in the neutral mesh's axes, in metres."""
+        seen, count = self.layout.covered, len(self.layout.mesh.vertices)
+        neutral = self.layout.mesh.vertices.double()
+        wanted = positions[:, seen].double() - self.layout.spread(self.layout.mesh.vertices)[seen].double()
+        sides = self._spread.T @ wanted.permute(1, 0, 2).flatten(1).numpy()
+        found = torch.from_numpy(self._solver.solve(sides)).view(count, len(positions), 3)
+        return (neutral[:, None] + found).permute(1, 0, 2).to(positions.dtype)
+
+
+def _laplacian(mesh: Mesh) -> sparse.csr_matrix:
+    """(V, V) each vertex less the mean of its neighbours."""
+    start, end = mesh.topology.edges.T.numpy()
+    count = len(mesh.vertices)
+    beside = sparse.coo_matrix((np.ones(len(start)), (start, end)), (count, count))
+    beside = beside + beside.T
+    degree = np.maximum(np.asarray(beside.sum(1)).ravel(), 1)
+    return (sparse.identity(count) - sparse.diags(1 / degree) @ beside).tocsr()
+
+
+class FoundFace(NamedTuple):
+    """Faces of B pictures.
+
+    Attributes:
+        vertices: (B, V, 3) in the axes of the neutral mesh and about as large, in metres.
+        camera: of the pictures, without perspective; its pose is the head's.
+    """
+
+    vertices: Tensor
+    camera: Camera
+
+
+class PositionMapModel(nn.Module):
+    """A network from pictures of faces to position maps on one mesh, and what makes meshes of these.
+
+    Args:
+        mesh: neutral with texture coordinates, see :func:`meshanim.mesh.repacked`.
+        width: of :class:`meshanim.nn.PositionMapNet`.
+        size: pixels along each side of pictures and maps, a multiple of 32.
+    """
+
+    def __init__(self, mesh: Mesh, width: int = 16, size: int = 256) -> None:
+        super().__init__()
+        self.layout, self.net = UvLayout(mesh, size), PositionMapNet(width)
+        self._reader: MapReader | None = None
+
+    def __repr__(self) -> str:
+        return f"PositionMapModel({self.layout.mesh}, width={self.net.width}, size={self.layout.size})"
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Maps (B, R, R, 3), see :func:`picture_positions`, of pictures (B, R, R, 3) as displayed."""
+        size = self.layout.size
+        check_shape("images", images, (None, size, size, 3))
+        shares = self.net(images.permute(0, 3, 1, 2))
+        return REACH * (2 * shares.permute(0, 2, 3, 1) - 1)
+
+    @torch.no_grad()
+    def unproject(self, images: Tensor) -> FoundFace:
+        """Meshes of pictures (B, R, R, 3) as displayed, in [0, 1], each cut out about a face."""
+        return self.read(self(images))
+
+    def read(self, positions: Tensor) -> FoundFace:
+        """Meshes, and cameras that see them so, of position maps (B, R, R, 3)."""
+        layout = self.layout
+        check_shape("positions", positions, (None, layout.size, layout.size, 3))
+        seen = layout.covered
+        neutral = layout.spread(layout.mesh.vertices)[seen]
+        pose = align(neutral, positions[:, seen])
+        local = (positions - pose.translation[:, None, None]) @ pose.rotation[:, None]
+        local = local / pose.scale[:, None, None, None]
+        if self._reader is None:
+            self._reader = MapReader(layout)
+        return FoundFace(self._reader.vertices(local), _camera(pose, layout.size))
+
+    def save_pretrained(self, folder: str | Path) -> Path:
+        """Write ``config.json`` and ``model.safetensors``, mesh included, whole or not at all."""
+        settings = {"width": self.net.width, "size": self.layout.size}
+        mesh = self.layout.mesh
+        assert mesh.uv is not None and mesh.uv_faces is not None
+        drawn = {"vertices": mesh.vertices, "faces": mesh.faces, "uv": mesh.uv, "uv_faces": mesh.uv_faces}
+        tensors = {f"mesh.{name}": tensor for name, tensor in drawn.items()}
+        config: Mapping[str, Any] = {"model": type(self).__name__, "settings": settings}
+        return save_model(folder, config, {**self.state_dict(), **tensors})
+
+    @classmethod
+    def from_pretrained(cls, name: str | Path) -> PositionMapModel:
+        """A shipped model by its name, or one from a folder, in evaluation mode.
+
+        Raises:
+            InputError: no such model, or files that are damaged or do not belong together.
+        """
+        folder = find_model(name)
+        config, tensors = load_model(folder, cls.__name__)
+        try:
+            drawn = [tensors.pop(f"mesh.{part}") for part in ("vertices", "faces", "uv", "uv_faces")]
+            model = cls(Mesh(drawn[0], drawn[1], drawn[2], drawn[3]), **config["settings"])
+            model.load_state_dict(tensors)
+        except (KeyError, TypeError, RuntimeError) as error:
+            raise InputError(
+                f"{folder} must hold a whole {cls.__name__}, got one that lacks {error}"
+            ) from None
+        return model.eval()
+
+
+def _camera(pose: Similarity, size: int) -> Camera:
+    """The camera without perspective that sees the neutral mesh's axes in a pose."""
+    focal = pose.scale * (size / 2)
+    matrix = torch.eye(3).to(focal).repeat(len(focal), 1, 1)
+    matrix[:, 0, 0] = matrix[:, 1, 1] = focal
+    matrix[:, :2, 2] = size / 2
+    translation = pose.translation / pose.scale[:, None] + focal.new_tensor([0.0, 0.0, _FAR])
+    return Camera(matrix, pose.rotation, translation, (size, size), perspective=False)
