@@ -3,13 +3,16 @@
 Prints and stores for the train, validation and test clips of speaker s1 and for the other speakers: errors of
 the landmarks that were used and, fitted to every second one, of those held out (test clips only); processor
 seconds of one thread for a second of video; photometric error before and after refinement; how the jaw goes
-with the voice, and blinks with the eye aspect ratio. Draws strips of frames with the mesh on them.
+with the voice, and blinks with the eye aspect ratio. The results file is written anew after each clip, and a
+run that was stopped goes on where it was. Draws strips of frames with the mesh on them into ``runs/`` beside
+this file, which is not part of the project: the frames are the corpus'.
 
     python benchmarks/capture.py
 """
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Iterator
@@ -20,7 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from report import RESULTS, table, write_results
+from report import RUNS, table, write_results
 from rich.progress import track
 from torch import Tensor
 
@@ -38,6 +41,7 @@ from meshanim.faces import load_face
 from meshanim.vision import write_image
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "grid_sample"
+PARTS = RUNS / "capture.jsonl"
 PROCESSES = 2
 SHOWN = ("bbaf2n", "brbk7n", "lrwp9a", "swwp2s", "swiz3n")
 TEST = ("s1 test", "speakers")
@@ -219,11 +223,17 @@ def strip(path: Path) -> np.ndarray:
 
 
 def measured() -> Iterator[dict[str, Any]]:
-    """Rows of all clips, as they come."""
-    tasks = clips()
-    with get_context("spawn").Pool(PROCESSES) as pool:
-        found = pool.imap_unordered(measure, tasks)
-        yield from track(found, "capturing", total=len(tasks))
+    """Rows of all clips, as they come; those of a run that was stopped are kept in ``PARTS``."""
+    PARTS.parent.mkdir(exist_ok=True)
+    known = [json.loads(line) for line in PARTS.read_text().splitlines()] if PARTS.is_file() else []
+    yield from known
+    done = {(row["split"], row["clip"]) for row in known}
+    tasks = [(split, path) for split, path in clips() if (split, path.stem) not in done]
+    with get_context("spawn").Pool(PROCESSES) as pool, PARTS.open("a") as parts:
+        for row in track(pool.imap_unordered(measure, tasks), "capturing", total=len(tasks)):
+            parts.write(json.dumps(row) + "\n")
+            parts.flush()
+            yield row
 
 
 def main() -> None:
@@ -237,13 +247,14 @@ def main() -> None:
             f"{row['photometric_before']:.2f} to {row['photometric_after']:.2f} levels",
             file=sys.stderr,
         )
-    rows.sort(key=lambda row: (row["split"], row["clip"]))
-    summary = summarise(rows)
-    show(summary)
-    settings = {"face": "anny", "processes": PROCESSES, "threads_per_process": 1}
-    write_results("capture", {"settings": settings, "summary": summary, "clips": rows})
+        rows.sort(key=lambda row: (row["split"], row["clip"]))
+        settings = {"face": "anny", "processes": PROCESSES, "threads_per_process": 1}
+        settings |= {"clips_in_all": len(clips())}
+        write_results("capture", {"settings": settings, "summary": summarise(rows), "clips": rows})
+    show(summarise(rows))
     for name in SHOWN:
-        write_image(RESULTS / f"capture_{name}.jpg", strip(DATA / "speakers" / f"{name}.mpg"))
+        write_image(RUNS / f"capture_{name}.jpg", strip(DATA / "speakers" / f"{name}.mpg"))
+    PARTS.unlink()
 
 
 if __name__ == "__main__":

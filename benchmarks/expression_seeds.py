@@ -13,11 +13,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from pathlib import Path
 from statistics import mean, stdev
 
 from expression import ORDER, PUBLISHED_ERROR, measure, moving_vertices, predictor
-from report import table, write_results
+from report import RUNS, table, write_results
 
 from meshanim.datasets import Expressions4D
 from meshanim.faces import load_face
@@ -25,7 +24,6 @@ from meshanim.mesh import MeshHierarchy
 from meshanim.synthesis import ExpressionModel
 from meshanim.training import RECIPES, paper_factors, train_expression
 
-RUNS = Path(__file__).parent / "runs"
 SEEDS = (0, 1, 2)
 NAMES = {
     "pca": "PCA blendshapes",

@@ -15,6 +15,8 @@ from rich.console import Console
 from rich.table import Table
 
 RESULTS = Path(__file__).parent / "results"
+RUNS = Path(__file__).parent / "runs"
+"""What is not part of the project: runs, and pictures of others' data."""
 
 
 def machine() -> dict[str, Any]:

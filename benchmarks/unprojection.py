@@ -3,7 +3,8 @@
 Prints and stores how far the vertices of the face lie from the truth in pictures that no training has seen,
 in millimetres and in inter-ocular distances (outer corners of the eyes): by the shipped position-map network,
 where one is there, and by the fit to dlib's landmarks. Draws strips of GRID frames: the frame turned least,
-the fitted mesh on it, and the mesh with the frame's colours re-posed by -30, 0 and 30 degrees.
+the fitted mesh on it, and the mesh with the frame's colours re-posed by -30, 0 and 30 degrees; into ``runs/``
+beside this file, which is not part of the project.
 
     python benchmarks/unprojection.py
 """
@@ -17,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from report import RESULTS, table, write_results
+from report import RUNS, table, write_results
 from rich.progress import track
 from torch import Tensor
 
@@ -205,7 +206,7 @@ def main() -> None:
         print(f"the GRID sample is not there, no strips are drawn: {DATA}", file=sys.stderr)
         return
     for name in SHOWN:
-        write_image(RESULTS / f"unprojection_{name}.jpg", strip(face, DATA / f"{name}.mpg"))
+        write_image(RUNS / f"unprojection_{name}.jpg", strip(face, DATA / f"{name}.mpg"))
 
 
 if __name__ == "__main__":
