@@ -131,9 +131,9 @@ def measure(task: tuple[str, Path]) -> dict[str, Any]:
         "split": split,
         "clip": path.stem,
         "frames": len(truth),
-        "used": float(landmark_errors(fit, person, state, truth).mean()),
+        "used": float(landmark_errors(fit, person, state, truth).nanmean()),
         "held_out": held_out(face, truth, clip) if split in TEST else None,
-        "used_refined": float(landmark_errors(fit, person, refined, truth).mean()),
+        "used_refined": float(landmark_errors(fit, person, refined, truth).nanmean()),
         "photometric_before": refinement.error(state, look),
         "photometric_after": refinement.error(refined, after),
         "landmark_cpu_seconds_per_second": (found - start) / seconds,
@@ -150,7 +150,7 @@ def held_out(face: Any, truth: Tensor, clip: Clip) -> float:
     used = torch.arange(68) % 2 == 0
     fit = LandmarkFit(face, shut_slits(truth), clip.size, clip.fps, used)
     person = fit.person()
-    return float(landmark_errors(fit, person, fit.track(person), truth)[:, ~used].mean())
+    return float(landmark_errors(fit, person, fit.track(person), truth)[:, ~used].nanmean())
 
 
 def summarise(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
