@@ -12,11 +12,11 @@ from torch import Tensor
 from meshanim._check import check_shape
 from meshanim.faces.face_model import FaceModel, Joint
 from meshanim.faces.joint_fitting import fit_turn
+from meshanim.faces.lid_clearing import lid_limits
 from meshanim.faces.looks import LID_UNITS, LOOK_UNITS
 from meshanim.mesh.rotations import axis_angle_to_matrix
 
 CHUNK = 64
-LID_CLEARANCE = 3e-4
 
 
 def _columns(face: FaceModel, stems: tuple[str, ...], side: str) -> list[int]:
@@ -64,18 +64,12 @@ class _Lids:
         self, face: FaceModel, side: str, eye: Joint, ball: Tensor, rest: Tensor, basis: Tensor
     ) -> None:
         self.columns = _columns(face, LID_UNITS, side)
-        lids = face.neutral.groups["lids"]
-        near = (rest[lids] - eye.position).norm(dim=1) < 3 * self._radius(rest[ball], eye)
-        self.vertices, self.centre = lids[near], eye.position
+        self.centre = eye.position
+        self.vertices, self.least = lid_limits(rest, face.neutral.groups["lids"], ball, self.centre)
         self.shapes = basis[self.columns][:, self.vertices]
         arm = rest[self.vertices] - self.centre
         self.distance = arm.norm(dim=1)
         self.change = (arm + self.shapes).norm(dim=-1) - self.distance
-        self.least = torch.minimum(self.distance, self._radius(rest[ball], eye) + LID_CLEARANCE)
-
-    @staticmethod
-    def _radius(ball: Tensor, eye: Joint) -> Tensor:
-        return (ball - eye.position).norm(dim=1).quantile(0.9)
 
     def apply(self, points: Tensor, weights: Tensor) -> Tensor:
         """Move the lids in points (T, V, 3), in which these units have not moved yet."""

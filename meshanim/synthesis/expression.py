@@ -11,6 +11,7 @@ from torch import Tensor
 
 from meshanim._check import InputError, check_choice, check_range, check_shape
 from meshanim.faces.facs import EXPRESSIONS
+from meshanim.faces.lid_clearing import clear_lids
 from meshanim.mesh import Mesh
 from meshanim.nn import HasLevels, LabelEncoder, MeshLevels, SpiralDecoder
 from meshanim.performance import Performance
@@ -203,7 +204,7 @@ class ExpressionModel(MeshModel):
             progress: called with frames done and their number.
 
         Returns:
-            T frames; of the blendshape baseline as weights over its basis.
+            T frames, lids in front of the eyeballs; of the blendshape baseline as weights over its basis.
 
         Raises:
             InputError: another topology, labels of a wrong shape or outside [0, 1], fps not positive.
@@ -217,19 +218,21 @@ class ExpressionModel(MeshModel):
         training = self.training
         self.eval()
         try:
-            motion = self._decode_by_chunks(path, neutral.vertices.to(self.mean), progress)
+            motion = self._decode_by_chunks(path, neutral, progress)
         finally:
             self.train(training)
         return Performance(neutral=neutral, fps=fps, motion=motion, labels=labels)
 
     def _decode_by_chunks(
-        self, path: Tensor, neutral: Tensor, progress: Callable[[int, int], None] | None
+        self, path: Tensor, neutral: Mesh, progress: Callable[[int, int], None] | None
     ) -> Tensor:
-        motion = neutral.new_empty(len(path), *neutral.shape)
-        condition = self.condition(neutral[None])
+        rest = neutral.vertices.to(self.mean)
+        motion = rest.new_empty(len(path), *rest.shape)
+        condition = self.condition(rest[None])
         for start in range(0, len(path), CHUNK):
             part = path[start : start + CHUNK]
-            torch.add(neutral, self.displacements(part, condition), out=motion[start : start + len(part)])
+            moved = rest + self.displacements(part, condition)
+            motion[start : start + len(part)] = clear_lids(neutral, moved)
             if progress is not None:
                 progress(start + len(part), len(path))
         return motion

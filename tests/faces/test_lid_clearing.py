@@ -1,0 +1,43 @@
+import torch
+
+from meshanim.faces.lid_clearing import clear_lids, lid_limits, sphere_centre
+from meshanim.mesh import Mesh
+
+
+def test_centre_of_points_on_a_part_of_a_sphere():
+    directions = torch.randn(50, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    directions = directions[directions[:, 2] > 0]
+    points = torch.tensor([0.03, -0.01, 0.05]) + 0.012 * directions / directions.norm(dim=1, keepdim=True)
+    assert torch.allclose(sphere_centre(points), torch.tensor([0.03, -0.01, 0.05]).double(), atol=1e-8)
+
+
+def test_eyes_are_found_where_the_face_turns_them(anny):
+    for name in ("eye_left", "eye_right"):
+        centre = sphere_centre(anny.neutral.vertices[anny.neutral.groups[name]]).float()
+        # The cornea draws the sphere a little forward.
+        assert (centre - anny.joints()[name].position).norm() < 1.5e-3
+
+
+def test_a_face_at_rest_and_one_without_eyes_stay_as_they_are(anny):
+    assert torch.equal(clear_lids(anny.neutral, anny.neutral.vertices), anny.neutral.vertices)
+    plain = Mesh(anny.neutral.vertices, anny.neutral.faces)
+    sunk = plain.vertices * 0.9
+    assert clear_lids(plain, sunk) is sunk
+
+
+def test_lids_that_sank_in_come_back_and_nothing_else_moves(anny):
+    neutral = anny.neutral
+    ball, lids = neutral.groups["eye_left"], neutral.groups["lids"]
+    centre = sphere_centre(neutral.vertices[ball]).float()
+    near, least = lid_limits(neutral.vertices, lids, ball, centre)
+    assert 100 < len(near) < len(lids)
+    sunk = neutral.vertices.expand(2, -1, -1).clone()
+    sunk[1, near] = centre + 0.9 * (sunk[1, near] - centre)
+    before = sunk.clone()
+    cleared = clear_lids(neutral, sunk)
+    assert torch.equal(sunk, before) and torch.equal(cleared[0], sunk[0])
+    # float32 rounds positions of 0.1 m to a hundred-millionth
+    assert ((cleared[1, near] - centre).norm(dim=-1) > least - 1e-7).all()
+    others = torch.ones(len(neutral.vertices), dtype=torch.bool)
+    others[near] = False
+    assert torch.equal(cleared[1, others], sunk[1, others])
