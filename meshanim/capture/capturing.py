@@ -166,5 +166,5 @@ def _appearance(
         face_model=performance.face_model,
         identity=performance.identity,
         texture=None if look is None else look.texture,
-        light=None if look is None else look.light,
+        light=None if look is None else look.light.coefficients,
     )

@@ -26,7 +26,7 @@ class Appearance:
         identity: (I,) identity coefficients of that model.
         texture: (S, S, 3) linear reflectance over the mesh's texture coordinates, relative to the mean,
             row 0 on top, where it is known.
-        light: (9, 3) spherical harmonics' coefficients of the light in world axes, linear RGB, where known.
+        light: (9, 3) coefficients of :class:`meshanim.rendering.Surroundings` in world axes, where known.
 
     Raises:
         InputError: no frames, or a wrong shape.
