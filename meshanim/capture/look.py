@@ -13,7 +13,12 @@ from meshanim.rendering import Surroundings, texture
 from meshanim.rendering.light import HARMONICS, matt_basis
 
 TEXTURE_SIDE = 256
-"""Texels along each side of a texture."""
+"""Texels along each side of a texture that frames are fitted to."""
+FINE_SIDE = 1024
+"""The same of a texture that is kept: the built-in face takes up a quarter of either side."""
+SQUARELY = 0.5
+"""Cosine between normal and the camera's axis from which skin goes into a texture that is kept: nearer to
+the outline, a pixel of error in the fit brings in what is behind."""
 _EVEN = 0.005
 """How much of the data's weight says that light comes from everywhere alike, alike for all coefficients,
 so that it prefers no direction."""
@@ -48,25 +53,30 @@ class Look:
 
 
 class TextureMean:
-    """Gathers colours at places of a texture; texels that none reached take them from their surroundings."""
+    """Gathers colours at places of a texture; texels that none reached take them from their surroundings.
 
-    def __init__(self) -> None:
-        self._sum = torch.zeros(TEXTURE_SIDE * TEXTURE_SIDE, 4)
+    Args:
+        side: S, a power of two.
+    """
+
+    def __init__(self, side: int = TEXTURE_SIDE) -> None:
+        self._side = side
+        self._sum = torch.zeros(side * side, 4)
 
     def add(self, uv: Tensor, colours: Tensor) -> None:
         """Colours (N, 3) seen at texture coordinates (N, 2), shared among the four nearest texels."""
-        place = torch.stack([uv[:, 0], 1 - uv[:, 1]], dim=1) * TEXTURE_SIDE - 0.5
+        place = torch.stack([uv[:, 0], 1 - uv[:, 1]], dim=1) * self._side - 0.5
         corner = place.floor()
         part = place - corner
         values = torch.cat([colours, torch.ones_like(colours[:, :1])], dim=1)
         for across, down in ((0, 0), (1, 0), (0, 1), (1, 1)):
             share = (part[:, 0] if across else 1 - part[:, 0]) * (part[:, 1] if down else 1 - part[:, 1])
-            column, row = (corner + torch.tensor([across, down])).clamp(0, TEXTURE_SIDE - 1).long().unbind(1)
-            self._sum.index_add_(0, row * TEXTURE_SIDE + column, values * share[:, None])
+            column, row = (corner + torch.tensor([across, down])).clamp(0, self._side - 1).long().unbind(1)
+            self._sum.index_add_(0, row * self._side + column, values * share[:, None])
 
     def texture(self) -> Tensor:
         """(S, S, 3)."""
-        level = self._sum.T.view(1, 4, TEXTURE_SIDE, TEXTURE_SIDE)
+        level = self._sum.T.view(1, 4, self._side, self._side)
         levels = [level]
         while levels[-1].shape[-1] > 1:
             levels.append(4 * functional.avg_pool2d(levels[-1], 2))

@@ -49,7 +49,7 @@ def harmonics(directions: Tensor) -> Tensor:
 
 
 def matt_basis(normals: Tensor) -> Tensor:
-    r""":math:`A_l Y_{lm}(n) / \pi` (..., 9): what :class:`Surroundings` add to a white matt surface, by coefficient."""
+    r""":math:`A_l Y_{lm}(n) / \pi` (..., 9): what each coefficient adds to a white matt surface."""
     return harmonics(normals) * normals.new_tensor([_COSINE[band] / math.pi for band in _BAND])
 
 
