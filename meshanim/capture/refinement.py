@@ -56,8 +56,9 @@ class Refinement:
         light = fit_light(torch.cat([places.normals for places in seen]), torch.cat(colours))
         mean = TextureMean(side)
         for places, colour in zip(seen, colours, strict=True):
-            square = places.normals[:, 2] >= least_facing
-            mean.add(places.uv[square], (colour / shade(places.normals, light))[square])
+            # The window is black beyond the picture.
+            kept = (places.normals[:, 2] >= least_facing) & (colour > 0).any(dim=1)
+            mean.add(places.uv[kept], (colour / shade(places.normals, light))[kept])
         return Look(mean.texture(), light)
 
     def error(self, state: State, look: Look) -> float:
