@@ -1,5 +1,7 @@
 """Mesh core: the mesh, its topology, spirals, decimation, hierarchies, files."""
 
+from meshanim.mesh.alignment import Similarity as Similarity
+from meshanim.mesh.alignment import fit_similarity as fit_similarity
 from meshanim.mesh.atlas import repacked as repacked
 from meshanim.mesh.decimation import Decimation as Decimation
 from meshanim.mesh.decimation import decimate as decimate
