@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -62,16 +63,11 @@ def against_scipy(basis: Blendshapes, vertices: Tensor) -> dict[str, Any]:
     solve_weights(vertices[:10], basis)
     for turn in range(ROUNDS):
         moved = (vertices[turn] - basis.rest).flatten().double().numpy()
-        times["sequence"].append(seconds(lambda: solve_weights(vertices, basis)))
-        times["scipy_frame"].append(seconds(lambda moved=moved: lsq_linear(matrix, moved, (0, 1))))
-        times["scipy_frame_factored"].append(
-            seconds(lambda moved=moved: lsq_linear(r, q.T @ moved, (0, 1), method="bvls"))
-        )
+        factored = partial(lsq_linear, r, q.T @ moved, (0, 1), method="bvls")
+        times["sequence"].append(seconds(partial(solve_weights, vertices, basis)))
+        times["scipy_frame"].append(seconds(partial(lsq_linear, matrix, moved, (0, 1))))
+        times["scipy_frame_factored"].append(seconds(factored))
     return {name: spread(runs) for name, runs in times.items()}
-
-
-def by_length(basis: Blendshapes, vertices: Tensor) -> float:
-    return seconds(lambda: solve_weights(vertices, basis))
 
 
 def recovered(face: FaceModel) -> dict[str, float]:
@@ -80,13 +76,13 @@ def recovered(face: FaceModel) -> dict[str, float]:
     straight = Performance(face.neutral, 60.0, motion=face.vertices(weights=weights))
     bent = Performance(face.neutral, 60.0, motion=articulate(face, weights))
     found: dict[str, float] = {}
-    for name, performance, options in (
-        ("straight", straight, {}),
-        ("arcs", bent, {"articulated": True}),
-        ("arcs_taken_for_straight", bent, {}),
+    for name, performance, articulated in (
+        ("straight", straight, False),
+        ("arcs", bent, True),
+        ("arcs_taken_for_straight", bent, False),
     ):
         start = time.perf_counter()
-        solved = solve_performance(performance, face, **options)
+        solved = solve_performance(performance, face, articulated=articulated)
         assert solved.performance.weights is not None
         found[name] = float((solved.performance.weights - weights).abs().max())
         found[f"{name}_largest_mm"] = float(solved.largest_mm.max())
@@ -114,7 +110,7 @@ def main() -> None:
     for name, face in faces.items():
         basis = Blendshapes(face.weight_names, face.neutral.vertices, face.units)
         vertices = face.vertices(weights=waves(face, FRAMES))
-        lengths = {count: by_length(basis, vertices[:count]) for count in LENGTHS}
+        lengths = {count: seconds(partial(solve_weights, vertices[:count], basis)) for count in LENGTHS}
         rows[name] = {
             "seconds": against_scipy(basis, vertices),
             "seconds_by_frames": lengths,
