@@ -229,7 +229,7 @@ def test_more_than_four_gibibytes_are_refused_before_writing(moving, tmp_path, m
 
 
 def test_noise_that_no_basis_explains_is_named(ball, tmp_path, monkeypatch):
-    monkeypatch.setattr("meshanim.export.targets.MOST_COMPONENTS", 8)
+    monkeypatch.setattr("meshanim.mesh.principal.MOST_COMPONENTS", 8)
     noise = ball.vertices + 0.01 * torch.randn(
         20, *ball.vertices.shape, generator=torch.Generator().manual_seed(0)
     )
