@@ -50,7 +50,7 @@ def from_yaw_pitch_roll(angles: NDArray) -> NDArray:
 
 def from_directions(directions: NDArray) -> NDArray:
     """Quaternions, Z up, of the shortest turns from straight ahead to (T, 3) directions, Y up."""
-    x, y, z = (directions / np.linalg.norm(directions, axis=1, keepdims=True)).T
+    x, y, z = np.asarray(directions, np.float64).T
     across = np.hypot(x, y)
     angle = np.arctan2(across, z) / np.maximum(across, 1e-12)
     return from_axis_angle(np.stack([-y * angle, x * angle, np.zeros_like(x)], axis=1))

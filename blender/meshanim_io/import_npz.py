@@ -13,7 +13,7 @@ from .curves import curves_of, write_vector, write_weights
 from .errors import Refusal
 from .materials import add_materials
 from .performance import Performance, read_performance
-from .point_cache import add_point_cache, cache_path, write_pc2
+from .point_cache import add_point_cache, cache_folder, write_pc2
 from .scene import add_sound, set_range, set_rate
 
 LARGEST_ERROR = 1e-5
@@ -50,13 +50,11 @@ def import_npz(
     if motion == "KEYS" and not found.weight_names:
         raise Refusal(f"{path.name} moves vertices and has no named weights; import it as a Mesh Cache")
     keyed = motion == "KEYS" or (motion == "AUTO" and _explained(found))
-    cache = cache_path(found, folder)
-    if not keyed:
-        write_pc2(found, cache)
+    cache = None if keyed else write_pc2(found, cache_folder(found, folder))
     set_rate(context.scene, found.fps)
     thing = build_object(context.collection, found, path.stem)
     add_materials(thing, found)
-    if keyed:
+    if cache is None:
         how = _animate_keys(thing, found, start)
     else:
         add_point_cache(thing, cache, start)

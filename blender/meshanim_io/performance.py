@@ -13,9 +13,9 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from .checking import check_arrays
 from .errors import Refusal
 
-FORMAT_VERSION = 1
 CHUNK_BYTES = 32 * 2**20
 STREAMED = ("vertices", "residual")
 """Arrays (T, V, 3) that may be larger than memory, and stay in the file."""
@@ -29,18 +29,21 @@ class Performance:
     Args:
         path: the file.
         arrays: all arrays by name, without those that are :data:`STREAMED`.
-        frame_count: T.
     """
 
     path: Path
     arrays: dict[str, NDArray]
-    frame_count: int
 
     def __getitem__(self, name: str) -> NDArray:
         return self.arrays[name]
 
     def __contains__(self, name: str) -> bool:
         return name in self.arrays
+
+    @property
+    def frame_count(self) -> int:
+        """T."""
+        return self.shapes["vertices"][0]
 
     @property
     def fps(self) -> float:
@@ -122,36 +125,8 @@ def read_performance(path: Path) -> Performance:
             if missing := [n for n in ("vertices", "neutral", "faces", "fps") if n not in archive.files]:
                 raise Refusal(f"{path.name} is not a performance of meshanim: it has no {missing[0]}")
             arrays = {name: archive[name] for name in archive.files if name not in STREAMED}
-        found = Performance(path, arrays, 0)
-        found = Performance(path, arrays, found.shapes["vertices"][0])
-        _check(found)
+        found = Performance(path, arrays)
+        check_arrays(path.name, arrays, found.shapes)
     except UNREADABLE as error:
         raise Refusal(f"{path.name} cannot be read as an NPZ of plain arrays, or is damaged") from error
     return found
-
-
-def _check(found: Performance) -> None:
-    """Raise where numbers do not fit each other, which would crash Blender rather than be told by it."""
-    name = found.path.name
-    if int(found.arrays.get("format_version", np.array(1))) > FORMAT_VERSION:
-        raise Refusal(f"{name} is from a later meshanim; update this extension to read it")
-    kinds = [str(found.arrays[key]) for key in ("unit", "up_axis") if key in found]
-    if kinds not in ([], ["m", "Y"]):
-        raise Refusal(f"{name} must be in metres with Y up, and is in {' and '.join(kinds)}")
-    frames, count = found.frame_count, len(found["neutral"])
-    if not (frames > 0 and np.isfinite(found.fps) and found.fps > 0):
-        raise Refusal(f"{name} has no frames, or no frame rate above zero")
-    shapes: dict[str, tuple[int, ...]] = {"neutral": (count, 3), "head_motion": (frames, 6)}
-    shapes |= {"faces": (len(found["faces"]), 3), "uv_faces": (len(found["faces"]), 3)}
-    if "weights" in found:
-        weights = len(found["weight_names"])
-        shapes |= {"weights": (frames, weights), "basis": (weights, count, 3)}
-    wrong = [key for key, shape in shapes.items() if key in found and found[key].shape != shape]
-    wrong += [key for key, shape in found.shapes.items() if shape != (frames, count, 3)]
-    wrong += [key for key in shapes if key in found and not np.isfinite(found[key]).all()]
-    for key, most in (("faces", count), ("group_vertices", count), ("landmarks", count), ("uv_faces", None)):
-        if key in found and found[key].size:
-            limit = len(found["uv"]) if most is None else most
-            wrong += [key] if found[key].min() < 0 or found[key].max() >= limit else []
-    if wrong:
-        raise Refusal(f"{name} is damaged: its {wrong[0]} does not fit the rest")

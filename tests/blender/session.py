@@ -282,6 +282,26 @@ def refuse_all() -> None:
     facts["told"] = told
 
 
+def import_damaged() -> None:
+    """Every array of a whole file left out, replaced by text, cut, and given one more dimension."""
+    with np.load(FOLDER / "keyed.npz") as archive:
+        whole = dict(archive)
+    told: dict[str, str] = {}
+    for name, array in whole.items():
+        rest = {key: value for key, value in whole.items() if key != name}
+        changes = {
+            "missing": {},
+            "text": {name: np.array("so")},
+            "cut": {name: array[:-1] if array.ndim else array},
+            "deeper": {name: array[None]},
+        }
+        fresh()
+        for damage, change in changes.items():
+            np.savez(FOLDER / "damaged.npz", **rest | change)
+            told[f"{name} {damage}"] = attempt(bpy.ops.import_scene.meshanim, "damaged.npz", motion="CACHE")
+    facts["damaged"] = told
+
+
 def draw_panel() -> None:
     """The panel has no screen here; it draws on a stand-in."""
     fresh()
@@ -294,7 +314,7 @@ def draw_panel() -> None:
 
 for step in (install, import_all, import_saved, apply_all, apply_npz_again, apply_short, apply_long):
     step()
-for step in (refuse_all, draw_panel):
+for step in (refuse_all, import_damaged, draw_panel):
     step()
 (FOLDER / "facts.json").write_text(json.dumps(facts))
 np.savez(FOLDER / "arrays.npz", **arrays)  # type: ignore[arg-type]

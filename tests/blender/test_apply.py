@@ -87,10 +87,10 @@ TOLD = {
     "noise.glb": "noise.glb cannot be read as a GLB, or is damaged",
     "foreign.glb": "foreign.glb is not a performance of meshanim; use Blender's own glTF import",
     "no_faces.npz": "no_faces.npz is not a performance of meshanim: it has no faces",
-    "outside.npz": "outside.npz is damaged: its faces does not fit the rest",
-    "short.npz": "short.npz is damaged: its vertices does not fit the rest",
+    "outside.npz": "outside.npz is damaged: the array faces holds what cannot be",
+    "short.npz": "short.npz is damaged: the array vertices does not fit the others",
     "later.npz": "later.npz is from a later meshanim",
-    "inches.npz": "inches.npz must be in metres with Y up, and is in in and Y",
+    "inches.npz": "inches.npz must be in m with Y up, and is in in with Y up",
     "pickled.npz": "pickled.npz cannot be read as an NPZ of plain arrays, or is damaged",
     "nan.npz": "nan.npz has vertices that are not finite",
     "keys wanted": "twisted.npz moves vertices and has no named weights",
@@ -125,3 +125,13 @@ def test_every_refusal_is_judged(blender):
 def test_a_refusal_leaves_nothing_behind(blender):
     assert blender.facts["left"] == [0, 0, 0]
     assert blender.facts["untouched"]
+
+
+def test_a_damaged_array_is_refused_in_one_sentence_or_not_needed(blender):
+    damaged = blender.facts["damaged"]
+    assert len(damaged) == 4 * 19
+    for case, told in damaged.items():
+        assert "Traceback" not in told, case
+        assert "\n" not in told.strip(), case
+    for key in ("vertices", "neutral", "faces", "fps", "basis", "group_sizes", "sample_rate"):
+        assert all(damaged[f"{key} {damage}"] for damage in ("missing", "text", "deeper")), key

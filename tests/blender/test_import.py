@@ -1,5 +1,7 @@
 """Performances in Blender: every vertex where meshanim has it, on the right frame, with its sound."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -90,10 +92,12 @@ def test_a_cache_is_chosen_where_weights_do_not_explain_the_vertices(blender):
 
 
 def test_the_cache_lies_beside_what_names_it(blender):
-    assert blender.facts["twisted"]["modifiers"] == [str(blender.folder / "resources" / "twisted.pc2")]
-    assert blender.facts["residual"]["modifiers"] == [str(blender.folder / "residual.pc2")]
-    assert blender.facts["saved"]["modifiers"] == ["//twisted.pc2"]
-    assert [path.suffix for path in blender.folder.iterdir() if path.name.startswith("tmp")] == []
+    for name, beside in (("twisted", blender.folder / "resources"), ("residual", blender.folder)):
+        (path,) = map(Path, blender.facts[name]["modifiers"])
+        assert (path.parent, path.suffix, path.exists()) == (beside, ".pc2", True)
+    assert blender.facts["saved"]["modifiers"][0].startswith("//twisted_")
+    assert blender.facts["residual"]["modifiers"] != blender.facts["keyed_as_cache"]["modifiers"]
+    assert list(blender.folder.glob("tmp*")) == []
 
 
 def test_sound_starts_with_the_motion_and_is_packed(blender):
