@@ -55,11 +55,13 @@ def ball() -> Mesh:
 
 
 def keyed() -> Performance:
-    """Named weights beyond [0, 1], a head that turns all the way round, and sound."""
+    """Named weights beyond [0, 1], sound, and a head whose turn goes on past pi, where it is written as -pi."""
     generator = torch.Generator().manual_seed(3)
     mesh = ball()
     phase = torch.linspace(0, 1, FRAMES)[:, None]
-    head = torch.cat([phase * torch.tensor([0.3, 5.0, -0.4]), phase * torch.tensor([0.1, 0.02, -0.3])], 1)
+    turn = torch.remainder(5 * phase + math.pi, 2 * math.pi) - math.pi
+    zero = torch.zeros_like(turn)
+    head = torch.cat([zero, turn, zero, phase * torch.tensor([0.1, 0.02, -0.3])], 1)
     return Performance(
         neutral=mesh,
         fps=29.97,

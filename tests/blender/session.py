@@ -65,9 +65,9 @@ def attempt(operator: Callable[..., Any], file: str, **options: Any) -> str:
     return ""
 
 
-def vertices(thing: Any, frame: int) -> np.ndarray:
+def vertices(thing: Any, frame: int, subframe: float = 0.0) -> np.ndarray:
     """(V, 3) evaluated vertices in the world."""
-    bpy.context.scene.frame_set(frame)
+    bpy.context.scene.frame_set(frame, subframe=subframe)
     seen = thing.evaluated_get(bpy.context.evaluated_depsgraph_get())
     found = np.empty(3 * len(seen.data.vertices), np.float32)
     seen.data.vertices.foreach_get("co", found)
@@ -92,6 +92,8 @@ def describe(name: str, thing: Any) -> None:
     scene = bpy.context.scene
     start, end = scene.frame_start, scene.frame_end
     arrays[name] = np.stack([vertices(thing, frame) for frame in (start, (start + end) // 2, end)])
+    between = [vertices(thing, frame, half) for frame in range(start, end) for half in (0.0, 0.5)]
+    arrays[f"{name}_between"] = np.stack([*between, vertices(thing, end)])
     keys = thing.data.shape_keys
     owners = [owner for owner in (thing, keys) if owner and owner.animation_data]
     facts[name] = {

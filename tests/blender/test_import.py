@@ -46,6 +46,16 @@ def test_vertices_are_where_they_belong(blender, performances, name, source, bou
     assert moved > 10 * MILLIMETRE
 
 
+@pytest.mark.parametrize("name", ["keyed", "keyed_as_cache", "keyed_glb"])
+def test_the_way_between_two_frames_is_the_short_one(blender, performances, name):
+    found = blender.arrays[f"{name}_between"]
+    middle = (found[:-1:2] + found[2::2]) / 2
+    # What turns goes past the middle of its chord by a small part of its distance from the axis.
+    reach = performances["keyed"].vertices().norm(dim=2).max().item()
+    bound = 1.1 * reach * (1 - np.cos(5 / (FRAMES - 1) / 2))
+    assert np.linalg.norm(found[1::2] - middle, axis=2).max() < bound
+
+
 def test_copies_on_texture_seams_follow_their_vertex(blender, performances):
     count = len(performances["keyed"].neutral.vertices)
     found = blender.arrays["keyed_glb"]
