@@ -81,7 +81,7 @@ class ApplyWeights(bpy.types.Operator, ImportHelper):
     )
     fps: FloatProperty(
         name="Frame Rate",
-        description="Of a CSV whose timecodes do not show it (29.97, 59.94, or a short take); 0: by these",
+        description="What the timecodes of a CSV count in a second; 0: as Unreal reads them, 30 or 60",
         default=0.0,
         min=0.0,
         max=1000.0,

@@ -17,7 +17,8 @@ from .names import ARKIT_NAMES, plain
 from .performance import read_performance
 
 TIMECODE = re.compile(r"(\d+):(\d+):(\d+):(\d+(?:\.\d+)?)")
-RATES = (24, 25, 30, 48, 50, 60, 100, 120)
+FEWEST_CELLS = 4
+"""A row with fewer is one without a face."""
 ANGLES = ("Yaw", "Pitch", "Roll")
 PARTS = {"head": "Head", "left_eye": "LeftEye", "right_eye": "RightEye"}
 """Parts that turn, and how the columns of their angles begin."""
@@ -43,7 +44,7 @@ class Track:
 
 
 def read_track(path: Path, fps: float = 0.0) -> Track:
-    """Read a ``.csv`` or ``.npz``; ``fps``, where not zero, is the rate of a CSV that its timecodes hide.
+    """Read a ``.csv`` or ``.npz``; ``fps``, where not zero, is what the timecodes of a CSV count.
 
     Raises:
         Refusal: the file is neither, or has no weights.
@@ -95,27 +96,28 @@ def _read_csv(path: Path, fps: float) -> Track:
 
 
 def _numbers(path: Path, header: list[str], rows: list[list[str]], timecode: int) -> NDArray:
-    """(T, columns) values; zero in the column of the timecode."""
-    for line, row in enumerate(rows, start=2):
-        if len(row) != len(header):
-            raise Refusal(f"{path.name} has {len(row)} instead of {len(header)} values in row {line}")
-    try:
-        table = [[0.0 if i == timecode else float(cell) for i, cell in enumerate(row)] for row in rows]
-    except ValueError as error:
-        raise Refusal(f"{path.name} holds something that is not a number: {error}") from error
-    values = np.array(table)
-    if not np.isfinite(values).all():
-        line = int((~np.isfinite(values)).any(1).nonzero()[0][0]) + 2
-        raise Refusal(f"{path.name} holds a value that is not finite in row {line}")
+    """(T, columns) values, zero in the column of the timecode; a row without a face keeps those before it."""
+    values = np.zeros((len(rows), len(header)))
+    for index, row in enumerate(rows):
+        if len(row) < FEWEST_CELLS and index:
+            values[index] = values[index - 1]
+            continue
+        try:
+            cells = [0.0 if place == timecode else float(cell) for place, cell in enumerate(row)]
+        except ValueError as error:
+            raise Refusal(f"{path.name} holds something that is not a number: {error}") from error
+        if len(cells) != len(header) or not np.isfinite(cells).all():
+            raise Refusal(f"{path.name} must have {len(header)} finite values in row {index + 2}")
+        values[index] = cells
     return values
 
 
 def _clock(path: Path, timecodes: list[str], fps: float) -> tuple[float, NDArray]:
     """Frame rate, and (T,) seconds since the first row.
 
-    A timecode counts frames within its second, so that a take of more than a second shows its rate: the
-    lowest usual one that has such frames. A given ``fps`` says how fast these frames really follow: at
-    29.97 frames per second, 30 are counted for a second.
+    The file does not say how many frames its timecodes count in a second. Unreal takes 60 where a frame
+    number is above 30, else 30, and so do the files of meshanim, at any frame rate. A given ``fps`` says
+    that they count that many: where it is 29.97, 30 for a little more than a second.
     """
     parts = [TIMECODE.fullmatch(code.strip()) for code in timecodes]
     if None in parts:
@@ -123,13 +125,28 @@ def _clock(path: Path, timecodes: list[str], fps: float) -> tuple[float, NDArray
     hours, minutes, seconds, frames = np.array([p.groups() for p in parts if p], dtype=float).T
     whole = (hours * 60 + minutes) * 60 + seconds
     whole += 86400 * np.cumsum(np.concatenate([[0], np.diff(whole) < -43200]))
-    if fps == 0 and whole[-1] - whole[0] < 2:
-        raise Refusal(f"{path.name} is too short to show its frame rate; set Frame Rate in the options")
-    most = math.floor(frames.max()) + 1
-    counted = max(round(fps), most) if fps else next((rate for rate in RATES if rate >= most), most)
+    counted = max(round(fps), math.floor(frames.max()) + 1) if fps else 60 if frames.max() > 30 else 30
     count = whole * counted + frames
     if (np.diff(count) <= 0).any():
-        line = int((np.diff(count) <= 0).nonzero()[0][0]) + 3
-        raise Refusal(f"{path.name} has a timecode that does not follow the one before it in row {line}")
-    rate = fps or float(counted)
-    return rate, (count - count[0]) / rate
+        row = int((np.diff(count) <= 0).nonzero()[0][0]) + 3
+        raise Refusal(f"{path.name} has a timecode that does not follow the one before it in row {row}")
+    moments = (count - count[0]) / (fps or counted)
+    rate = fps or _rate(moments, counted)
+    places = moments * rate
+    # Off a whole frame by no more than the thousandths of a timecode.
+    whole_frames = np.abs(places - places.round()) < 0.01
+    return rate, np.where(whole_frames, places.round(), places) / rate
+
+
+def _rate(moments: NDArray, counted: int) -> float:
+    """Frames per second of (T,) seconds: whole, or that over 1.001, where thousandths of frames allow it."""
+    if len(moments) < 2:
+        return float(counted)
+    steps = np.diff(moments)
+    step, span = float(np.median(steps)), float(steps.mean())
+    # Where frames were dropped the mean is too long.
+    length, steps_in_it = (moments[-1], len(steps)) if abs(span - step) < 0.01 * step else (step, 1)
+    found = steps_in_it / length
+    near = (float(round(found)), round(found * 1.001) / 1.001)
+    slack = found * 0.002 / (counted * length)
+    return next((rate for rate in near if rate > 0 and abs(rate - found) < slack), found)

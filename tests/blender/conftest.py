@@ -55,7 +55,7 @@ def ball() -> Mesh:
 
 
 def keyed() -> Performance:
-    """Named weights beyond [0, 1], sound, and a head whose turn goes on past pi, where it is written as -pi."""
+    """Named weights beyond [0, 1], sound, and a head that turns past pi, where its turn is written as -pi."""
     generator = torch.Generator().manual_seed(3)
     mesh = ball()
     phase = torch.linspace(0, 1, FRAMES)[:, None]
@@ -94,19 +94,18 @@ def with_residual() -> Performance:
     return Performance(neutral=plain.neutral, fps=24, residual=residual, **tracks)
 
 
-def write_csv(
-    path: Path, rows: Mapping[str, Sequence[float] | NDArray], fps: int, first: str = "23:59:58"
-) -> Path:
-    """A Live Link Face CSV of the given columns, zero elsewhere; 61 values in a row."""
+def write_csv(path: Path, columns: Mapping[str, Sequence[float] | NDArray], fps: float, counted: int) -> Path:
+    """A Live Link Face CSV of the given columns, zero elsewhere, from two seconds before midnight on.
+
+    Its timecodes count ``counted`` frames a second, and have thousandths of these.
+    """
     names = [name[0].upper() + name[1:] for name in ARKIT_NAMES] + ANGLES
-    hours, minutes, seconds = map(int, first.split(":"))
     lines = [",".join(["Timecode", "BlendShapeCount", *names])]
-    for row in range(len(next(iter(rows.values())))):
-        whole = (hours * 3600 + minutes * 60 + seconds + row // fps) % 86400
-        code = f"{whole // 3600:02d}:{whole // 60 % 60:02d}:{whole % 60:02d}:{row % fps:02d}.000"
-        lines.append(
-            ",".join([code, "61", *(repr(float(rows[n][row])) if n in rows else "0" for n in names)])
-        )
+    for row in range(len(next(iter(columns.values())))):
+        seconds, rest = divmod(86398 * counted * 1000 + round(row / fps * counted * 1000), counted * 1000)
+        clock = f"{seconds // 3600 % 24:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+        values = [repr(float(columns[name][row])) if name in columns else "0" for name in names]
+        lines.append(",".join([f"{clock}:{rest // 1000:02d}.{rest % 1000:03d}", "61", *values]))
     path.write_text("\n".join(lines) + "\n")
     return path
 
@@ -128,7 +127,7 @@ def take() -> dict[str, NDArray]:
 
 
 def _write_wrong_files(folder: Path) -> None:
-    """Files that no operator may accept, each wrong in its own way."""
+    """Files that are wrong, each in its own way; all but brief.csv and gaps.csv must be refused."""
     noise = np.random.default_rng(0).bytes(2000)
     for suffix in ("npz", "glb", "csv"):
         (folder / f"noise.{suffix}").write_bytes(noise)
@@ -147,6 +146,8 @@ def _write_wrong_files(folder: Path) -> None:
     (folder / "empty.csv").write_text("")
     (folder / "columns.csv").write_text("a,b\n1,2\n")
     (folder / "brief.csv").write_text("\n".join(text[:40]))
+    faceless = [",".join([line.split(",")[0], "0"]) for line in text[60:63]]
+    (folder / "gaps.csv").write_text("\n".join([*text[:30], *text[40:60], *faceless, *text[63:]]))
     (folder / "torn.csv").write_text("\n".join([*text[:-1], text[-1][:80]]))
     (folder / "words.csv").write_text("\n".join([*text[:-1], text[-1].replace("61,", "61,much", 1)]))
     (folder / "backwards.csv").write_text("\n".join([*text, text[-2]]))
@@ -190,9 +191,10 @@ def blender(
         export(performance, folder / f"{name}.npz")
     export(performances["keyed"], folder / "keyed.glb")
     export(performances["twisted"], folder / "twisted.glb", max_error=5e-6)
-    write_csv(folder / "take.csv", take, 60)
+    write_csv(folder / "take.csv", take, 60, 60)
     rows = {name[0].upper() + name[1:]: np.linspace(0, 1, 5000) for name in ARKIT_NAMES}
-    write_csv(folder / "long.csv", rows, 60)
+    write_csv(folder / "long.csv", rows, 60, 60)
+    write_csv(folder / "film.csv", take, 24 / 1.001, 30)
     _write_wrong_files(folder)
     environment = os.environ | {"BLENDER_USER_RESOURCES": str(folder / "resources")}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)

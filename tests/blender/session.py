@@ -237,17 +237,26 @@ def apply_npz_again() -> None:
     arrays["gaze_turn"] = np.array(target.matrix_world)[:3, :3]
 
 
-def apply_short() -> None:
-    """A take of less than a second, at a rate that its timecodes cannot show."""
-    fresh()
-    thing = keyed_mesh("Short")
-    bpy.ops.object.meshanim_apply_weights(filepath=str(FOLDER / "brief.csv"), fps=59.94)
-    curve = channels(thing.data.shape_keys)[0]
-    scene = bpy.context.scene
-    facts["short"] = {
-        "places": [p.co.x for p in curve.keyframe_points],
-        "fps": scene.render.fps / scene.render.fps_base,
-    }
+def apply_clocks() -> None:
+    """Takes whose timecodes count otherwise than their frames follow."""
+    clocks: dict[str, Any] = {}
+    for file, options in (
+        ("brief.csv", {}),
+        ("brief.csv", {"fps": 59.94}),
+        ("film.csv", {}),
+        ("gaps.csv", {}),
+    ):
+        fresh()
+        thing = keyed_mesh("Clock")
+        bpy.ops.object.meshanim_apply_weights(filepath=str(FOLDER / file), **options)
+        scene = bpy.context.scene
+        curve = next(c for c in channels(thing.data.shape_keys) if "jawOpen" in c.data_path)
+        clocks[f"{file} {options.get('fps', '')}".strip()] = {
+            "places": [p.co.x for p in curve.keyframe_points],
+            "values": [p.co.y for p in curve.keyframe_points],
+            "fps": scene.render.fps / scene.render.fps_base,
+        }
+    facts["clocks"] = clocks
 
 
 def apply_long() -> None:
@@ -276,7 +285,7 @@ def refuse_all() -> None:
     apply = bpy.ops.object.meshanim_apply_weights
     told["nothing selected"] = attempt(apply, "take.csv")
     thing = keyed_mesh("Wrong", ("smirk",))
-    texts = ("noise.csv", "empty.csv", "columns.csv", "brief.csv", "torn.csv", "words.csv")
+    texts = ("noise.csv", "empty.csv", "columns.csv", "torn.csv", "words.csv")
     told |= {file: attempt(apply, file) for file in texts}
     others = ("backwards.csv", "gone.csv", "twisted.npz", "keyed.glb", "take.csv")
     told |= {f"apply {file}": attempt(apply, file) for file in others}
@@ -314,7 +323,7 @@ def draw_panel() -> None:
     facts["searches"] = layout.column.return_value.prop_search.call_count
 
 
-for step in (install, import_all, import_saved, apply_all, apply_npz_again, apply_short, apply_long):
+for step in (install, import_all, import_saved, apply_all, apply_npz_again, apply_clocks, apply_long):
     step()
 for step in (refuse_all, import_damaged, draw_panel):
     step()
