@@ -82,7 +82,7 @@ def twisted() -> Performance:
     x, y, z = mesh.vertices.unbind(1)
     turned = [x * angle.cos() + z * angle.sin(), y.expand(FRAMES, -1), z * angle.cos() - x * angle.sin()]
     head = torch.linspace(0, 1, FRAMES)[:, None] * torch.tensor([0.5, 0.0, 0.0, 0.0, 0.1, 0.0])
-    return Performance(neutral=mesh, fps=24, motion=torch.stack(turned, 2), head_motion=head)
+    return Performance(neutral=mesh, fps=2.5, motion=torch.stack(turned, 2), head_motion=head)
 
 
 def with_residual() -> Performance:

@@ -70,9 +70,9 @@ def test_copies_on_texture_seams_follow_their_vertex(blender, performances):
     [
         ("keyed", 29.97, 1),
         ("keyed_as_cache", 29.97, 101),
-        ("twisted", 24, 1),
+        ("twisted", 2.5, 1),
         ("keyed_glb", 29.97, 1),
-        ("twisted_glb", 24, 50),
+        ("twisted_glb", 2.5, 50),
     ],
 )
 def test_rate_and_range_are_set_and_keys_lie_on_whole_frames(blender, name, fps, start):
