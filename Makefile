@@ -74,11 +74,11 @@ $(VENV)/installed-test: $(INPUTS) | $(BIN)/python
 	$(PIP) -e '.[benchmarks,geometric,openmesh,test,train,vision]'
 	@touch $@ $(VENV)/installed-demo
 
-# bpy exists for Python 3.11 alone and wants an older numpy than the rest: it gets an environment of its own.
+# Blender wants an older NumPy than the other packages, so that it gets an environment of its own, in which the
+# tests find it. It exists for Python 3.11.
 $(VENV)/installed-blender: constraints.txt | $(BIN)/python
 	@if $(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))'; then \
-		echo "installing Blender's Python module (some hundred megabytes)"; \
 		$(BIN)/python -m venv $(VENV)/blender && $(VENV)/blender/bin/python -m pip install --quiet \
-			--disable-pip-version-check "$$(grep '^bpy==' constraints.txt)" 'numpy==1.26.4'; \
-	else echo "Blender's Python module is for Python 3.11 alone: what needs it is skipped"; fi
+			--disable-pip-version-check "$$(grep ^bpy== constraints.txt)" || exit 1; \
+	else echo "no Blender for this Python: its tests are left out"; fi
 	@touch $@
