@@ -68,9 +68,9 @@ struct CornerSums {
   double* grad;   // (faces, 9)
   uint8_t* seen;  // (faces)
 
-  MESHANIM_INLINE void add(int64_t face, const Sum& sum) const {
+  MESHANIM_INLINE void add(int64_t face, const double* fresh) const {
     double* target = grad + 9 * face;
-    for (int i = 0; i < 9; ++i) target[i] = seen[face] ? target[i] + sum.grad[i] : sum.grad[i];
+    for (int i = 0; i < 9; ++i) target[i] = seen[face] ? target[i] + fresh[i] : fresh[i];
     seen[face] = 1;
   }
 };
@@ -91,7 +91,7 @@ void add_faces(const RasterizeShape& s, const RasterizeBackward& a, int64_t imag
       const int64_t here = face[column];
       if (here < 0 || here / kFacesPerBlock % threads != index) continue;
       if (here != current) {
-        if (current >= 0) sums.add(current, sum);
+        if (current >= 0) sums.add(current, sum.grad);
         begin_face(points, a.faces + 3 * here, sum);
         current = here;
       }
@@ -100,7 +100,7 @@ void add_faces(const RasterizeShape& s, const RasterizeBackward& a, int64_t imag
                 double(depth[pixel]), grad_barycentric ? grad_barycentric + 3 * pixel : nullptr,
                 grad_depth ? double(grad_depth[pixel]) : 0.0, sum);
     }
-    if (current >= 0) sums.add(current, sum);
+    if (current >= 0) sums.add(current, sum.grad);
   }
 }
 

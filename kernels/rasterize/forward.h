@@ -13,12 +13,6 @@ struct RasterizeOut {
   void *barycentric, *depth;
 };
 
-MESHANIM_INLINE Doubles middles(int64_t column) {
-  Doubles v;
-  for (int i = 0; i < kWide; ++i) v[i] = i + 0.5;
-  return v + double(column);
-}
-
 // One band's depth buffer, and the faces that reach it.
 struct Band {
   double* nearness;   // (rows, stride)

@@ -22,6 +22,19 @@ constexpr double kAbove = 2.2250738585072014e-308;
 MESHANIM_INLINE Doubles smaller(Doubles a, Doubles b) { return a < b ? a : b; }
 MESHANIM_INLINE Doubles larger(Doubles a, Doubles b) { return a > b ? a : b; }
 MESHANIM_INLINE Ints narrow(Longs mask) { return __builtin_convertvector(mask, Ints); }
+MESHANIM_INLINE bool any(Longs mask) {
+  int64_t bits = mask[0];
+  for (int i = 1; i < kWide; ++i) bits |= mask[i];
+  return bits != 0;
+}
+
+// The middles of kWide columns from one on.
+MESHANIM_INLINE Doubles middles(int64_t column) {
+  Doubles v;
+  for (int i = 0; i < kWide; ++i) v[i] = i + 0.5;
+  return v + double(column);
+}
+
 
 // Faces as seen, their corners in the order in which all three edge functions are positive inside. Edge functions
 // are the areas that a pixel's middle cuts off, x_i y_j - x_j y_i of two corners seen from it: exchanging the two
