@@ -29,6 +29,6 @@ make --no-print-directory kernels >/dev/null
 
 export MESHANIM_CACHE=$site/cache MESHANIM_KERNELS=cuda
 "$python" -m pytest -q -p no:cacheprovider -k "(gpu or cuda) and not emulated" \
-	tests/ops/test_cuda_kernels.py tests/ops/test_cuda_device.py \
-	tests/ops/test_spiral_conv.py tests/ops/test_spiral_decode.py tests/ops/test_mesh_pool.py
+	tests/ops/test_cuda_{device,mesh_pool,plans,spiral_conv,spiral_decode}.py \
+	tests/ops/test_{mesh_pool,spiral_conv,spiral_decode}.py
 "$python" benchmarks/bench_gpu.py
