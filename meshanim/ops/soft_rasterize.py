@@ -37,7 +37,8 @@ def soft_rasterize(
     """Up to ``count`` faces within a radius of each pixel's middle, the nearest in depth first.
 
     Each comes with the place on it that is nearest to the middle in the picture: the middle itself inside the
-    face, a place on its outline otherwise. What makes a face seen at all is as in :func:`rasterize`.
+    face, a place on its outline otherwise. Faces that :func:`rasterize` leaves out are left out, and so are
+    those that reach nearer than a millimetre to the camera, with perspective.
 
     Args:
         points: (B, V, 3) column, row (pixels) and depth (metres) of each vertex, any floating type; float32

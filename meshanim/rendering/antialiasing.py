@@ -39,7 +39,7 @@ def antialias(image: Tensor, fragments: Fragments) -> Tensor:
     flat = image.reshape(-1, image.shape[-1])
     points = fragments.points.reshape(-1, *fragments.points.shape[-2:])
     shown = face.reshape(-1, *face.shape[-2:])
-    outline = _silhouette_edges(points.detach(), fragments.faces)
+    outline = _silhouette_edges(points.detach(), fragments.faces, fragments.perspective)
     for axis in (0, 1):
         pairs = _pairs(shown, fragments.depth.detach().reshape(shown.shape), outline, axis)
         crossing = _crossings(points, fragments.faces, pairs, outline, axis)
@@ -66,10 +66,17 @@ class _Crossings(NamedTuple):
     distance: Tensor
 
 
-def _silhouette_edges(points: Tensor, faces: Tensor) -> Tensor:
-    """(B, F, 3) whether nothing of the same side lies beyond the edge opposite each corner."""
-    front, beyond = front_faces(points, faces), opposite_faces(faces)
-    return (beyond < 0) | (front[:, beyond.clamp(min=0)] != front.unsqueeze(-1))
+def _silhouette_edges(points: Tensor, faces: Tensor, perspective: bool) -> Tensor:
+    """(B, F, 3) whether nothing of the same side lies beyond the edge opposite each corner.
+
+    Edges that reach behind a camera with perspective are left out: their ends have no place in the picture.
+    """
+    front, beyond = front_faces(points, faces, perspective), opposite_faces(faces)
+    outline = (beyond < 0) | (front[:, beyond.clamp(min=0)] != front.unsqueeze(-1))
+    if not perspective:
+        return outline
+    before = points[:, faces, 2] > 0
+    return outline & before[..., [1, 2, 0]] & before[..., [2, 0, 1]]
 
 
 def _pairs(face: Tensor, depth: Tensor, outline: Tensor, axis: int) -> _Pairs:
