@@ -18,9 +18,11 @@ struct Triangle {
   double x[3], y[3];
   double nearness[3];  // by corner, over twice the area
   int owned;             // bit k: middles on the edge opposite corner k belong to this face
+  bool crosses;          // nothing else is valid then, see crossing.cuh
 
   __device__ void set_up(const Picture& p, int64 image, int number) {
     Corners c(p, image, number);
+    crosses = c.crosses(p);
     c.turn();
     const double area = c.area();
     owned = 0;
@@ -53,10 +55,21 @@ struct Triangle {
   }
 };
 
-// Weights and depth of a place on a face that covers it.
-__device__ inline void locate(const Picture& p, int64 image, int face, double column, double row,
-                              float* barycentric, float* depth) {
-  Corners c(p, image, face);
+// Weights and depth of a place on a face that covers it. All edge functions are positive or zero, so that both are
+// means.
+__device__ inline void locate(const Crossing& c, double column, double row, float* barycentric, float* depth) {
+  double edge[3];
+#pragma unroll
+  for (int k = 0; k < 3; ++k) edge[k] = c.edge((k + 1) % 3, (k + 2) % 3, column, row);
+  const double scale = 1 / (edge[0] + edge[1] + edge[2]);
+  barycentric[0] = float(edge[0] * scale);
+  barycentric[c.second] = float(edge[1] * scale);
+  barycentric[3 - c.second] = float(edge[2] * scale);
+  *depth = float((edge[0] * c.depth[0] + edge[1] * c.depth[1] + edge[2] * c.depth[2]) * scale);
+}
+
+__device__ inline void locate(const Picture& p, Corners& c, double column, double row, float* barycentric,
+                              float* depth) {
   const int second = c.turn() ? 2 : 1;
   double edge[3], weight[3];
 #pragma unroll
@@ -73,6 +86,21 @@ __device__ inline void locate(const Picture& p, int64 image, int face, double co
   *depth = float((p.perspective ? area : sum) * scale);
 }
 
+__device__ inline void write_place(const RasterizeParameters& p, int64 image, int face, double column, double row,
+                                   int64 pixel) {
+  float *barycentric = p.barycentric + 3 * pixel, *depth = p.depth + pixel;
+  p.face[pixel] = face;
+  if (face < 0) {
+    barycentric[0] = barycentric[1] = barycentric[2] = *depth = 0;
+    return;
+  }
+  Corners corners(p.picture, image, face);
+  if (corners.crosses(p.picture))
+    locate(Crossing(p.picture, image, face), column, row, barycentric, depth);
+  else
+    locate(p.picture, corners, column, row, barycentric, depth);
+}
+
 __device__ inline void rasterize(const RasterizeParameters& p) {
   const Picture& picture = p.picture;
   FaceList<Triangle>& list = shared_memory<FaceList<Triangle>>();
@@ -83,18 +111,14 @@ __device__ inline void rasterize(const RasterizeParameters& p) {
     int face = -1;
     for_faces_near(picture, image, tile, list, [&](const Triangle& t, int number) {
       double near;
-      if (!t.covers(column, row, near) || !(near > nearest || (near == nearest && number < face))) return;
+      const bool covers = t.crosses ? Crossing(picture, image, number).covers(picture, column, row, near)
+                                    : t.covers(column, row, near);
+      if (!covers || !(near > nearest || (near == nearest && number < face))) return;
       nearest = near;
       face = number;
     });
     if (!tile.in(picture)) continue;
-    const int64 pixel = (image * picture.height + tile.row) * picture.width + tile.column;
-    float *barycentric = p.barycentric + 3 * pixel, *depth = p.depth + pixel;
-    p.face[pixel] = face;
-    if (face >= 0)
-      locate(picture, image, face, column, row, barycentric, depth);
-    else
-      barycentric[0] = barycentric[1] = barycentric[2] = *depth = 0;
+    write_place(p, image, face, column, row, (image * picture.height + tile.row) * picture.width + tile.column);
   }
 }
 

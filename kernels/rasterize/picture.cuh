@@ -37,12 +37,13 @@ struct Picture {
 constexpr double kAbove = 2.2250738585072014e-308;
 constexpr double kLargest = 1.7976931348623157e308;
 
-__device__ inline void exchange(double (&v)[3]) {
-  const double second = v[1];
-  v[1] = v[2];
-  v[2] = second;
+__device__ inline void swap(double& one, double& other) {
+  const double held = one;
+  one = other;
+  other = held;
 }
 
+// Of a face, in double precision.
 struct Corners {
   double x[3], y[3], depth[3];
 
@@ -59,16 +60,25 @@ struct Corners {
   // Exchanges the last two corners where edge functions are negative inside; returns whether it did.
   __device__ bool turn() {
     if (!(area() < 0)) return false;
-    exchange(x);
-    exchange(y);
-    exchange(depth);
+    exchange();
     return true;
+  }
+  __device__ void exchange() {
+    swap(x[1], x[2]);
+    swap(y[1], y[2]);
+    swap(depth[1], depth[2]);
   }
 
   // Twice the signed area in the picture.
   __device__ double area() const { return (x[1] - x[0]) * (y[2] - y[0]) - (x[2] - x[0]) * (y[1] - y[0]); }
 
-  // Whether the face can be seen: not a line, finite, in front of the camera.
+  // Whether the face reaches from where the camera sees to nearer.
+  __device__ bool crosses(const Picture& p) const {
+    const int seen = int(depth[0] > p.near) + int(depth[1] > p.near) + int(depth[2] > p.near);
+    return p.perspective && seen > 0 && seen < 3;
+  }
+
+  // Whether all of the face can be seen: not a line, finite, far enough from the camera.
   __device__ bool usable(const Picture& p) const {
     constexpr double kFinite = 1e300;
     const double turned = area(), size = turned < 0 ? -turned : turned, sum = depth[0] + depth[1] + depth[2];

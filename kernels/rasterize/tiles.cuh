@@ -3,7 +3,7 @@
 // Within a tile faces come in no particular order: what a pixel keeps of them must not depend on it.
 #pragma once
 
-#include "rasterize/picture.cuh"
+#include "rasterize/crossing.cuh"
 
 namespace meshanim {
 
@@ -11,13 +11,21 @@ constexpr int kGroup = 128;  // faces of a group, threads of a block
 
 __device__ inline int groups_of(const Picture& p) { return (p.faces + kGroup - 1) / kGroup; }
 
+// What a face may reach; nothing where it crosses the plane from which the camera sees and these are left out.
+template <bool kCrossing>
+__device__ inline Box box_of(const Picture& p, int64 image, int face) {
+  const Corners corners(p, image, face);
+  return kCrossing && corners.crosses(p) ? Crossing(p, image, face).box(p) : box_around(p, corners);
+}
+
 // The boxes around faces, and around groups of them: those that follow each other in a mesh are mostly close.
+template <bool kCrossing>
 __device__ inline void find_boxes(const Picture& p) {
   Box(&around)[kGroup] = shared_memory<Box[kGroup]>();
   for (int64 image = blockIdx.y; image < p.batch; image += gridDim.y) {
     const int64 face = int64(blockIdx.x) * kGroup + threadIdx.x;
     Box box = nowhere();
-    if (face < p.faces) p.boxes[image * p.faces + face] = box = box_around(p, Corners(p, image, int(face)));
+    if (face < p.faces) p.boxes[image * p.faces + face] = box = box_of<kCrossing>(p, image, int(face));
     around[threadIdx.x] = box.last < 0 ? Box{p.width, -1, p.height, -1} : box;
     for (int half = kGroup / 2; half > 0; half /= 2) {
       __syncthreads();

@@ -126,7 +126,7 @@ __device__ inline void soft_vertices(const VertexSumsParameters& p) { add_vertex
 #define MESHANIM_SOFT(pixels) \
   MESHANIM_KERNEL(soft_rasterize_##pixels, SoftParameters, meshanim::kGroup, meshanim::soft_rasterize<pixels>)
 
-MESHANIM_KERNEL(soft_rasterize_boxes, Picture, meshanim::kGroup, meshanim::find_boxes)
+MESHANIM_KERNEL(soft_rasterize_boxes, Picture, meshanim::kGroup, meshanim::find_boxes<false>)
 MESHANIM_SOFT(128)
 MESHANIM_SOFT(64)
 MESHANIM_SOFT(32)

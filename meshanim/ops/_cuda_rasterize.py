@@ -50,7 +50,7 @@ class RasterizeGradient(ctypes.Structure):
     _fields_ = (
         ("picture", Picture),
         ("entries", FaceEntries),
-        *((name, c_void_p) for name in ("weights", "depth", "grad_weights", "grad_depth", "shares")),
+        *((name, c_void_p) for name in ("weights", "grad_weights", "grad_depth", "shares")),
         ("chunks", c_int64),
     )
 
@@ -138,7 +138,7 @@ def rasterize_gradient(
     values: tuple[Tensor | None, ...],
     perspective: bool,
 ) -> Tensor:
-    """Gradient (B, V, 3) of the points; values are weights and depth, and their gradients or None."""
+    """Gradient (B, V, 3) of the points; values are weights, and gradients of weights and depth or None."""
     scene = _Scene(points, faces, face.shape[1:], perspective)
     entries = SortedFaces(face.flatten(1), faces.shape[0])
     shares = entries.empty_shares(3, torch.float64)

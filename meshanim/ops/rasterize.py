@@ -116,7 +116,7 @@ def _gradient(
 ) -> Tensor:
     """Gradient (B, V, 3) of the points."""
     if _cuda_rasterize.takes(points):
-        values = (weights, depth, grad_weights, grad_depth)
+        values = (weights, grad_weights, grad_depth)
         return _cuda_rasterize.rasterize_gradient(points, faces, face, values, perspective)
     library = library_for(points)
     if library is None:

@@ -1,7 +1,7 @@
 """Rasterization on the CUDA kernels: bit by bit what the CPU kernels give, on a CPU and on a GPU too.
 
-Values are made in double precision and rounded once, so that no tolerance is needed; sums in gradients come
-in another order, in double precision too, and are rounded once to float32.
+Values are made in double precision and rounded once. Sums in gradients come in another order, in double
+precision too, and are rounded once to float32.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from scipy.spatial import Delaunay
 from torch import Tensor
 
 from meshanim.ops import _cuda, _nvrtc, rasterize, rasterize_reference
+from meshanim.ops._library import cpu_library
 
 from .emulated import Emulator, Gpu, amid_nan, here, same_bits
 
@@ -62,19 +63,25 @@ def direction(value: Tensor, seed: int) -> Tensor:
     return torch.randn(value.shape, generator=generator, device="cpu").to(value)
 
 
-def on_the_cpu(points: Tensor) -> Tensor:
-    return points.detach().cpu().double().requires_grad_()
-
-
 def check_same(found: list[Tensor], wanted: list[Tensor]) -> None:
-    """Faces are alike, values to their last bit, gradients after one rounding."""
+    """Faces are alike, values and gradients after one rounding."""
     assert torch.equal(found[0].cpu(), wanted[0])
-    for value, exact in zip(found[1:3], wanted[1:3], strict=True):
-        assert torch.equal(value.cpu(), exact.float())
-    for value, exact in zip(found[3:], wanted[3:], strict=True):
+    for value, exact in zip(found[1:], wanted[1:], strict=True):
         assert value.shape == exact.shape and value.dtype == torch.float32
         if exact.numel():
             assert (value.cpu() - exact).abs().max() <= ROUNDING * exact.abs().max()
+
+
+def references(points: Tensor, faces: Tensor, size: Size, perspective: bool) -> list[Tensor]:
+    """What :func:`drawn` gives, in double precision."""
+    exact = points.detach().cpu().double().requires_grad_()
+    face, *values = rasterize_reference(exact, faces.cpu(), size, perspective)
+    wanted = [face, *(value.detach() for value in values)]
+    for given in ((0,), (1,), (0, 1)):
+        outputs = [values[i] for i in given]
+        directions = [direction(value.float(), i).double() for i, value in zip(given, outputs, strict=True)]
+        wanted += torch.autograd.grad(outputs, exact, directions, retain_graph=True)
+    return wanted
 
 
 @pytest.mark.parametrize("perspective", [True, False])
@@ -87,15 +94,61 @@ def test_values_and_gradients_are_the_references(
     assert {kernel for op, kernel in machine.launched if op == "rasterize"} == {
         *("rasterize_boxes", "rasterize", "rasterize_gradient", "rasterize_vertices")
     }
-    exact, corners = on_the_cpu(points), corners.cpu()
-    face, *values = rasterize_reference(exact, corners, size, perspective)
-    wanted = [face, *(value.detach() for value in values)]
-    for given in ((0,), (1,), (0, 1)):
-        outputs = [values[i] for i in given]
-        directions = [direction(value.float(), i).double() for i, value in zip(given, outputs, strict=True)]
-        wanted += torch.autograd.grad(outputs, exact, directions, retain_graph=True)
+    wanted = references(points, corners, size, perspective)
     check_same(found, wanted)
-    assert size == (1, 1) or bool((face >= 0).any())
+    assert size == (1, 1) or bool((wanted[0] >= 0).any())
+
+
+def around_the_camera(faces: int) -> tuple[Tensor, Tensor]:
+    """Triangles in space around the camera; most reach behind it, where column and row come times depth."""
+    generator = torch.Generator().manual_seed(0)
+    space = torch.rand(2, 3 * faces, 3, generator=generator, device="cpu") - 0.5
+    space = space * torch.tensor([3.0, 3.0, 1.6], device="cpu") + torch.tensor([0, 0, 0.35], device="cpu")
+    depth = space[..., 2:]
+    plane = 40 * space[..., :2] + torch.tensor([26.3, 18.1], device="cpu") * depth
+    points = torch.cat([plane / torch.where(depth > 0, depth, 1), depth], dim=-1)
+    return amid_nan(points, 16), here(torch.arange(3 * faces, device="cpu").view(faces, 3))
+
+
+def test_faces_that_reach_behind_the_camera_are_the_references(machine: Emulator | Gpu) -> None:
+    points, corners = around_the_camera(60)
+    found, wanted = drawn(points, corners, (37, 53)), references(points, corners, (37, 53), True)
+    check_same(found, wanted)
+    behind = (points[:1, corners][..., 2] < 0).any(-1)[0].cpu()
+    assert behind[wanted[0][0].clamp(min=0)].float().mean() > 0.5
+    machine.backwards = True
+    assert same_bits(drawn(points, corners, (37, 53)), found)
+    later = rasterize(points, corners, (37, 53), near=0.4)[0].cpu()
+    exact = points.detach().cpu().double()
+    assert torch.equal(later, rasterize_reference(exact, corners.cpu(), (37, 53), near=0.4)[0])
+    assert not torch.equal(later, wanted[0])
+
+
+def test_neighbours_that_reach_behind_the_camera_share_no_pixel(machine: Emulator | Gpu) -> None:
+    """A floor from a metre behind to two before it, with a seam through the middles of column 26."""
+    z, x = torch.meshgrid(torch.tensor([-1.0, 2.0]), torch.tensor([-4.0, 0.0, 4.0]), indexing="ij")
+    plane = torch.stack([40 * x + 26.5 * z, 40 + 18.5 * z], dim=-1)
+    places = plane / torch.where(z > 0, z, 1).unsqueeze(-1)
+    points = torch.cat([places, z.unsqueeze(-1)], dim=-1).view(1, 6, 3)
+    faces = torch.tensor([[0, 1, 3], [4, 3, 1], [1, 2, 4], [5, 4, 2]])
+    hits = torch.zeros((1, 100, 53), dtype=torch.int64)
+    for face in faces:
+        hits += rasterize(points, face[None], (100, 53))[0] >= 0
+    assert (hits[:, 40:] == 1).all() and (hits[:, :38] == 0).all()
+    assert torch.equal(rasterize(points, faces, (100, 53))[0] >= 0, hits == 1)
+
+
+@pytest.mark.skipif(cpu_library() is None, reason="the CPU kernels are not built")
+@pytest.mark.parametrize("perspective", [True, False])
+def test_values_are_bit_by_bit_those_of_the_cpu(
+    perspective: bool, machine: Emulator | Gpu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for points, corners in (soup(2, 300, (37, 53)), around_the_camera(60)):
+        found = rasterize(points, corners, (37, 53), perspective)
+        with monkeypatch.context() as patch:
+            patch.setattr(_cuda, "takes", lambda x: False)
+            wanted = rasterize(points.cpu(), corners.cpu(), (37, 53), perspective)
+        assert all(torch.equal(a.cpu(), b) for a, b in zip(found, wanted, strict=True))
 
 
 def test_order_of_threads_alignment_and_company_do_not_matter(machine: Emulator | Gpu) -> None:
@@ -157,7 +210,9 @@ UNSEEN: dict[str, list] = {
     "NaN depth": [[0, 0, 1], [9, 0, NAN], [0, 9, 1]],
     "infinite row": [[0, 0, 1], [9, 0, 1], [0, INFINITY, 1]],
     "infinite depth": [[0, 0, 1], [9, 0, 1], [0, 9, INFINITY]],
-    "behind the camera": [[0, 0, -1], [9, 0, -1], [0, 9, -1]],
+    "behind the camera": [[0, 0, -1], [9, 0, -1], [0, 9, -2]],
+    "nearer than is seen": [[0, 0, 1e-4], [9, 0, 5e-4], [0, 9, 1e-3]],
+    "not finite, and partly behind": [[0, 0, 1], [NAN, 0, -1], [0, 9, 1]],
     "on the camera": [[0, 0, 0], [9, 0, 0], [0, 9, 0]],
     "a line": [[0, 0, 1], [4, 4, 1], [9, 9, 1]],
     "a point": [[2.5, 2.5, 1]] * 3,
