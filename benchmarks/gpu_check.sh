@@ -30,5 +30,5 @@ make --no-print-directory kernels >/dev/null
 export MESHANIM_CACHE=$site/cache MESHANIM_KERNELS=cuda
 "$python" -m pytest -q -p no:cacheprovider -k "(gpu or cuda) and not emulated" \
 	tests/ops/test_cuda_{device,interpolate,mesh_pool,plans,rasterize,soft_rasterize,spiral_conv,spiral_decode}.py \
-	tests/ops/test_{interpolate,mesh_pool,rasterize,soft_rasterize,spiral_conv,spiral_decode}.py
+	tests/ops/test_{interpolate,mesh_pool,rasterize,rasterize_crossing,soft_rasterize,spiral_conv,spiral_decode}.py
 "$python" benchmarks/bench_gpu.py
