@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from meshanim._check import check_indices, check_range, check_shape
+from meshanim.ops import _cuda_rasterize
 from meshanim.ops._arguments import check_kinds
 from meshanim.ops._coverage import located, nearest_faces_in_picture, seen_from
 from meshanim.ops._library import RasterizeBackward, RasterizeShape, check_result, library_for, pointer
@@ -40,8 +41,9 @@ def rasterize(
 
     Args:
         points: (B, V, 3) column, row (pixels) and depth (metres) of each vertex, any floating type; float32
-            and float64 on a CPU take the compiled code. Edges are always found in double precision. With
-            perspective, vertices at a depth of zero or less come with column and row times depth.
+            and float64 on a CPU and float32 on a GPU take the compiled code. Edges are always found in double
+            precision. With perspective, vertices at a depth of zero or less come with column and row times
+            depth.
         faces: (F, 3) int64 vertex indices.
         size: (height, width) in pixels.
         perspective: whether depth divides what is seen, see above.
@@ -77,6 +79,10 @@ def _forward(
     points: Tensor, faces: Tensor, height: int, width: int, perspective: bool, near: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Weights, depth, face: what has a gradient comes first, which ``torch.library.opcheck`` needs."""
+    if _cuda_rasterize.takes(points):
+        weights, depth, face = _fake_forward(points, faces, height, width, perspective, near)
+        _cuda_rasterize.rasterize(points, faces, (face, weights, depth), perspective, near)
+        return weights, depth, face
     library = library_for(points)
     if library is None:
         check_indices("faces", faces, points.shape[1])
@@ -109,6 +115,9 @@ def _gradient(
     perspective: bool,
 ) -> Tensor:
     """Gradient (B, V, 3) of the points."""
+    if _cuda_rasterize.takes(points):
+        values = (weights, grad_weights, grad_depth)
+        return _cuda_rasterize.rasterize_gradient(points, faces, face, values, perspective)
     library = library_for(points)
     if library is None:
         return reference_gradient(points, faces, weights, depth, face, grad_weights, grad_depth, perspective)
