@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from meshanim import __version__
-from meshanim.cli import animate, capture, doctor, inspect, train
+from meshanim.cli import animate, capture, doctor, inspect, studio, train, view
 
 app = typer.Typer(
     name="meshanim",
@@ -37,6 +37,8 @@ def _root(
 app.command("animate")(animate.animate)
 app.command("capture")(capture.capture)
 app.command("inspect")(inspect.inspect)
+app.command("view")(view.view)
+app.command("studio")(studio.studio)
 app.command("doctor")(doctor.doctor)
 app.add_typer(train.app, name="train")
 

@@ -82,6 +82,11 @@ class FaceModel(ABC):
         """Coefficients (I,) of the mean face."""
         return torch.zeros(len(self.identity_names))
 
+    @property
+    def identity_ranges(self) -> tuple[tuple[float, float], ...]:
+        """Least and largest sensible value of each identity coefficient; three standard deviations here."""
+        return ((-3.0, 3.0),) * len(self.identity_names)
+
     def identity(self, **named: float) -> Tensor:
         """Identity coefficients (I,) from some by name; the others are the mean face's.
 
