@@ -99,6 +99,7 @@ def open_server(host: str = "127.0.0.1", port: int | None = None) -> ViserServer
     # viser would open this server to the world through a tunnel whenever a page asks for it.
     server.request_share_url = lambda verbose=True: None  # type: ignore[method-assign]
     server.gui.configure_theme(show_share_button=False, show_logo=False)
+    server.gui.main_panel.dock_right()
     return server
 
 

@@ -22,13 +22,14 @@ if TYPE_CHECKING:
 SETTLING = 0.04
 """Seconds that a browser gets to read a new picture before it is turned to; until then the old one stands."""
 LAMPS = {
-    "key": ((-0.8, 0.8, 1.0), (255, 244, 230), 1.5),
-    "fill": ((1.0, 0.1, 0.9), (225, 235, 255), 0.35),
-    "rim": ((0.75, 0.6, -0.8), (240, 240, 255), 0.8),
+    "key": ((-0.8, 0.8, 1.0), (255, 244, 230), 3.0),
+    "fill": ((1.0, 0.1, 0.9), (225, 235, 255), 0.6),
+    "rim": ((0.75, 0.6, -0.8), (240, 240, 255), 1.5),
 }
-"""Where each lamp stands, sRGB colour, and strength: those of the previews, as three.js measures light."""
-AROUND = 0.3
-"""Strength of the light from all around."""
+"""Where each lamp stands, its sRGB colour, and its strength: the previews' lamps, as three.js measures light."""
+SKY, GROUND, AROUND = (222, 226, 233), (188, 172, 164), 1.1
+"""sRGB colours and strength of the light from all around. A picture of a room would be finer, but takes a
+browser without a graphics card half a minute."""
 WIRE = (70, 90, 120)
 
 
@@ -79,7 +80,8 @@ class Stage:
         scene = self._server.scene
         scene.set_up_direction("+y")
         scene.configure_default_lights(False)
-        scene.configure_environment_map("studio", environment_intensity=AROUND)
+        scene.configure_environment_map(None)
+        scene.add_light_hemisphere("/lamps/around", sky_color=SKY, ground_color=GROUND, intensity=AROUND)
         for name, (place, colour, strength) in LAMPS.items():
             scene.add_light_directional(f"/lamps/{name}", position=place, color=colour, intensity=strength)
         scene.set_background_image(to_display(background((256, 4))).numpy(), format="png")

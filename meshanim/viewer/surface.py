@@ -67,6 +67,9 @@ class Surface:
             if len(mesh.groups.get(name, ())) >= 4
         ]
         self.faces = torch.cat([shown[~eye], fine])
+        # A face's skin is seen from outside, and its back would speckle the outline; of any other mesh
+        # nobody knows which side is out.
+        self._two_sided = not mesh.groups
         self.own_colours = self.paint(mesh)
 
     def paint(self, neutral: Mesh) -> Tensor:
@@ -91,7 +94,7 @@ class Surface:
         return points
 
     def glb(self, vertices: Tensor, colours: Tensor) -> bytes:
-        """A GLB of vertices (V, 3) in metres with linear colours (V', 3) in [0, 1], two-sided, matt."""
+        """A GLB of vertices (V, 3) in metres with linear colours (V', 3) in [0, 1]."""
         places = self.positions(vertices.detach().to(torch.float32))
         normals = vertex_normals(places, self.faces).numpy().astype("<f4")
         points = places.numpy().astype("<f4")
@@ -112,7 +115,7 @@ class Surface:
             "scenes": [{"nodes": [0]}],
             "nodes": [{"mesh": 0}],
             "meshes": [{"primitives": [{"attributes": attributes, "indices": 3, "material": 0}]}],
-            "materials": [{"doubleSided": True, "pbrMetallicRoughness": matter}],
+            "materials": [{"doubleSided": self._two_sided, "pbrMetallicRoughness": matter}],
             "accessors": accessors,
         }
         return _packed(document, [points, normals, _rows_of_four_bytes(shades), corners])
