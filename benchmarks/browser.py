@@ -10,7 +10,9 @@ from pathlib import Path
 
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
+from selenium.webdriver.remote.webelement import WebElement
 
 PROGRAMS = ("chromium", "chromedriver")
 FLAGS = (
@@ -23,7 +25,6 @@ FLAGS = (
     "--disable-sync",
     "--disable-quic",
     "--no-first-run",
-    "--autoplay-policy=user-gesture-required",
 )
 
 
@@ -46,3 +47,14 @@ def open_browser(downloads: Path, size: tuple[int, int] = (1000, 700)) -> Iterat
             yield browser
         finally:
             browser.quit()
+
+
+def text_on_page(browser: WebDriver, text: str) -> WebElement:
+    """What shows exactly these words: a button, a tab."""
+    return browser.find_element(By.XPATH, f"//*[normalize-space(text())='{text}']")
+
+
+def slider(browser: WebDriver, label: str) -> WebElement:
+    """The thumb of the slider with that label; it takes keys."""
+    name = browser.find_element(By.XPATH, f"//label[text()='{label}']").get_attribute("for")
+    return browser.find_element(By.CSS_SELECTOR, f"[id='{name}'] [role='slider']")

@@ -56,7 +56,7 @@ class Player:
         self.server, self.stage, self.timeline, self.source = server, stage, timeline, source
         self._changes: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._stale, self._ended = True, False
-        self._drawn, self._round, self._turn = -1, 0, 0
+        self._drawn, self._round = -1, 0
         self._add_widgets()
 
     def _add_widgets(self) -> None:
@@ -132,9 +132,8 @@ class Player:
         waveform, rate = self.source.waveform, self.source.sample_rate
         if waveform is None or rate is None:
             return
-        self._turn += 1
         start = self.timeline.seconds(now)
-        self._sound.content = audio_element(waveform, rate, start, self._turn) if playing else ""
+        self._sound.content = audio_element(waveform, rate, start, time.time()) if playing else ""
 
     def _follow_sound(self, now: float) -> None:
         """Let the sound begin again when the playhead does."""

@@ -26,7 +26,7 @@ LAMPS = {
     "fill": ((1.0, 0.1, 0.9), (225, 235, 255), 0.6),
     "rim": ((0.75, 0.6, -0.8), (240, 240, 255), 1.5),
 }
-"""Where each lamp stands, its sRGB colour, and its strength: the previews' lamps, as three.js measures light."""
+"""Place, sRGB colour and strength of each lamp: the previews' lamps, as three.js measures light."""
 SKY, GROUND, AROUND = (222, 226, 233), (188, 172, 164), 1.1
 """sRGB colours and strength of the light from all around. A picture of a room would be finer, but takes a
 browser without a graphics card half a minute."""

@@ -45,7 +45,11 @@ def _subdivided(faces: Tensor, steps: int, count: int) -> tuple[Tensor, Tensor, 
     keys = torch.cat([corners.gather(1, order), shares.gather(1, order)], dim=1)
     points, index = torch.unique(keys, dim=0, return_inverse=True)
     local = torch.tensor([[number[place] for place in triangle] for triangle in pattern])
-    cut = index.view(len(faces), 1, -1).expand(-1, len(local), -1).gather(2, local.expand(len(faces), -1, -1))
+    cut = (
+        index.view(len(faces), 1, len(grid))
+        .expand(-1, len(local), -1)
+        .gather(2, local.expand(len(faces), -1, -1))
+    )
     return points[:, :3] % count, points[:, 3:] / steps, count + cut.reshape(-1, 3)
 
 
