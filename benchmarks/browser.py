@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -52,6 +53,13 @@ def open_browser(downloads: Path, size: tuple[int, int] = (1000, 700)) -> Iterat
 def text_on_page(browser: WebDriver, text: str) -> WebElement:
     """What shows exactly these words: a button, a tab."""
     return browser.find_element(By.XPATH, f"//*[normalize-space(text())='{text}']")
+
+
+def save_picture(browser: WebDriver, path: Path) -> None:
+    """Write what the page shows as a PNG, without the notice that the browser has no graphics card."""
+    browser.execute_script("document.querySelectorAll('.mantine-Notification-root').forEach(n => n.remove())")
+    shot = browser.execute_cdp_cmd("Page.captureScreenshot", {"format": "png", "optimizeForSpeed": True})
+    path.write_bytes(base64.b64decode(shot["data"]))
 
 
 def slider(browser: WebDriver, label: str) -> WebElement:

@@ -85,7 +85,7 @@ class Studio:
             slider = self._add_slider(name, low, high, value)
 
             def change(moved: float, name: str = name, low: float = low, high: float = high) -> None:
-                self._act(self.actor.settings.named(field, name, min(max(moved, low), high)))
+                self.act(self.actor.settings.named(field, name, min(max(moved, low), high)))
 
             self.player.on_change(slider, change)
 
@@ -96,7 +96,7 @@ class Studio:
             slider = self._add_slider(name, 0.0, high, getattr(settings, name))
 
             def change(moved: float, name: str = name, high: float = high) -> None:
-                self._act(self.actor.settings.changed(**{name: min(max(moved, 0.0), high)}))
+                self.act(self.actor.settings.changed(**{name: min(max(moved, 0.0), high)}))
 
             self.player.on_change(slider, change)
 
@@ -118,8 +118,8 @@ class Studio:
         if self._folder is not None:
             self.player.on_click(gui.add_button("Save"), self._save)
 
-    def _act(self, settings: Settings) -> None:
-        """Act out other settings."""
+    def act(self, settings: Settings) -> None:
+        """Act out other settings; to be called by the player's loop."""
         before = self.actor.settings
         self.actor.settings = settings
         if settings.identity != before.identity:

@@ -23,7 +23,7 @@ from meshanim.viewer import Player, Studio, view_performance
 pytest.importorskip("viser", reason="the extra viewer is not installed")
 pytest.importorskip("selenium", reason="selenium is not installed")
 
-from browser import missing_programs, open_browser, slider, text_on_page
+from browser import missing_programs, open_browser, save_picture, slider, text_on_page
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webdriver import WebDriver
 
@@ -107,7 +107,7 @@ def test_a_slider_moves_the_face_and_a_button_makes_a_file(browser, downloads, s
         wait(lambda: (np.abs(picture(server) - smiling).max(axis=2) > 40).sum() > 100)
         assert is_face(picture(server))
         ARTEFACTS.mkdir(parents=True, exist_ok=True)
-        browser.save_screenshot(str(ARTEFACTS / "studio.png"))
+        save_picture(browser, ARTEFACTS / "studio.png")
 
         text_on_page(browser, "File").click()
         text_on_page(browser, "Download").click()

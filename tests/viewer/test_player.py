@@ -135,7 +135,7 @@ def test_a_longer_onset_makes_the_timeline_longer(server, clock) -> None:
 
     studio = Studio(server, load_face("anny"))
     before = studio.player.timeline.frame_count
-    studio._act(studio.actor.settings.changed(onset=2.0))
+    studio.act(studio.actor.settings.changed(onset=2.0))
     assert studio.player.timeline.frame_count == before + 25
     assert studio.player._slider.max == before + 24
 
