@@ -26,6 +26,7 @@ _EXTRAS = {
     "geometric": "torch-geometric",
     "openmesh": "openmesh",
     "train": "tensorboard",
+    "viewer": "viser",
     "vision": "dlib-bin",
 }
 
