@@ -64,7 +64,8 @@ DATA = Path(__file__).parents[2] / "shared" / "data" / "grid_sample" / "speakers
 SHOWN = ("bbaf2n", "brbk7n", "lrwp9a", "swwp2s")
 ANGLES = (-30.0, 0.0, 30.0)
 TEXELS, FINER = 1024, 2
-BACKDROP = 0.35
+BACKDROP, EDGE = 0.35, 3
+"""Grey behind what is re-posed; pixels along silhouettes whose colour is half the studio's."""
 
 
 class Fitted(NamedTuple):
@@ -229,9 +230,10 @@ def strip(face: FaceModel, image: np.ndarray, posed: Posed) -> np.ndarray:
 
 
 def off_backdrop(frame: Tensor) -> Tensor:
-    """(H, W, 3) one where a frame (H, W, 3) is not as blue as GRID's studio, which lies behind ears."""
+    """(H, W, 3) one where a frame (H, W, 3) is not as blue as GRID's studio, nor next to where it is."""
     red, _, blue = frame.float().unbind(-1)
-    return (blue < red + 20).float().unsqueeze(-1).expand(-1, -1, 3)
+    near = torch.nn.functional.max_pool2d((blue >= red + 20).float()[None], 2 * EDGE + 1, 1, EDGE)[0]
+    return (1 - near).unsqueeze(-1).expand(-1, -1, 3)
 
 
 def cropped(tiles: Tensor, places: Tensor) -> np.ndarray:

@@ -47,7 +47,7 @@ class UnprojectionRecipe(Recipe):
         validation: pictures of other people that are scored after every epoch.
     """
 
-    epochs: int = 36
+    epochs: int = 33
     batch_size: int = 8
     learning_rate: float = 2e-3
     learning_rate_decay: float = 0.92
