@@ -5,7 +5,8 @@ has seen, in millimetres and in inter-ocular distances (outer corners of the eye
 by the fit to dlib's landmarks, and by the fit to the true places of the 68 landmarks. What is compared are
 positions in the picture, on all sides alike: aside and down as they are, and depth, which a picture tells
 only up to a constant, from its mean over the face; nothing is scaled, turned or shifted to fit. Millimetres
-are at the true distance of the head.
+are at the true distance of the head. The network has learned from pictures drawn alike, and dlib from
+photographs: the first is at home here, the second is not.
 
 Draws strips of GRID frames: the frame turned least, the mesh found in it, and the mesh with the frame's
 colours re-posed by -30, 0 and 30 degrees; one by the network, one by the landmark fit; into ``runs/`` beside
