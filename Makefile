@@ -32,7 +32,7 @@ lint: $(VENV)/installed-test
 types: $(VENV)/installed-test
 	$(BIN)/mypy
 
-pytest: $(VENV)/installed-test
+pytest: $(VENV)/installed-test $(VENV)/installed-blender
 	$(BIN)/python -m pytest
 
 kernels:
@@ -67,5 +67,14 @@ $(VENV)/installed-demo: $(INPUTS) | $(BIN)/python
 
 $(VENV)/installed-test: $(INPUTS) | $(BIN)/python
 	@echo "installing (openmesh is built from source: some minutes the first time)"
-	$(PIP) -e '.[benchmarks,geometric,openmesh,test,train,vision]'
+	$(PIP) -e '.[benchmarks,geometric,openmesh,test,train,usd,vision]'
 	@touch $@ $(VENV)/installed-demo
+
+# Blender wants an older NumPy than the other packages, so that it gets an environment of its own, in which the
+# tests find it. It exists for Python 3.11.
+$(VENV)/installed-blender: constraints.txt | $(BIN)/python
+	@if $(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))'; then \
+		$(BIN)/python -m venv $(VENV)/blender && $(VENV)/blender/bin/python -m pip install --quiet \
+			--disable-pip-version-check "$$(grep ^bpy== constraints.txt)" || exit 1; \
+	else echo "no Blender for this Python: its tests are left out"; fi
+	@touch $@

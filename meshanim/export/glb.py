@@ -12,18 +12,11 @@ from numpy.typing import NDArray
 from meshanim import __version__
 from meshanim._check import check_choice, check_range
 from meshanim._files import atomic_path
-from meshanim.export.frames import Progress
+from meshanim.export.frames import Progress, head_tracks
 from meshanim.export.glb_buffer import INDEX_DATA, VERTEX_DATA, GlbBuffer
-from meshanim.export.targets import (
-    Targets,
-    frame_targets,
-    own_targets,
-    principal_targets,
-    within_unit,
-)
+from meshanim.export.targets import Targets, fitting_targets, frame_targets, within_unit
 from meshanim.mesh import Mesh
 from meshanim.mesh.geometry import vertex_normals
-from meshanim.mesh.rotations import axis_angle_to_quaternion
 from meshanim.performance import Performance
 from meshanim.rendering import vertex_colours
 
@@ -88,12 +81,9 @@ def _channels(buffer: GlbBuffer, performance: Performance, targets: Targets) -> 
     times = (np.arange(performance.frame_count) / performance.fps).astype("<f4")
     tracks = {"weights": targets.weights.numpy().astype("<f4").ravel()}
     if performance.head_motion is not None:
-        motion = performance.head_motion.detach().to("cpu", torch.float64)
-        turn = axis_angle_to_quaternion(motion[:, :3]).numpy()
-        # q and -q are the same rotation; readers interpolate the short way only between like signs.
-        flips = np.cumprod(np.concatenate([[1], np.where((turn[1:] * turn[:-1]).sum(1) < 0, -1, 1)]))
-        tracks["rotation"] = (turn * flips[:, None]).astype("<f4")
-        tracks["translation"] = motion[:, 3:].numpy().astype("<f4")
+        rotation, translation = head_tracks(performance.head_motion)
+        tracks["rotation"] = rotation.astype("<f4")
+        tracks["translation"] = translation.astype("<f4")
     clock = buffer.array(times, bounds=True)
     samplers = [
         {"input": clock, "interpolation": "LINEAR", "output": buffer.array(values)}
@@ -101,15 +91,6 @@ def _channels(buffer: GlbBuffer, performance: Performance, targets: Targets) -> 
     ]
     channels = [{"sampler": i, "target": {"node": 0, "path": path}} for i, path in enumerate(tracks)]
     return {"name": "performance", "samplers": samplers, "channels": channels}
-
-
-def _targets(performance: Performance, kind: str, max_error: float, progress: Progress | None) -> Targets:
-    if kind == "frames":
-        return frame_targets(performance, progress)
-    own = own_targets(performance) if kind == "auto" else None
-    if own is not None and own.error <= max_error:
-        return own
-    return principal_targets(performance, max_error, progress)
 
 
 def write_glb(
@@ -146,7 +127,10 @@ def write_glb(
     mesh, buffer = performance.neutral, GlbBuffer(path)
     if targets == "frames":
         buffer.reserve(12 * performance.frame_count * (len(mesh.vertices) + performance.frame_count))
-    found = within_unit(_targets(performance, targets, max_error, progress))
+    if targets == "frames":
+        found = frame_targets(performance, progress)
+    else:
+        found = within_unit(fitting_targets(performance, targets == "auto", max_error, progress))
     colours = vertex_colours(mesh).numpy()
     primitive, source = _primitive(buffer, mesh, found, colours)
     extras = {

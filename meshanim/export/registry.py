@@ -15,12 +15,16 @@ from meshanim.export.obj import write_obj_sequence
 from meshanim.export.pc2 import write_pc2
 from meshanim.export.ply import write_ply_sequence
 from meshanim.export.preview import write_gif_preview, write_mp4
+from meshanim.export.usd import write_usd
 from meshanim.performance import Performance
 
 FORMATS: dict[str, Callable[..., None]] = {
     ".glb": write_glb,
     ".npz": write_npz,
     ".pc2": write_pc2,
+    ".usda": write_usd,
+    ".usdc": write_usd,
+    ".usdz": write_usd,
     ".mp4": write_mp4,
     ".gif": write_gif_preview,
 }

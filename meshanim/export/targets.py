@@ -127,6 +127,16 @@ def principal_targets(
     return _scaled(found)
 
 
+def fitting_targets(
+    performance: Performance, own: bool, max_error: float, progress: Progress | None = None
+) -> Targets:
+    """The performance's ``own`` targets where these are within ``max_error`` metres, else principal ones."""
+    found = own_targets(performance) if own else None
+    if found is not None and found.error <= max_error:
+        return found
+    return principal_targets(performance, max_error, progress)
+
+
 def _scaled(targets: Targets) -> Targets:
     """The same motion with weights whose largest absolute value is one, and positive."""
     low, high = targets.weights.amin(0), targets.weights.amax(0)
