@@ -10,6 +10,8 @@ from typing import Any
 from meshanim._check import InputError, check_choice
 from meshanim.export.frames import Progress
 from meshanim.export.glb import write_glb
+from meshanim.export.live_link import write_live_link
+from meshanim.export.mdd import write_mdd
 from meshanim.export.npz import write_npz
 from meshanim.export.obj import write_obj_sequence
 from meshanim.export.pc2 import write_pc2
@@ -22,6 +24,8 @@ FORMATS: dict[str, Callable[..., None]] = {
     ".glb": write_glb,
     ".npz": write_npz,
     ".pc2": write_pc2,
+    ".mdd": write_mdd,
+    ".csv": write_live_link,
     ".usda": write_usd,
     ".usdc": write_usd,
     ".usdz": write_usd,

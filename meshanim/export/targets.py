@@ -171,3 +171,22 @@ def within_unit(targets: Targets) -> Targets:
         basis.append(targets.basis[used] * (sign * most[used])[:, None, None])
         weights.append(extra[:, used] / most[used])
     return replace(targets, names=tuple(names), basis=torch.cat(basis), weights=torch.cat(weights, dim=1))
+
+
+def beyond_unit(targets: Targets) -> Targets:
+    """Undo :func:`within_unit`: "jawOpen above 1" and "jawOpen below 0" go back into jawOpen."""
+    names, basis, weights = list(targets.names), targets.basis, targets.weights.clone()
+    kept = []
+    for column, name in enumerate(names):
+        base = next((name[: -len(words)] for words in (" above 1", " below 0") if name.endswith(words)), None)
+        if base is None or base not in names:
+            kept.append(column)
+            continue
+        own, extra = basis[names.index(base)].flatten(), basis[column].flatten()
+        share = (own @ extra) / (own @ own).clamp(min=1e-30)
+        if float((extra - share * own).abs().max()) > 1e-5 * float(extra.abs().max()):
+            kept.append(column)
+            continue
+        weights[:, names.index(base)] += share * targets.weights[:, column]
+    found = tuple(names[column] for column in kept)
+    return replace(targets, names=found, basis=basis[kept], weights=weights[:, kept])
