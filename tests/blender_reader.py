@@ -25,7 +25,7 @@ import numpy as np
 
 IMPORTERS = {
     ".abc": lambda path: bpy.ops.wm.alembic_import(filepath=path, as_background_job=False),
-    ".fbx": lambda path: bpy.ops.import_scene.fbx(filepath=path),
+    ".fbx": lambda path: bpy.ops.import_scene.fbx(filepath=path, anim_offset=0.0),
     ".glb": lambda path: bpy.ops.import_scene.gltf(filepath=path),
     ".obj": lambda path: bpy.ops.wm.obj_import(filepath=path),
     ".ply": lambda path: bpy.ops.wm.ply_import(filepath=path, forward_axis="NEGATIVE_Z", up_axis="Y"),
@@ -66,9 +66,9 @@ def coordinates(mesh: Any) -> np.ndarray:
     return values.reshape(-1, 3).astype(np.float64)
 
 
-def at_frame(frame: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def at_frame(frame: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """World positions Y up, local ones, and the first object's matrix."""
-    bpy.context.scene.frame_set(frame)
+    bpy.context.scene.frame_set(int(frame), subframe=frame % 1)
     graph = bpy.context.evaluated_depsgraph_get()
     world, local, matrices = [], [], []
     for item in meshes():
@@ -91,6 +91,7 @@ def about() -> dict[str, Any]:
         "all_objects": [item.name for item in scene.objects],
         "shape_keys": [[block.name for block in key.key_blocks] if key else [] for key in keys],
         "materials": [[slot.name for slot in item.material_slots] for item in items],
+        "actions": [list(action.frame_range) for action in bpy.data.actions],
         "unit": [scene.unit_settings.system, scene.unit_settings.scale_length],
         "sounds": [strip.sound.filepath for strip in getattr(scene.sequence_editor, "strips", ())],
     }

@@ -68,7 +68,7 @@ class Blender:
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, text=True
         )
 
-    def open(self, path: Path, frames: Sequence[int] = (0,), **order: Any) -> SimpleNamespace:
+    def open(self, path: Path, frames: Sequence[float] = (0,), **order: Any) -> SimpleNamespace:
         """What Blender sees at the scene's ``frames``: arrays, and the entries of ``about``."""
         self._count += 1
         answer = self._folder / f"{self._count}.npz"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from meshanim._check import InputError, check_choice
+from meshanim.export.blender import write_with_blender
 from meshanim.export.frames import Progress
 from meshanim.export.glb import write_glb
 from meshanim.export.live_link import write_live_link
@@ -29,6 +30,9 @@ FORMATS: dict[str, Callable[..., None]] = {
     ".usda": write_usd,
     ".usdc": write_usd,
     ".usdz": write_usd,
+    ".abc": write_with_blender,
+    ".fbx": write_with_blender,
+    ".blend": write_with_blender,
     ".mp4": write_mp4,
     ".gif": write_gif_preview,
 }

@@ -1,5 +1,7 @@
 """What Blender shows of our files: vertices of the first, a middle and the last frame, in millimetres."""
 
+import resource
+
 import numpy as np
 import pytest
 import torch
@@ -55,3 +57,78 @@ def test_a_head_s_motion_is_its_object_s(blender, weighted, tmp_path):
         # Blender's Z is our Y, its -Y our Z.
         place = seen.matrices[:, [0, 2, 1], 3] * [1, 1, -1]
         assert millimetres(place, wanted) < FLOAT32_MM
+
+
+@pytest.mark.parametrize("suffix", ["pc2", "mdd"])
+def test_mesh_caches(blender, moving, tmp_path, suffix):
+    path = export(moving, tmp_path / f"a.{suffix}")
+    seen = blender.open(path.with_suffix(".obj"), frames_of(moving), cache=path, fps=24)
+    assert millimetres(seen.vertices, wanted_of(moving)) < FLOAT32_MM
+    assert np.array_equal(seen.faces, moving.neutral.faces.numpy())
+
+
+@pytest.mark.parametrize("kind", ["obj", "ply"])
+def test_sequences(blender, moving, tmp_path, kind):
+    files = sorted(export(moving, f"{tmp_path}/a/", format=kind).iterdir())
+    for frame, wanted in zip(frames_of(moving), wanted_of(moving), strict=True):
+        seen = blender.open(files[frame])
+        # OBJ has six decimals of a metre.
+        assert millimetres(seen.vertices[0], wanted) < (1e-3 if kind == "obj" else FLOAT32_MM)
+        assert np.array_equal(seen.faces, moving.neutral.faces.numpy())
+
+
+@pytest.mark.parametrize("suffix", ["abc", "fbx", "blend"])
+def test_what_blender_wrote(blender, weighted, tmp_path, suffix):
+    seen = blender.open(export(weighted, tmp_path / f"a.{suffix}"), frames_of(weighted), fps=30)
+    assert millimetres(seen.vertices, wanted_of(weighted)) < FLOAT32_MM
+    assert np.array_equal(seen.faces, weighted.neutral.faces.numpy())
+    assert seen.fps == pytest.approx(30)
+    if suffix == "fbx":
+        assert seen.actions and all(span == pytest.approx([0, 11], abs=1e-4) for span in seen.actions)
+    else:
+        assert seen.frames == [0, weighted.frame_count - 1]
+    if suffix != "abc":
+        assert seen.objects == ["a"] and seen.shape_keys[0][1:5] == list(weighted.weight_names)
+    corners = weighted.neutral.uv[weighted.neutral.uv_faces].reshape(-1, 2)
+    assert seen.uv == pytest.approx(corners.numpy(), abs=1e-6)
+    wanted = weighted.pose(torch.zeros(weighted.frame_count, 1, 3))[list(frames_of(weighted)), 0]
+    assert millimetres(seen.matrices[:, [0, 2, 1], 3] * [1, 1, -1], wanted) < FLOAT32_MM
+
+
+@pytest.mark.parametrize("suffix", ["fbx", "blend"])
+def test_blender_keeps_fractions_of_a_rate(blender, moving, tmp_path, suffix):
+    # Blender's importer of FBX multiplies seconds by 24, the file's own rate rounded.
+    pace = 24 / moving.fps if suffix == "fbx" else 1
+    frames = [pace * frame for frame in frames_of(moving)]
+    seen = blender.open(export(moving, tmp_path / f"a.{suffix}"), frames)
+    assert seen.fps == pytest.approx(23.976, rel=1e-5)
+    assert millimetres(seen.vertices, wanted_of(moving)) < 0.1 + FLOAT32_MM
+
+
+def test_alembic_has_the_seconds_of_any_rate(blender, moving, tmp_path):
+    path = export(moving, tmp_path / "a.abc")
+    # Blender reads Alembic by seconds: at a rate of 24 the second frame is at 24 / 23.976.
+    seen = blender.open(path, [24 / moving.fps * frame for frame in frames_of(moving)], fps=24)
+    assert millimetres(seen.vertices, wanted_of(moving)) < 0.01
+
+
+def test_a_blender_that_fails_is_one_sentence(moving, tmp_path, monkeypatch):
+    monkeypatch.setenv("MESHANIM_BLENDER", "/bin/false")
+    with pytest.raises(OSError, match=r"a\.blend cannot be written: Blender failed: exit code 1"):
+        export(moving, tmp_path / "a.blend")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("suffix", ["abc", "fbx", "blend"])
+def test_a_full_disk_keeps_the_older_file(blender, weighted, tmp_path, suffix):
+    path = export(weighted, tmp_path / f"a.{suffix}")
+    before = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(0.9 * len(before)), limits[1]))
+    try:
+        with pytest.raises(OSError, match="cannot be written: ") as caught:
+            export(weighted, path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "\n" not in str(caught.value)
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
