@@ -13,7 +13,7 @@ from torch import Tensor
 
 from meshanim._check import InputError
 from meshanim.capture.landmark_fit import LandmarkFit, Person
-from meshanim.capture.look import Look
+from meshanim.capture.look import FINE_SIDE, SQUARELY, Look
 from meshanim.capture.references import choose_references, crop_square
 from meshanim.capture.refinement import Refinement
 from meshanim.capture.residuals import State
@@ -99,7 +99,7 @@ def capture(path: str | Path, face: FaceModel, progress: Steps = _silent) -> Cap
     if face.neutral.uv is not None:
         refinement = Refinement(clip.frames, fit, person, landmarks)
         state = refinement.refine(state, refinement.look(state), progress("fitting pixels"))
-        look = refinement.look(state)
+        look = refinement.look(state, FINE_SIDE, SQUARELY)
     performance, camera = _performance(clip, fit, person, state)
     return Captured(performance, _appearance(clip, performance, camera, landmarks, look), landmarks)
 
@@ -166,5 +166,5 @@ def _appearance(
         face_model=performance.face_model,
         identity=performance.identity,
         texture=None if look is None else look.texture,
-        light=None if look is None else look.light,
+        light=None if look is None else look.light.coefficients,
     )

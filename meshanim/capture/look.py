@@ -2,78 +2,81 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from meshanim.rendering import Surroundings, texture
+from meshanim.rendering.light import HARMONICS, matt_basis
+
 TEXTURE_SIDE = 256
-"""Texels along each side of a texture."""
-_EVEN = 0.05
-"""How much of the data's weight says that light comes from everywhere alike."""
+"""Texels along each side of a texture that frames are fitted to."""
+FINE_SIDE = 1024
+"""The same of a texture that is kept: the built-in face takes up a quarter of either side."""
+SQUARELY = 0.5
+"""Cosine between normal and the camera's axis from which skin goes into a texture that is kept: nearer to
+the outline, a pixel of error in the fit brings in what is behind."""
+_EVEN = 0.005
+"""How much of the data's weight says that light comes from everywhere alike, alike for all coefficients,
+so that it prefers no direction."""
 _DARKEST = 0.15
 """Least shade, in units of the mean one: texture is not read where there is hardly light."""
 
 
-def spherical_harmonics(normals: Tensor) -> Tensor:
-    """(..., 9) real harmonics up to degree two of unit normals (..., 3), each scaled to one in its main term.
-
-    Order: constant; x, y, z; xy, yz, 3z^2 - 1, xz, x^2 - y^2 (Ramamoorthi and Hanrahan 2001).
-    """
-    x, y, z = normals.unbind(dim=-1)
-    terms = (torch.ones_like(x), x, y, z, x * y, y * z, (3 * z * z - 1) / 2, x * z, x * x - y * y)
-    return torch.stack(terms, dim=-1)
-
-
-def fit_light(normals: Tensor, colours: Tensor) -> Tensor:
-    """(9, 3) coefficients under which a white surface with normals (N, 3) looks most like colours (N, 3)."""
-    basis = spherical_harmonics(normals)
-    even = _EVEN * len(basis) * torch.eye(9).to(basis)
+def fit_light(normals: Tensor, colours: Tensor) -> Surroundings:
+    """Light under which a white matt surface with normals (N, 3) looks most like colours (N, 3)."""
+    basis = matt_basis(normals)
+    even = _EVEN * len(basis) * torch.eye(HARMONICS).to(basis)
     even[0, 0] = 0
-    return torch.linalg.solve(basis.mT @ basis + even, basis.mT @ colours)
+    return Surroundings(torch.linalg.solve(basis.mT @ basis + even, basis.mT @ colours))
 
 
-def shade(normals: Tensor, light: Tensor) -> Tensor:
+def shade(normals: Tensor, light: Surroundings) -> Tensor:
     """(N, 3) light that a white surface with normals (N, 3) sends back, never quite dark."""
-    return (spherical_harmonics(normals) @ light).maximum(_DARKEST * light[0])
+    mean = light.coefficients[0] / math.sqrt(4 * math.pi)
+    return light.diffuse(normals).maximum(_DARKEST * mean)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Look:
-    """Reflectance (S, S, 3) over texture coordinates, relative to the mean, and light (9, 3), linear."""
+    """Reflectance (S, S, 3) over texture coordinates, relative to the mean, and light; both linear."""
 
     texture: Tensor
-    light: Tensor
+    light: Surroundings
 
     def colours(self, uv: Tensor, normals: Tensor) -> Tensor:
         """(N, 3) linear colours at texture coordinates (N, 2) with unit normals (N, 3)."""
-        grid = torch.stack([2 * uv[:, 0] - 1, 1 - 2 * uv[:, 1]], dim=1)[None, None]
-        image = self.texture.permute(2, 0, 1)[None]
-        found = functional.grid_sample(image, grid, padding_mode="border", align_corners=False)[0, :, 0].T
-        return found * shade(normals, self.light)
+        return texture(self.texture, uv) * shade(normals, self.light)
 
 
 class TextureMean:
-    """Gathers colours at places of a texture; texels that none reached take them from their surroundings."""
+    """Gathers colours at places of a texture; texels that none reached take them from their surroundings.
 
-    def __init__(self) -> None:
-        self._sum = torch.zeros(TEXTURE_SIDE * TEXTURE_SIDE, 4)
+    Args:
+        side: S, a power of two.
+    """
+
+    def __init__(self, side: int = TEXTURE_SIDE) -> None:
+        self._side = side
+        self._sum = torch.zeros(side * side, 4)
 
     def add(self, uv: Tensor, colours: Tensor) -> None:
         """Colours (N, 3) seen at texture coordinates (N, 2), shared among the four nearest texels."""
-        place = torch.stack([uv[:, 0], 1 - uv[:, 1]], dim=1) * TEXTURE_SIDE - 0.5
+        place = torch.stack([uv[:, 0], 1 - uv[:, 1]], dim=1) * self._side - 0.5
         corner = place.floor()
         part = place - corner
         values = torch.cat([colours, torch.ones_like(colours[:, :1])], dim=1)
         for across, down in ((0, 0), (1, 0), (0, 1), (1, 1)):
             share = (part[:, 0] if across else 1 - part[:, 0]) * (part[:, 1] if down else 1 - part[:, 1])
-            column, row = (corner + torch.tensor([across, down])).clamp(0, TEXTURE_SIDE - 1).long().unbind(1)
-            self._sum.index_add_(0, row * TEXTURE_SIDE + column, values * share[:, None])
+            column, row = (corner + torch.tensor([across, down])).clamp(0, self._side - 1).long().unbind(1)
+            self._sum.index_add_(0, row * self._side + column, values * share[:, None])
 
     def texture(self) -> Tensor:
         """(S, S, 3)."""
-        level = self._sum.T.view(1, 4, TEXTURE_SIDE, TEXTURE_SIDE)
+        level = self._sum.T.view(1, 4, self._side, self._side)
         levels = [level]
         while levels[-1].shape[-1] > 1:
             levels.append(4 * functional.avg_pool2d(levels[-1], 2))

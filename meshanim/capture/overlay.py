@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image
 from torch import Tensor
 
 from meshanim.mesh import Mesh, face_normals
 from meshanim.performance import Performance
-from meshanim.rendering import Camera
+from meshanim.rendering import Camera, rasterize
 from meshanim.rendering.preview import Preview
 
 _COVER = 0.75
@@ -45,31 +45,34 @@ class Overlay:
         self._performance = performance
         self._camera = camera.scaled(max(1, round(_LEAST_SIDE / min(camera.size))))
         self._preview = Preview(performance.neutral, self._camera)
-        shown = _front_of_face(performance.neutral)
-        self._faces = performance.neutral.faces[shown[performance.neutral.faces].all(dim=1)]
-
-    def _mask(self, vertices: Tensor) -> NDArray[np.float32]:
-        """(H, W, 1) cover of the face's front by posed vertices (V, 3)."""
-        normals = face_normals(vertices, self._faces)
-        view = vertices[self._faces].mean(dim=1) - self._camera.position
-        front = (normals * view).sum(dim=1) < 0
-        corners = self._camera.project(vertices)[:, :2][self._faces[front]].flatten(1)
-        height, width = self._camera.size
-        mask = Image.new("L", (width, height))
-        draw = ImageDraw.Draw(mask)
-        for corner in corners.tolist():
-            draw.polygon(corner, fill=255)
-        return (np.asarray(mask, dtype=np.float32) / np.float32(255))[..., None]
+        self._shown = _front_of_face(performance.neutral)
+        self._faces = performance.neutral.faces[self._shown[performance.neutral.faces].all(dim=1)]
 
     def frame(self, image: NDArray[np.uint8], index: int) -> NDArray[np.uint8]:
         """The picture (H, W, 3) of frame ``index`` with the mesh on it, enlarged where it is small."""
         local = self._performance.vertices(index, index + 1)
         vertices = self._performance.pose(local, index)[0]
-        cover = _COVER * self._mask(vertices)
-        size = self._camera.size[::-1]
-        under = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC), dtype=np.float32)
-        blended = under + cover * (self._preview.frame(vertices) - under)
-        return np.clip(np.round(blended), 0, 255).astype(np.uint8)
+        height, width = self._camera.size
+        picture = np.array(Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC))
+        pixels = self._camera.project(vertices[self._shown])[:, :2]
+        left, top = pixels.amin(dim=0).floor().int().clamp(min=0).tolist()
+        right, bottom = (int(edge) for edge in pixels.amax(dim=0).ceil())
+        size = (min(bottom, height) - top, min(right, width) - left)
+        if min(size) > 0:
+            # Only the square around the face is drawn and blended.
+            place = (slice(top, top + size[0]), slice(left, left + size[1]))
+            picture[place] = self._blended(picture[place], vertices, self._camera.cropped((top, left), size))
+        return picture
+
+    def _blended(self, under: NDArray[np.uint8], vertices: Tensor, camera: Camera) -> NDArray[np.uint8]:
+        """A picture with the mesh drawn over it, as far as its front's own faces turn to the camera."""
+        normals = face_normals(vertices, self._faces)
+        view = vertices[self._faces].mean(dim=1) - camera.position
+        front = self._faces[(normals * view).sum(dim=1) < 0]
+        covered = rasterize(vertices, front, camera).covered.numpy()
+        mask = Image.fromarray(covered.astype(np.uint8) * round(255 * _COVER))
+        drawn = Image.fromarray(self._preview.seen_by(camera).frame(vertices))
+        return np.asarray(Image.composite(drawn, Image.fromarray(under), mask))
 
     def frames(self, images: Iterable[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
         """All frames in turn."""

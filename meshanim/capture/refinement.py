@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from meshanim.capture.landmark_fit import LandmarkFit, Person, Progress
-from meshanim.capture.look import Look, TextureMean, fit_light, shade
+from meshanim.capture.look import TEXTURE_SIDE, Look, TextureMean, fit_light, shade
 from meshanim.capture.photometric import SkinPictures
 from meshanim.capture.residuals import State
 from meshanim.capture.skin import Skin, Window
@@ -42,15 +42,23 @@ class Refinement:
         wanted = set(self._chosen.tolist())
         self._samples = [self.window.cut(image) for index, image in enumerate(frames()) if index in wanted]
 
-    def look(self, state: State) -> Look:
-        """Light and texture of the face, from frames spread over the clip, where the state puts the face."""
+    def look(self, state: State, side: int = TEXTURE_SIDE, least_facing: float = 0.0) -> Look:
+        """Light and texture of the face, from frames spread over the clip, where the state puts the face.
+
+        Args:
+            state: of all frames.
+            side: texels along each side.
+            least_facing: cosine between a normal and the camera's axis from which skin goes into the texture.
+        """
         sampled = zip(state.pose[self._chosen], state.weights[self._chosen], strict=True)
         seen = [self.skin.seen(pose, weights) for pose, weights in sampled]
         colours = [places.pick(image) for places, image in zip(seen, self._samples, strict=True)]
         light = fit_light(torch.cat([places.normals for places in seen]), torch.cat(colours))
-        mean = TextureMean()
+        mean = TextureMean(side)
         for places, colour in zip(seen, colours, strict=True):
-            mean.add(places.uv, colour / shade(places.normals, light))
+            # The window is black beyond the picture.
+            kept = (places.normals[:, 2] >= least_facing) & (colour > 0).any(dim=1)
+            mean.add(places.uv[kept], (colour / shade(places.normals, light))[kept])
         return Look(mean.texture(), light)
 
     def error(self, state: State, look: Look) -> float:

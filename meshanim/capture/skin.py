@@ -110,7 +110,9 @@ class Skin:
         self.faces, self.uv_faces, self.uv = mesh.faces, mesh.uv_faces, mesh.uv
         shown = torch.zeros(len(self.rest), dtype=torch.bool)
         shown[mesh.groups["face"] if "face" in mesh.groups else slice(None)] = True
-        self._skin = shown[mesh.faces].all(dim=1)
+        corners = mesh.uv[mesh.uv_faces]
+        mapped = ((corners >= 0) & (corners <= 1)).all(dim=2).all(dim=1)  # further tiles are other pictures
+        self._skin = shown[mesh.faces].all(dim=1) & mapped
 
     def local(self, weights: Tensor) -> Tensor:
         """Head-local vertices (V, 3) of one frame's weights (U,)."""

@@ -52,7 +52,7 @@ def _write(captured: Captured, clip: Path, path: str, progress: Callable[[int, i
     elif suffix in (_VIDEO, _PICTURE):
         _write_overlay(captured, clip, Path(path), progress)
     else:
-        export(captured.performance, path, progress)
+        export(captured.performance, path, progress, captured.appearance)
 
 
 def _write_overlay(captured: Captured, clip: Path, path: Path, progress: Callable[[int, int], None]) -> None:

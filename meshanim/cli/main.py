@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from meshanim import __version__
-from meshanim.cli import animate, capture, convert, doctor, inspect, train
+from meshanim.cli import animate, capture, convert, doctor, inspect, solve, train
 
 app = typer.Typer(
     name="meshanim",
@@ -37,6 +37,7 @@ def _root(
 app.command("animate")(animate.animate)
 app.command("capture")(capture.capture)
 app.command("convert")(convert.convert)
+app.command("solve")(solve.solve)
 app.command("inspect")(inspect.inspect)
 app.command("doctor")(doctor.doctor)
 app.add_typer(train.app, name="train")

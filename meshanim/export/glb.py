@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
 
 from meshanim import __version__
 from meshanim._check import check_choice, check_range
@@ -18,7 +22,8 @@ from meshanim.export.targets import Targets, fitting_targets, frame_targets, wit
 from meshanim.mesh import Mesh
 from meshanim.mesh.geometry import vertex_normals
 from meshanim.performance import Performance
-from meshanim.rendering import vertex_colours
+from meshanim.rendering import vertex_colours, wrap
+from meshanim.talking_heads.appearance import Appearance
 
 
 def _corners(mesh: Mesh) -> tuple[NDArray, NDArray, NDArray | None]:
@@ -50,11 +55,21 @@ def _normals(mesh: Mesh) -> NDArray[np.float32]:
     return normals
 
 
-def _material(colours: NDArray) -> dict[str, Any]:
-    """Coloured by the vertices; cut out where these are clear."""
-    surface = {"metallicFactor": 0.0, "roughnessFactor": 0.5}
+def _material(colours: NDArray, textured: bool) -> dict[str, Any]:
+    """Coloured by the texture and the vertices; cut out where these are clear."""
+    surface: dict[str, Any] = {"metallicFactor": 0.0, "roughnessFactor": 0.5}
+    if textured:
+        surface["baseColorTexture"] = {"index": 0}
     material = {"name": "face", "pbrMetallicRoughness": surface, "doubleSided": True}
     return material | ({"alphaMode": "MASK"} if (colours[:, 3] < 0.5).any() else {})
+
+
+def _png(image: Tensor) -> bytes:
+    """A linear picture (H, W, 3) as glTF wants base colours: encoded as sRGB."""
+    encoded = torch.where(image <= 0.0031308, 12.92 * image, 1.055 * image.clamp(min=0) ** (1 / 2.4) - 0.055)
+    file = BytesIO()
+    Image.fromarray((255 * encoded.clamp(0, 1)).round().to(torch.uint8).numpy()).save(file, "PNG")
+    return file.getvalue()
 
 
 def _primitive(
@@ -99,6 +114,7 @@ def write_glb(
     progress: Progress | None = None,
     targets: str = "auto",
     max_error: float = 1e-4,
+    appearance: Appearance | None = None,
 ) -> None:
     """Write one mesh with morph targets and an animation of their weights.
 
@@ -111,6 +127,9 @@ def write_glb(
     otherwise. Blender places key frames by the frame rate of its scene: set that before the import, to a
     whole number (its importer misreads the base of fractional rates).
 
+    With an appearance that has a texture, vertices are white and the texture coordinates are those of
+    :func:`meshanim.rendering.wrap`, whose picture has eyes and mouth beside the skin.
+
     Args:
         performance: what to write; head motion becomes the node's rotation and translation.
         path: the ``.glb`` file.
@@ -118,6 +137,7 @@ def write_glb(
         targets: "auto", "components" (principal ones in any case), or "frames" (each frame a target: exact,
             large, and more than some readers take).
         max_error: metres.
+        appearance: whose texture to put on.
 
     Raises:
         InputError: more than 4 GiB, or more than 1,024 components for ``max_error``.
@@ -127,11 +147,15 @@ def write_glb(
     mesh, buffer = performance.neutral, GlbBuffer(path)
     if targets == "frames":
         buffer.reserve(12 * performance.frame_count * (len(mesh.vertices) + performance.frame_count))
-    if targets == "frames":
         found = frame_targets(performance, progress)
     else:
         found = within_unit(fitting_targets(performance, targets == "auto", max_error, progress))
     colours = vertex_colours(mesh).numpy()
+    picture = None
+    if appearance is not None and appearance.skin is not None and mesh.uv is not None:
+        wrapped = wrap(mesh, appearance.skin)
+        mesh, picture = replace(mesh, uv=wrapped.uv, uv_faces=wrapped.uv_faces), wrapped.image
+        colours[:, :3] = 1
     primitive, source = _primitive(buffer, mesh, found, colours)
     extras = {
         "targetNames": list(found.names),
@@ -148,8 +172,11 @@ def write_glb(
         "scenes": [{"nodes": [0]}],
         "nodes": [{"name": path.stem, "mesh": 0}],
         "meshes": [{"name": path.stem, "primitives": [primitive], "extras": extras}],
-        "materials": [_material(colours)],
+        "materials": [_material(colours, picture is not None)],
         "animations": [_channels(buffer, performance, found)],
     }
+    if picture is not None:
+        image = {"name": "face", "mimeType": "image/png", "bufferView": buffer.file(_png(picture))}
+        document |= {"images": [image], "textures": [{"source": 0}]}
     with atomic_path(path) as place:
         buffer.write(place, document)

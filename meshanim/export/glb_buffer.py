@@ -43,13 +43,20 @@ class GlbBuffer:
             )
 
     def _view(self, array: NDArray, target: int | None) -> int:
-        data = _padded(array.tobytes(), b"\0")
+        return self._stored(array.tobytes(), {} if target is None else {"target": target})
+
+    def _stored(self, content: bytes, more: dict[str, Any]) -> int:
+        data = _padded(content, b"\0")
         self.reserve(len(data))
-        view = {"buffer": 0, "byteOffset": self.size, "byteLength": array.nbytes}
-        self._views.append(view | ({} if target is None else {"target": target}))
+        view = {"buffer": 0, "byteOffset": self.size, "byteLength": len(content)}
+        self._views.append(view | more)
         self._parts.append(data)
         self.size += len(data)
         return len(self._views) - 1
+
+    def file(self, content: bytes) -> int:
+        """Number of the buffer view that holds a whole file, such as a picture."""
+        return self._stored(content, {})
 
     def _add(self, accessor: dict[str, Any]) -> int:
         self.accessors.append(accessor)

@@ -103,7 +103,7 @@ def _shape_columns(performance: Performance) -> NDArray[np.float64]:
     if not named.keys() & {camel(name) for name in SHAPES}:
         raise InputError(
             "a .csv holds ARKit's 52 weights, and the performance has none by these names; "
-            "solve for them first with meshanim.mesh.solve_weights over the basis of a face model"
+            "solve for them first: meshanim solve, or meshanim.faces.solve_performance"
         )
     assert performance.weights is not None
     weights = performance.weights.detach().to("cpu", torch.float64).numpy()

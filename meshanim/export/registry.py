@@ -20,6 +20,7 @@ from meshanim.export.ply import write_ply_sequence
 from meshanim.export.preview import write_gif_preview, write_mp4
 from meshanim.export.usd import write_usd
 from meshanim.performance import Performance
+from meshanim.talking_heads.appearance import Appearance
 
 FORMATS: dict[str, Callable[..., None]] = {
     ".glb": write_glb,
@@ -37,6 +38,9 @@ FORMATS: dict[str, Callable[..., None]] = {
     ".gif": write_gif_preview,
 }
 """Writer of each suffix; called with performance, path, ``progress`` and the format's own options."""
+
+TEXTURED = {".glb"}
+"""Suffixes of the formats that hold a texture; their writers take an ``appearance`` as well."""
 
 SEQUENCES: dict[str, Callable[..., None]] = {"obj": write_obj_sequence, "ply": write_ply_sequence}
 """Writers of a folder with one file per frame."""
@@ -90,7 +94,11 @@ def check_targets(paths: Iterable[str | Path], others: Iterable[str] = ()) -> li
 
 
 def export(
-    performance: Performance, path: str | Path, progress: Progress | None = None, **options: Any
+    performance: Performance,
+    path: str | Path,
+    progress: Progress | None = None,
+    appearance: Appearance | None = None,
+    **options: Any,
 ) -> Path:
     """Write a performance; the suffix names the format, a trailing slash a folder with one file per frame.
 
@@ -99,6 +107,7 @@ def export(
         path: ``x.glb``, ``x.npz``, ``x.pc2`` (with ``x.obj`` beside it), ``x.mp4``, ``x.gif``, or a
             ``folder/``.
         progress: called with the number of frames done and in all.
+        appearance: whom the face looks like; its texture goes into the formats that hold one (GLB).
         **options: those of the format's writer, such as ``size`` and ``yaw`` for pictures or ``max_error``
             for GLB; for a folder ``format="obj"`` or ``"ply"``.
 
@@ -116,6 +125,8 @@ def export(
         writer = SEQUENCES[kind]
     else:
         writer = FORMATS[target.suffix.lower()]
+        if appearance is not None and target.suffix.lower() in TEXTURED:
+            options["appearance"] = appearance
     try:
         writer(performance, target, progress=progress, **options)
     except OSError as error:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from meshanim._check import InputError, check_finite
+from meshanim._check import check_finite
 from meshanim.export.frames import Progress, chunk_size, local_chunks
+from meshanim.mesh.principal import principal_shapes
 from meshanim.performance import Performance
-
-MOST_COMPONENTS = 1024
-"""Beyond this many targets a file helps nobody, and the search for them no longer fits into memory."""
-LADDER = 32
-"""Numbers of components that are tried, at most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,80 +47,17 @@ def own_targets(performance: Performance) -> Targets | None:
     return Targets(names, basis.detach(), weights.detach(), error, "basis of the performance")
 
 
-def _grow(rows: Tensor, chunk: Tensor, floor: float) -> Tensor:
-    """Merge (n, D) frames into (r, D) scaled principal directions; those weaker than ``floor`` are dropped.
-
-    One step of an incremental singular value decomposition, by the Gram matrix of r + n rows.
-    """
-    stack = torch.cat([rows, chunk])
-    wide = stack.to(torch.float64)
-    energy, mixture = torch.linalg.eigh(wide @ wide.mT)
-    strong = energy.flip(0) > max(floor, 1e-12) ** 2
-    if int(strong.sum()) > MOST_COMPONENTS:
-        raise InputError(
-            f"the motion needs more than {MOST_COMPONENTS} morph targets; allow a larger max_error, "
-            "or choose a format that holds every frame, such as .npz or .pc2"
-        )
-    return mixture.flip(1).mT[strong].to(stack.dtype) @ stack
-
-
-def _directions(
-    performance: Performance, floor: float, progress: Progress | None, turn: int, turns: int
-) -> Tensor:
-    """(r, D) orthonormal directions that hold the motion, the strongest first."""
-    rest = performance.neutral.vertices.to(torch.float32).flatten()
-    rows = torch.zeros(0, len(rest))
-    for _, chunk in local_chunks(performance, progress, turn, turns):
-        rows = _grow(rows, chunk.flatten(1) - rest, floor)
-    if len(rows) == 0:
-        return rows
-    return torch.linalg.qr(rows.mT.to(torch.float64)).Q.mT.to(torch.float32)
-
-
-def _weights_and_errors(
-    performance: Performance, directions: Tensor, progress: Progress | None, turn: int, turns: int
-) -> tuple[Tensor, Tensor, int]:
-    """(T, r) weights; the largest error with the first 0, step, 2 step ... directions; and the step."""
-    rest = performance.neutral.vertices.to(torch.float32).flatten()
-    step = max(1, math.ceil(len(directions) / LADDER))
-    errors = torch.zeros(1 + math.ceil(len(directions) / step))
-    weights = []
-    for _, chunk in local_chunks(performance, progress, turn, turns):
-        left = chunk.flatten(1) - rest
-        weights.append(left @ directions.mT)
-        for rung in range(len(errors)):
-            if rung:
-                span = slice((rung - 1) * step, rung * step)
-                left = left - weights[-1][:, span] @ directions[span]
-            distance = torch.linalg.vector_norm(left.view(len(chunk), -1, 3), dim=2).max()
-            errors[rung] = torch.maximum(errors[rung], distance)
-    return torch.cat(weights), errors, step
-
-
 def principal_targets(
     performance: Performance, max_error: float, progress: Progress | None = None
 ) -> Targets:
-    """As few principal components of the motion as keep every vertex within ``max_error`` metres.
+    """As few principal components of the motion as keep every vertex within ``max_error`` metres."""
 
-    Two walks by chunks: an incremental singular value decomposition of the displacements from the neutral,
-    then weights and the error really made. Directions are kept far below the tolerance at first, since many
-    small ones may add up; where that still was not enough, the walks are repeated with finer ones.
-    """
-    for floor in (max_error / 10, max_error / 100, 0.0):
-        directions = _directions(performance, floor, progress, 0, 2)
-        weights, errors, step = _weights_and_errors(performance, directions, progress, 1, 2)
-        enough = (errors <= max_error).nonzero()
-        if len(enough):
-            break
-    rung = int(enough[0]) if len(enough) else len(errors) - 1
-    # A file whose head never moves still has one target, so that readers find its weights and its length.
-    count = max(1, min(rung * step, len(directions)))
-    if len(directions) == 0:
-        directions, weights = torch.zeros(1, directions.shape[1]), torch.zeros(len(weights), 1)
-    names = tuple(f"component_{index + 1:03d}" for index in range(count))
-    basis = directions[:count].view(count, -1, 3)
-    found = Targets(names, basis, weights[:, :count], float(errors[rung]), "principal components")
-    return _scaled(found)
+    def walk(turn: int) -> Iterator[Tensor]:
+        return (chunk for _, chunk in local_chunks(performance, progress, turn, 2))
+
+    found = principal_shapes(performance.neutral.vertices, walk, max_error)
+    names = tuple(f"component_{index + 1:03d}" for index in range(len(found.basis)))
+    return _scaled(Targets(names, *found, "principal components"))
 
 
 def fitting_targets(

@@ -6,6 +6,8 @@ does; in between, and in combination, they go where bone and ball lead them.
 
 from __future__ import annotations
 
+from copy import copy
+
 import torch
 from torch import Tensor
 
@@ -43,6 +45,12 @@ class _Jaw:
         self.angle = full * share
         self.residual = shape - self._swing(self.angle, rest)
 
+    def of(self, kept: Tensor, place: Tensor) -> _Jaw:
+        """The same for the vertices ``kept`` (N,) alone; ``place`` (V,) says where each went, or -1."""
+        part = copy(self)
+        part.angle, part.residual = self.angle[kept], self.residual[kept]
+        return part
+
     def _swing(self, angle: Tensor, points: Tensor) -> Tensor:
         """Displacements of points (..., V, 3) that turn about the hinge by angles (..., V) (Rodrigues)."""
         arm = points - self.position
@@ -68,8 +76,14 @@ class _Lids:
         self.vertices, self.least = lid_limits(rest, face.neutral.groups["lids"], ball, self.centre)
         self.shapes = basis[self.columns][:, self.vertices]
         arm = rest[self.vertices] - self.centre
-        self.distance = arm.norm(dim=1)
-        self.change = (arm + self.shapes).norm(dim=-1) - self.distance
+        self.change = (arm + self.shapes).norm(dim=-1) - arm.norm(dim=1)
+
+    def of(self, kept: Tensor, place: Tensor) -> _Lids:
+        """As :meth:`_Jaw.of`."""
+        part, own = copy(self), place[self.vertices] >= 0
+        part.vertices, part.least = place[self.vertices[own]], self.least[own]
+        part.shapes, part.change = self.shapes[:, own], self.change[:, own]
+        return part
 
     def apply(self, points: Tensor, weights: Tensor) -> Tensor:
         """Move the lids in points (T, V, 3), in which these units have not moved yet."""
@@ -97,6 +111,12 @@ class _Eye:
         self.vertices, self.centre = ball, eye.position
         arm = rest[ball] - self.centre
         self.turns = torch.stack([fit_turn(arm, arm + basis[column, ball]) for column in self.columns])
+
+    def of(self, kept: Tensor, place: Tensor) -> _Eye:
+        """As :meth:`_Jaw.of`."""
+        part = copy(self)
+        part.vertices = place[self.vertices][place[self.vertices] >= 0]
+        return part
 
     def apply(self, points: Tensor, weights: Tensor) -> Tensor:
         """Roll the eyeball in points (T, V, 3), in which these units have not moved yet."""
@@ -137,6 +157,15 @@ class Articulation:
             column = face.weight_names.index("jawOpen")
             self._parts.append(_Jaw(face, joints["jaw"], self.rest, basis[column]))
             self.straight[column] = 0
+
+    def of(self, kept: Tensor) -> Articulation:
+        """The same motion of the vertices ``kept`` (N,) alone, for what need not see them all."""
+        place = torch.full((len(self.rest),), -1)
+        place[kept] = torch.arange(len(kept))
+        part = copy(self)
+        part.rest, part.straight = self.rest[kept], self.straight[:, kept]
+        part._parts = [moved.of(kept, place) for moved in self._parts]
+        return part
 
     def vertices(self, weights: Tensor) -> Tensor:
         """Vertices (T, V, 3) in metres of weights (T, K)."""

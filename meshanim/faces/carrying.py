@@ -9,8 +9,7 @@ from torch import Tensor
 
 from meshanim._check import check_shape
 from meshanim.faces.face_model import Joint
-from meshanim.faces.joint_fitting import Similarity, fit_similarity
-from meshanim.mesh import Mesh, deformation_gradients, face_areas
+from meshanim.mesh import Mesh, Similarity, deformation_gradients, face_areas, fit_similarity
 
 SMOOTHNESS = 0.012
 """Metres around a vertex over which its deformation gradient is averaged (one standard deviation)."""

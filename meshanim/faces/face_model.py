@@ -82,6 +82,11 @@ class FaceModel(ABC):
         """Coefficients (I,) of the mean face."""
         return torch.zeros(len(self.identity_names))
 
+    @property
+    def weight_bounds(self) -> tuple[Tensor, Tensor]:
+        """Lowest and highest weight (K,) of each unit in a performance: 0 and 1, as ARKit's."""
+        return torch.zeros(len(self.weight_names)), torch.ones(len(self.weight_names))
+
     def identity(self, **named: float) -> Tensor:
         """Identity coefficients (I,) from some by name; the others are the mean face's.
 

@@ -25,6 +25,8 @@ JAW_OPEN, JAW_ASIDE = 0.44, 0.1
 """Radians that the jaw turns at weight 1 of ``jawOpen``, and of ``jawLeft`` and ``jawRight``."""
 IDENTITY_LIMIT = 2.0
 """Standard deviations within which sampled coefficients are held."""
+EXPRESSION_LIMIT = 3.0
+"""Standard deviations that an expression component may reach either way."""
 _NECK, _FOLLOWS, _BROW_MARGIN = 1, 0.5, 0.01
 
 
@@ -100,6 +102,13 @@ class FlameFace(FaceModel):
         """Coefficients (count, I), standard normal, held within two standard deviations."""
         drawn = torch.randn(count, len(self.identity_names), generator=generator)
         return drawn.clamp(-IDENTITY_LIMIT, IDENTITY_LIMIT)
+
+    @property
+    def weight_bounds(self) -> tuple[Tensor, Tensor]:
+        """Lowest and highest weight (K,): expression components go both ways, poses from 0 to 1."""
+        low, high = super().weight_bounds
+        expression = torch.tensor([name.startswith("expression") for name in self.weight_names])
+        return low - EXPRESSION_LIMIT * expression, torch.where(expression, EXPRESSION_LIMIT, high)
 
     @cached_property
     def _carrier(self) -> Carrier:

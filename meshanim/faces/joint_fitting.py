@@ -7,54 +7,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from meshanim._check import InputError, check_shape
+from meshanim._check import InputError
+from meshanim.mesh.alignment import fit_similarity
 from meshanim.mesh.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 
 _SHALLOW = 1e-3
 """Metres of a turn's displacement below which a vertex is too near the axis to say whether it follows."""
 _LEAST_TURN = 1e-3
-
-
-class Similarity(NamedTuple):
-    """Turn, scale and shift: takes p to ``linear @ (p - source) + target``.
-
-    ``linear`` (..., 3, 3) is a rotation times a scale, ``source`` (3,) and ``target`` (..., 3) mean points.
-    """
-
-    linear: Tensor
-    source: Tensor
-    target: Tensor
-
-    def point(self, place: Tensor) -> Tensor:
-        """Where a point (3,) goes: (..., 3)."""
-        return (self.linear @ (place - self.source)) + self.target
-
-    def direction(self, axis: Tensor) -> Tensor:
-        """Where a unit vector (3,) points: (..., 3), of unit length."""
-        turned = self.linear @ axis
-        return turned / turned.norm(dim=-1, keepdim=True)
-
-
-def fit_similarity(source: Tensor, target: Tensor, scaled: bool = True) -> Similarity:
-    """The similarity that best takes points (N, 3) to (..., N, 3) in least squares (Umeyama 1991).
-
-    Args:
-        source: (N, 3), not all on a line.
-        target: (..., N, 3).
-        scaled: with a scale; else turn and shift only.
-    """
-    check_shape("source", source, (None, 3))
-    check_shape("target", target, tuple(source.shape), batched=True)
-    first, second = source.double(), target.double()
-    middle, end = first.mean(dim=0), second.mean(dim=-2)
-    arm = first - middle
-    u, size, vt = torch.linalg.svd((second - end[..., None, :]).mT @ arm)
-    handed = torch.ones_like(size)
-    handed[..., 2] = torch.linalg.det(u @ vt).sign()
-    linear = (u * handed[..., None, :]) @ vt
-    if scaled:
-        linear = linear * ((size * handed).sum(dim=-1) / arm.square().sum())[..., None, None]
-    return Similarity(linear.to(target), middle.to(source), end.to(target))
 
 
 class Hinge(NamedTuple):

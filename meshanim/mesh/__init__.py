@@ -1,6 +1,9 @@
 """Mesh core: the mesh, its topology, spirals, decimation, hierarchies, files."""
 
+from meshanim.mesh.alignment import Similarity as Similarity
+from meshanim.mesh.alignment import fit_similarity as fit_similarity
 from meshanim.mesh.atlas import repacked as repacked
+from meshanim.mesh.blendshapes import Blendshapes as Blendshapes
 from meshanim.mesh.decimation import Decimation as Decimation
 from meshanim.mesh.decimation import decimate as decimate
 from meshanim.mesh.deformation import deformation_gradients as deformation_gradients
@@ -14,6 +17,8 @@ from meshanim.mesh.geometry import face_normals as face_normals
 from meshanim.mesh.geometry import vertex_normals as vertex_normals
 from meshanim.mesh.hierarchy import MeshHierarchy as MeshHierarchy
 from meshanim.mesh.mesh import Mesh as Mesh
+from meshanim.mesh.principal import PrincipalShapes as PrincipalShapes
+from meshanim.mesh.principal import principal_shapes as principal_shapes
 from meshanim.mesh.reading import read_mesh as read_mesh
 from meshanim.mesh.rotations import axis_angle_to_matrix as axis_angle_to_matrix
 from meshanim.mesh.rotations import axis_angle_to_quaternion as axis_angle_to_quaternion
@@ -29,3 +34,6 @@ from meshanim.mesh.symmetry import mirrored_places as mirrored_places
 from meshanim.mesh.symmetry import mirrored_vertices as mirrored_vertices
 from meshanim.mesh.topology import Topology as Topology
 from meshanim.mesh.upsampling import upsampling_matrix as upsampling_matrix
+from meshanim.mesh.weight_solver import SolvedWeights as SolvedWeights
+from meshanim.mesh.weight_solver import WeightSolver as WeightSolver
+from meshanim.mesh.weight_solver import solve_weights as solve_weights

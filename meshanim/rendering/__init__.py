@@ -21,6 +21,7 @@ from meshanim.rendering.unprojection import (
     visible,
 )
 from meshanim.rendering.uv_layout import UvLayout
+from meshanim.rendering.wrapping import wrap
 
 __all__ = [
     "Camera",
@@ -59,4 +60,5 @@ __all__ = [
     "unproject_texture",
     "vertex_colours",
     "visible",
+    "wrap",
 ]

@@ -95,6 +95,12 @@ class Camera:
         height, width = (round(pixels * factor) for pixels in self.size)
         return replace(self, matrix=matrix, size=(height, width))
 
+    def cropped(self, corner: tuple[int, int], size: tuple[int, int]) -> Camera:
+        """The part of the view of a size (height, width) whose first pixel is at a corner (row, column)."""
+        matrix = self.matrix.clone()
+        matrix[..., :2, 2] -= matrix.new_tensor([corner[1], corner[0]])
+        return replace(self, matrix=matrix, size=size)
+
     def weak_perspective(self, depth: float) -> Camera:
         """The camera without perspective that agrees with this one on all points at a depth in metres."""
         check_range("depth", depth, 0, open_low=True)

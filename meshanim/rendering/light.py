@@ -48,6 +48,11 @@ def harmonics(directions: Tensor) -> Tensor:
     return torch.stack(values, dim=-1)
 
 
+def matt_basis(normals: Tensor) -> Tensor:
+    r""":math:`A_l Y_{lm}(n) / \pi` (..., 9): what each coefficient adds to a white matt surface."""
+    return harmonics(normals) * normals.new_tensor([_COSINE[band] / math.pi for band in _BAND])
+
+
 class Light(Protocol):
     """What a surface needs to know of light."""
 
@@ -120,14 +125,13 @@ class Surroundings:
 
     def diffuse(self, normals: Tensor) -> Tensor:
         """Irradiance over pi."""
-        kept = self.coefficients.new_tensor([_COSINE[band] / math.pi for band in _BAND])
-        return self._seen(normals, kept)
+        return self._total(matt_basis(normals))
 
     def highlight(self, mirrored: Tensor, shininess: float | Tensor) -> Tensor:
         """Phong's lobe keeps (s + 1) / (s + 2) of the first order and s / (s + 3) of the second."""
         one = torch.ones_like(torch.as_tensor(shininess, dtype=self.coefficients.dtype))
         kept = torch.stack([one, (shininess + 1) / (shininess + 2) * one, shininess / (shininess + 3) * one])
-        return self._seen(mirrored, kept[list(_BAND)])
+        return self._total(harmonics(mirrored) * kept[list(_BAND)])
 
     def rotated(self, rotation: Tensor) -> Surroundings:
         """The surroundings turned by a rotation (3, 3) of the world."""
@@ -138,12 +142,10 @@ class Surroundings:
         turned = torch.linalg.lstsq(harmonics(few), harmonics(few @ rotation)).solution
         return Surroundings(turned.to(self.coefficients) @ self.coefficients)
 
-    def _seen(self, directions: Tensor, kept: Tensor) -> Tensor:
-        weighted = self.coefficients * kept.unsqueeze(-1)
-        values = harmonics(directions)
-        if weighted.ndim == 2:
-            return values @ weighted
-        return torch.einsum("...hwk,...kc->...hwc", values, weighted)
+    def _total(self, values: Tensor) -> Tensor:
+        if self.coefficients.ndim == 2:
+            return values @ self.coefficients
+        return torch.einsum("...hwk,...kc->...hwc", values, self.coefficients)
 
 
 def mirrored(normals: Tensor, to_camera: Tensor) -> Tensor:

@@ -11,13 +11,13 @@ SKIN = (0.62, 0.36, 0.26)
 """Linear RGB reflectance of what no group below names."""
 
 ALBEDO: dict[str, tuple[float, float, float]] = {
-    "lips": (0.52, 0.21, 0.18),
+    "lips": (0.50, 0.17, 0.15),
     "brows": (0.10, 0.06, 0.04),
-    "mouth_inner": (0.16, 0.03, 0.03),
-    "gums": (0.40, 0.13, 0.13),
-    "tongue": (0.42, 0.13, 0.13),
+    "mouth_inner": (0.11, 0.02, 0.02),
+    "gums": (0.38, 0.12, 0.12),
+    "tongue": (0.33, 0.085, 0.08),
     "teeth": (0.74, 0.69, 0.58),
-    "eyes": (0.80, 0.77, 0.74),
+    "eyes": (0.72, 0.68, 0.64),
 }
 """Linear RGB reflectance by vertex group; where a vertex is in several, the last one counts."""
 
@@ -29,9 +29,11 @@ IRIS, PUPIL, LIMBUS = 0.40, 0.16, 0.03
 MOST_ASIDE = 0.2
 """How far from straight ahead the middle of an iris at rest may be, in units of the eyeball's radius."""
 IRIS_COLOUR = (0.10, 0.16, 0.20)
-BROW_FROM, BROW_TO, BROW_HEIGHT, BROW_ARCH, BROW_THICKNESS = -0.28, 0.40, 0.21, 0.07, 0.065
+BROW_FROM, BROW_TO, BROW_HEIGHT, BROW_ARCH, BROW_THICKNESS = -0.28, 0.40, 0.21, 0.07, 0.075
 """Brows in brow coordinates: inner and outer end, height of the ends, rise to the peak, half thickness."""
-BROW_COLOUR, BROW_DENSITY = (0.08, 0.045, 0.03), 0.75
+BROW_COLOUR, BROW_DENSITY = (0.07, 0.04, 0.027), 0.88
+WITHIN = ("eyes", "mouth_inner", "gums", "tongue", "teeth")
+"""Groups that are seen through an opening of the skin, or stand before each other in it."""
 HIDDEN = ("lashes", "eye_occlusion", "eye_blend", "lacrimal_fluid")
 """Groups of see-through or hair-thin parts, which would only hide what lies behind them."""
 
@@ -43,6 +45,14 @@ def group_mask(mesh: Mesh, *names: str) -> Tensor:
         if name in mesh.groups:
             mask[mesh.groups[name]] = True
     return mask
+
+
+def part_numbers(mesh: Mesh) -> Tensor:
+    """(V,) small numbers, one for each part that ends in an edge: skin 0, then what lies within it."""
+    numbers = torch.zeros(mesh.vertices.shape[0], dtype=torch.uint8)
+    for number, name in enumerate(WITHIN, start=1):
+        numbers[group_mask(mesh, name)] = number
+    return numbers
 
 
 def _blend_neighbours(values: Tensor, faces: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from copy import copy
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from meshanim.rendering.materials import (
     group_mask,
     paint_brows,
     paint_eyes,
+    part_numbers,
     vertex_materials,
 )
 from meshanim.rendering.rasterizer import Fragments, interpolate, rasterize
@@ -75,6 +77,7 @@ class Preview:
         self.mesh, self.camera = mesh, camera
         self._fine = camera.scaled(SUPERSAMPLING)
         self._faces = mesh.faces[~group_mask(mesh, *HIDDEN)[mesh.faces].all(1)]
+        self._parts = part_numbers(mesh)[self._faces].amax(1)
         self._materials = vertex_materials(mesh)
         eyes, brows = eye_coordinates(mesh), brow_coordinates(mesh)
         self._painted = [
@@ -82,6 +85,12 @@ class Preview:
             ((brows[:, 1] > 0)[self._faces].all(1), brows, paint_brows),
         ]
         self._extent = float((mesh.vertices.amax(0) - mesh.vertices.amin(0)).amax())
+
+    def seen_by(self, camera: Camera) -> Preview:
+        """The same drawing with another camera."""
+        other = copy(self)
+        other.camera, other._fine = camera, camera.scaled(SUPERSAMPLING)
+        return other
 
     def frame(self, vertices: Tensor, colours: Tensor | None = None) -> NDArray[np.uint8]:
         """Draw (V, 3) positions in metres; (V, 3) display colours in [0, 1] replace the face's own.
@@ -93,7 +102,7 @@ class Preview:
         check_finite("vertices", vertices)
         vertices = vertices.detach().to(torch.float32)
         seen = rasterize(vertices, self._faces, self._fine)
-        sample, pixel, share = self._samples(seen.depth)
+        sample, pixel, share = self._samples(seen)
         picture = background(self.camera.size).view(-1, 3)
         if len(sample):
             fragments = seen.at(sample)
@@ -103,16 +112,16 @@ class Preview:
             picture.mul_(1 - covered[:, None]).index_add_(0, pixel, light.mul_(share[:, None]))
         return to_display(picture.view(*self.camera.size, 3)).numpy()
 
-    def _samples(self, depth: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _samples(self, seen: Fragments) -> tuple[Tensor, Tensor, Tensor]:
         """Samples (N,) to shade, the pixel that each belongs to, and its share of that pixel.
 
-        Where all samples of a pixel lie on one smooth surface, the first speaks for all.
+        Where all samples of a pixel lie on one smooth surface of one part, the first speaks for all.
         """
-        height, width = self.camera.size
-        inside = depth.view(height, SUPERSAMPLING, width, SUPERSAMPLING).transpose(1, 2)
-        inside = inside.reshape(height * width, -1)
+        width = self.camera.size[1]
+        inside = self._by_pixel(seen.depth)
         low, high = inside.amin(1), inside.amax(1)  # zero where nothing is seen
-        smooth = low > (1 - SMOOTH) * high
+        part = self._by_pixel(self._parts[seen.face])
+        smooth = (low > (1 - SMOOTH) * high) & (part == part[:, :1]).all(1)
         chosen = torch.where(
             smooth[:, None], torch.tensor([True] + [False] * (inside.shape[1] - 1)), inside > 0
         )
@@ -122,6 +131,12 @@ class Preview:
         column = pixel % width * SUPERSAMPLING + part % SUPERSAMPLING
         share = torch.where(smooth[pixel], 1.0, 1 / inside.shape[1])
         return row * (width * SUPERSAMPLING) + column, pixel, share
+
+    def _by_pixel(self, samples: Tensor) -> Tensor:
+        """(P, S) values of the samples in each pixel."""
+        height, width = self.camera.size
+        inside = samples.view(height, SUPERSAMPLING, width, SUPERSAMPLING).transpose(1, 2)
+        return inside.reshape(height * width, -1)
 
     def _light(self, vertices: Tensor, fragments: Fragments, colours: Tensor | None) -> Tensor:
         """(N, 3) linear light of the fragments, hollows not yet darkened."""

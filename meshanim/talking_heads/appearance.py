@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from meshanim._check import InputError, check_finite, check_shape
-from meshanim.rendering import Camera
+from meshanim.rendering import Camera, Surroundings
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +26,7 @@ class Appearance:
         identity: (I,) identity coefficients of that model.
         texture: (S, S, 3) linear reflectance over the mesh's texture coordinates, relative to the mean,
             row 0 on top, where it is known.
-        light: (9, 3) spherical harmonics' coefficients of the light in world axes, linear RGB, where known.
+        light: (9, 3) coefficients of :class:`meshanim.rendering.Surroundings` in world axes, where known.
 
     Raises:
         InputError: no frames, or a wrong shape.
@@ -64,6 +64,18 @@ class Appearance:
             check_shape("texture", self.texture, (None, None, 3))
         if self.light is not None:
             check_shape("light", self.light, (9, 3))
+
+    @property
+    def skin(self) -> Tensor | None:
+        """(S, S, 3) linear colour over the texture coordinates, as the light shows it that faces the camera.
+
+        Only the product of texture and light is seen in a picture; this is what readers that bring a light
+        of their own want as base colour. None where no texture is known.
+        """
+        if self.texture is None or self.light is None:
+            return self.texture
+        towards = -self.camera.rotation[..., 2, :].to(self.light)
+        return self.texture * Surroundings(self.light).diffuse(towards)
 
     def __repr__(self) -> str:
         known = [name for name in ("texture", "light") if getattr(self, name) is not None]

@@ -12,6 +12,8 @@ from PIL import Image
 from meshanim._check import InputError
 from meshanim.capture import Captured, Clip, Overlay, capture, interocular
 from meshanim.faces import AnnyFace
+from meshanim.rendering import Surroundings, Texture, render
+from meshanim.rendering.shading import to_display
 from meshanim.vision import read_image, read_video, write_image, write_video
 
 pytest.importorskip("dlib", reason="the extra vision is not installed")
@@ -87,6 +89,21 @@ def test_the_appearance_has_reference_frames(captured) -> None:
     assert appearance.light is not None and float(appearance.light[0].min()) > 0
 
 
+def test_the_renderer_draws_the_captured_face_as_it_was(captured, images) -> None:
+    performance, appearance = captured.performance, captured.appearance
+    mesh, vertices = performance.neutral, performance.pose(performance.vertices(0, 1), 0)[0]
+    looks = Texture(appearance.texture, mesh.uv, mesh.uv_faces)
+    picture = render(vertices, mesh.faces, appearance.camera, looks, Surroundings(appearance.light))
+    # From cheek to cheek, between the eyes and the upper lip.
+    (left, _), (right, _) = captured.landmarks[0, [36, 45]].round().int().tolist()
+    (_, top), (_, bottom) = captured.landmarks[0, [29, 50]].round().int().tolist()
+    drawn = to_display(picture.image)[top:bottom, left:right].float()
+    seen = torch.from_numpy(images[0].copy())[top:bottom, left:right].float()
+    # Levels of 255; a plain field of the mean colour is twice as far.
+    error, plain = (drawn - seen).abs().mean(), (seen - seen.mean(dim=(0, 1))).abs().mean()
+    assert float(error) < 0.5 * float(plain) and float(error) < 12
+
+
 def test_the_overlay_changes_the_face_and_nothing_else(captured, images) -> None:
     drawn = Overlay(captured.performance, captured.appearance.camera).frame(images[0], 0)
     assert drawn.shape == (576, 720, 3)
@@ -119,6 +136,33 @@ def test_frames_without_a_face_are_bridged(anny, images, tmp_path) -> None:
     assert bool(captured.landmarks[4:6].isnan().all())
     motion = captured.performance.head_motion
     assert motion is not None and bool(motion.isfinite().all())
+
+
+def test_of_two_faces_the_larger_is_captured(anny, images, tmp_path) -> None:
+    canvas = np.full((288, 560, 3), 90, np.uint8)
+    canvas[100:244, :180] = images[0][::2, ::2]
+    canvas[:, 200:] = images[0]
+    write_image(tmp_path / "two.png", canvas)
+    captured = capture(tmp_path / "two.png", anny)
+    assert float(captured.landmarks[..., 0].min()) > 200
+    assert float(seen_landmarks(captured, anny)[..., 0].min()) > 200
+
+
+def test_a_clip_of_one_frame_is_captured(anny, images, tmp_path) -> None:
+    write_video(tmp_path / "one.mp4", images[:1], 25)
+    performance = capture(tmp_path / "one.mp4", anny).performance
+    assert performance.frame_count == 1
+    assert bool(performance.vertices().isfinite().all())
+
+
+def test_a_clip_that_breaks_off_is_captured_as_far_as_it_goes(anny, shared_data, tmp_path) -> None:
+    whole = (shared_data / "grid_sample" / "speakers" / f"{CLIP}.mpg").read_bytes()
+    (tmp_path / "cut.mpg").write_bytes(whole[: len(whole) // 6])
+    performance = capture(tmp_path / "cut.mpg", anny).performance
+    assert 1 <= performance.frame_count < 30
+    (tmp_path / "head.mp4").write_bytes(b"\0" * 100)
+    with pytest.raises(InputError, match=r"head\.mp4 must be a video, and cannot be read as one"):
+        capture(tmp_path / "head.mp4", anny)
 
 
 def test_no_face_at_all_is_one_sentence(anny, tmp_path) -> None:

@@ -12,6 +12,8 @@ from meshanim._check import InputError
 from meshanim.export import export, glb_buffer
 from meshanim.mesh import Mesh
 from meshanim.performance import Performance
+from meshanim.rendering import Camera, Surroundings
+from meshanim.talking_heads.appearance import Appearance
 
 FLOAT32_MM = 1e-4
 """A tenth of a micrometre: float32 positions, displacements and weights, added up by the reader."""
@@ -161,6 +163,55 @@ def test_without_texture_coordinates_nothing_is_copied(ball, tmp_path, read_glb)
     assert millimetres(glb.local(1), plain.vertices) == 0
 
 
+def painted(frames: int = 1) -> Appearance:
+    """A person whose skin is red on the left of the texture map and dark on the right, in dim light."""
+    texture = torch.zeros(64, 64, 3)
+    texture[:, :32, 0] = 1.6
+    return Appearance(
+        frames=torch.zeros(frames, 8, 8, 3, dtype=torch.uint8),
+        crop=torch.zeros(frames, 2, 3),
+        landmarks=torch.zeros(frames, 68, 2),
+        head_motion=torch.zeros(frames, 6),
+        weights=torch.zeros(frames, 4),
+        camera=Camera.looking_at(torch.tensor([0.0, 0, 1]), torch.zeros(3), 30.0, (64, 64)),
+        face_model="ball",
+        identity=torch.zeros(5),
+        texture=texture,
+        light=Surroundings.uniform(torch.full((3,), 0.25)).coefficients,
+    )
+
+
+def test_a_captured_texture_goes_along(weighted, tmp_path, read_glb):
+    path = export(weighted, tmp_path / "a.glb", appearance=painted())
+    glb = read_glb(path)
+    (material,) = glb.document.materials
+    assert material.pbrMetallicRoughness.baseColorTexture.index == 0
+    assert (glb.attribute("COLOR_0") == 65535).all()
+    assert (
+        millimetres(glb.local(3)[: len(weighted.neutral.vertices)], weighted.vertices(3, 4)[0]) < FLOAT32_MM
+    )
+
+    mesh = next(iter(trimesh.load_scene(path, process=False).geometry.values()))
+    picture = np.asarray(mesh.visual.material.baseColorTexture.convert("RGB"))
+    height, width, _ = picture.shape
+    # trimesh counts texture coordinates from the bottom left.
+    uv = mesh.visual.uv[mesh.faces].mean(axis=1)
+    colours = picture[((1 - uv[:, 1]) * height).astype(int), (uv[:, 0] * width).astype(int)]
+    own = weighted.neutral.uv[weighted.neutral.uv_faces].mean(dim=1).numpy()
+    left = own[:, 0] < 0.45
+    # Linear 1.6 x 0.25 = 0.4 is 0.665 in sRGB.
+    assert np.abs(colours[left] - [170, 0, 0]).max() <= 1
+    assert colours[own[:, 0] > 0.55].max() == 0
+
+
+def test_formats_without_a_texture_take_an_appearance_all_the_same(weighted, tmp_path):
+    plain, dressed = (
+        export(weighted, tmp_path / f"{name}.pc2", appearance=a)
+        for name, a in (("plain", None), ("dressed", painted()))
+    )
+    assert plain.read_bytes() == dressed.read_bytes()
+
+
 def test_parts_that_a_preview_leaves_out_are_clear(ball, tmp_path, read_glb):
     lashes = Mesh(ball.vertices, ball.faces, groups={"lashes": torch.arange(10)})
     still = Performance(neutral=lashes, fps=25.0, motion=ball.vertices[None])
@@ -178,7 +229,7 @@ def test_more_than_four_gibibytes_are_refused_before_writing(moving, tmp_path, m
 
 
 def test_noise_that_no_basis_explains_is_named(ball, tmp_path, monkeypatch):
-    monkeypatch.setattr("meshanim.export.targets.MOST_COMPONENTS", 8)
+    monkeypatch.setattr("meshanim.mesh.principal.MOST_COMPONENTS", 8)
     noise = ball.vertices + 0.01 * torch.randn(
         20, *ball.vertices.shape, generator=torch.Generator().manual_seed(0)
     )

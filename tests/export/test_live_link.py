@@ -123,7 +123,9 @@ def test_a_recording_with_dropped_frames_is_made_steady(tmp_path):
 def test_a_performance_without_arkit_names_is_sent_to_the_solver(moving, weighted, tmp_path):
     named = replace(weighted, weight_names=("a", "b", "c", "d"))
     for performance in (moving, named):
-        with pytest.raises(InputError, match=r"solve for them first with meshanim\.mesh\.solve_weights"):
+        with pytest.raises(
+            InputError, match=r"solve for them first: meshanim solve, or meshanim\.faces\.solve_performance"
+        ):
             export(performance, tmp_path / "a.csv")
     assert list(tmp_path.iterdir()) == []
 

@@ -6,6 +6,7 @@ import resource
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ import torch
 from meshanim._check import InputError
 from meshanim.export import FORMATS, SEQUENCES, check_targets, export
 
-SMALL = {".mp4": {"size": (32, 32)}, ".gif": {"size": (32, 32)}}
+SMALL: dict[str, dict[str, Any]] = {".mp4": {"size": (32, 32)}, ".gif": {"size": (32, 32)}}
 SLOW = (".abc", ".fbx", ".blend")
 """What starts a Blender, see ``test_blender.py``."""
 TARGETS = [*(f"a{suffix}" for suffix in FORMATS if suffix not in SLOW), "a_obj/", "a_ply/"]

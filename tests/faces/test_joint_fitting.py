@@ -1,4 +1,4 @@
-"""Hinges, turns and similarities, found again where they were put."""
+"""Hinges and turns, found again where they were put."""
 
 from __future__ import annotations
 
@@ -6,14 +6,7 @@ import pytest
 import torch
 
 from meshanim._check import InputError
-from meshanim.faces.joint_fitting import (
-    fit_hinge,
-    fit_similarity,
-    fit_turn,
-    follow_share,
-    turn_displacement,
-)
-from meshanim.mesh import axis_angle_to_matrix
+from meshanim.faces.joint_fitting import fit_hinge, fit_turn, follow_share, turn_displacement
 
 # Points of a tenth of a metre in float64, through one singular value decomposition.
 EXACT = 1e-9
@@ -44,24 +37,6 @@ def test_a_turn_about_the_origin_is_found_again(points, turn):
 def test_points_that_do_not_turn_have_no_hinge(points):
     with pytest.raises(InputError, match="must turn"):
         fit_hinge(points, points + 0.1)
-
-
-def test_a_similarity_is_found_again_in_every_batch(points):
-    turns = axis_angle_to_matrix(torch.tensor([[0.1, 0.5, -0.2], [3.0, 0.2, 0.1]], dtype=torch.float64))
-    scales = torch.tensor([0.7, 1.9], dtype=torch.float64)[:, None, None]
-    moved = points @ (scales * turns).mT + 0.3
-    found = fit_similarity(points, moved)
-    assert (found.linear - scales * turns).abs().max() < EXACT
-    assert (found.point(points[4]) - moved[:, 4]).abs().max() < EXACT
-    assert (found.direction(points[4] / points[4].norm()).norm(dim=-1) - 1).abs().max() < EXACT
-    rigid = fit_similarity(points, moved, scaled=False)
-    assert (rigid.linear - turns).abs().max() < EXACT
-
-
-def test_a_mirrored_copy_is_met_by_a_rotation(points):
-    mirrored = points * torch.tensor([-1.0, 1.0, 1.0], dtype=torch.float64)
-    linear = fit_similarity(points, mirrored, scaled=False).linear
-    assert torch.linalg.det(linear) == pytest.approx(1, abs=EXACT)
 
 
 def test_shares_are_projections_held_to_one():

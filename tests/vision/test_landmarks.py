@@ -5,7 +5,7 @@ import importlib
 import numpy as np
 import pytest
 
-from meshanim._check import MissingExtra
+from meshanim._check import InputError, MissingExtra
 from meshanim.vision import (
     Box,
     embed_face,
@@ -81,6 +81,12 @@ def test_frames_without_a_face_are_none(man):
     assert [points is None for points in found] == [True, False, True, False]
     assert find_landmarks(BLANK) is None
     assert find_faces(np.zeros((1, 1, 3), np.uint8)) == []
+
+
+def test_pictures_of_other_types_are_named():
+    pytest.importorskip("dlib")
+    with pytest.raises(InputError, match=r"must be \(H, W, 3\) uint8"):
+        find_landmarks(np.full((8, 8, 3), np.nan))
 
 
 def test_of_two_faces_the_larger_is_followed(man):

@@ -1,0 +1,71 @@
+"""``meshanim solve``: a file with moving vertices in, the curves of a face model's units out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from meshanim.faces import SolvedPerformance
+
+
+def solve(
+    motion: Annotated[
+        Path, typer.Argument(help="Moving vertices, as convert reads them.", show_default=False)
+    ],
+    output: Annotated[
+        list[str],
+        typer.Option("--output", "-o", help="What to write, may be repeated; as for animate."),
+    ],
+    face: Annotated[
+        str, typer.Option(help="anny, ict=PATH, flame=PATH, or a mesh file of the built-in topology.")
+    ] = "anny",
+    smoothness: Annotated[
+        float | None, typer.Option(help="Of the curves in time; 0.01 to 1 for noisy vertices.")
+    ] = None,
+    sparsity: Annotated[
+        float | None, typer.Option(help="What a weight costs; 0.001 to 0.1 where too many take part.")
+    ] = None,
+    articulated: Annotated[
+        bool, typer.Option("--articulated", help="For a jaw that turns and lids that slide, as animate's.")
+    ] = False,
+    moving_head: Annotated[
+        bool, typer.Option("--moving-head", help="The vertices hold the head's motion: take it out first.")
+    ] = False,
+    residual: Annotated[
+        bool, typer.Option("--residual", help="Keep what the units leave, so that no motion is lost.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
+) -> None:
+    """Find the weights of a face's units that explain moving vertices of its mesh."""
+    from meshanim.cli.progress import Steps
+    from meshanim.export import check_targets, export, read_performance
+    from meshanim.faces import load_face, solve_performance
+
+    check_targets(output)
+    chosen = {"smoothness": smoothness, "sparsity": sparsity}
+    settings = {name: value for name, value in chosen.items() if value is not None}
+    with Steps(quiet) as steps:
+        solved = solve_performance(
+            read_performance(motion),
+            load_face(face),
+            articulated=articulated,
+            moving_head=moving_head,
+            residual=residual,
+            progress=steps.step,
+            **settings,
+        )
+        steps.say(_summary(solved))
+        for path in output:
+            steps.say(f"written: {export(solved.performance, path, progress=steps.step(Path(path).name))}")
+
+
+def _summary(solved: SolvedPerformance) -> str:
+    worst = int(solved.largest_mm.argmax())
+    units = len(solved.performance.weight_names)
+    return (
+        f"{units} units leave {float(solved.mean_mm.mean()):.3f} mm on average, "
+        f"{float(solved.largest_mm[worst]):.3f} mm at most, in frame {worst}"
+    )

@@ -1,0 +1,62 @@
+"""``meshanim solve``: curves of moving vertices, and one sentence for whatever does not fit."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from meshanim.cli.main import run
+from meshanim.export import export, read_performance
+from meshanim.faces import AnnyFace, load_face
+from meshanim.mesh import Mesh
+from meshanim.performance import Performance
+
+
+def call(*arguments: str | Path) -> int:
+    with pytest.raises(SystemExit) as stopped:
+        run([str(argument) for argument in arguments])
+    return int(stopped.value.code or 0)
+
+
+@pytest.fixture(scope="module")
+def smile(cache_folder: Path) -> Performance:
+    """Vertices alone, of a smile that grows."""
+    face = AnnyFace()
+    weights = torch.zeros(3, len(face.weight_names))
+    weights[:, face.weight_names.index("mouthSmileLeft")] = torch.tensor([0.0, 0.4, 0.9])
+    return Performance(face.neutral, 25.0, motion=face.vertices(weights=weights))
+
+
+def test_vertices_become_curves(smile: Performance, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    export(smile, tmp_path / "vertices.npz")
+    outputs: list[str | Path] = ["-o", tmp_path / "curves.npz", "-o", tmp_path / "curves.glb"]
+    assert call("solve", tmp_path / "vertices.npz", *outputs) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert "52 units leave 0.000 mm on average" in said and "written:" in said
+    found = read_performance(tmp_path / "curves.npz")
+    assert found.weights is not None and found.residual is None
+    curve = found.weights[:, found.weight_names.index("mouthSmileLeft")]
+    assert torch.allclose(curve, torch.tensor([0.0, 0.4, 0.9]), atol=0.01)
+
+
+def test_the_residual_gives_the_vertices_back(smile: Performance, tmp_path: Path) -> None:
+    assert smile.motion is not None
+    bent = smile.motion + 0.003 * torch.randn(smile.motion.shape, generator=torch.Generator().manual_seed(0))
+    export(replace(smile, motion=bent), tmp_path / "vertices.npz")
+    assert call("solve", tmp_path / "vertices.npz", "--residual", "-o", tmp_path / "curves.npz", "-q") == 0
+    # float32 sums at a tenth of a metre
+    assert (read_performance(tmp_path / "curves.npz").vertices() - bent).abs().max() < 1e-6
+
+
+def test_another_mesh_is_one_sentence(
+    smile: Performance, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    corners = torch.rand(4, 3)
+    triangle = Mesh(corners, torch.tensor([[0, 1, 2]]))
+    export(Performance(triangle, 25.0, motion=corners.expand(2, -1, -1)), tmp_path / "other.npz")
+    assert call("solve", tmp_path / "other.npz", "-o", tmp_path / "out.npz") == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    count = len(load_face("anny").neutral.vertices)
+    assert len(lines) == 1 and f"{count} vertices" in lines[0] and "got 4" in lines[0]
+    assert not (tmp_path / "out.npz").exists()
