@@ -32,7 +32,7 @@ from meshanim.performance import Performance
 
 ICT = Path(__file__).parents[2] / "shared/data/ict_facekit/ict_facekit_light.npz"
 THREADS, TURN, TURNS, WARM_UP, REPEATS = 2, 30, 10, 10, 3
-LONG = (
+LONG: tuple[tuple[str, float, dict[str, Any]], ...] = (
     ("a.glb", 600, {}),
     ("a.usdc", 600, {}),
     ("a.csv", 600, {}),

@@ -22,6 +22,9 @@ def solve(
     face: Annotated[
         str, typer.Option(help="anny, ict=PATH, flame=PATH, or a mesh file of the built-in topology.")
     ] = "anny",
+    fps: Annotated[
+        float | None, typer.Option(help="Frames per second; needed for .pc2 and folders, which state none.")
+    ] = None,
     smoothness: Annotated[
         float | None, typer.Option(help="Of the curves in time; 0.01 to 1 for noisy vertices.")
     ] = None,
@@ -49,7 +52,7 @@ def solve(
     settings = {name: value for name, value in chosen.items() if value is not None}
     with Steps(quiet) as steps:
         solved = solve_performance(
-            read_performance(motion),
+            read_performance(motion, fps),
             load_face(face),
             articulated=articulated,
             moving_head=moving_head,

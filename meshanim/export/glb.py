@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
-from torch import Tensor
 
 from meshanim import __version__
 from meshanim._check import check_choice, check_range
 from meshanim._files import atomic_path
 from meshanim.export.frames import Progress, head_tracks
 from meshanim.export.glb_buffer import INDEX_DATA, VERTEX_DATA, GlbBuffer
+from meshanim.export.picture import put_on
 from meshanim.export.targets import Targets, fitting_targets, frame_targets, within_unit
 from meshanim.mesh import Mesh
 from meshanim.mesh.geometry import vertex_normals
 from meshanim.performance import Performance
-from meshanim.rendering import vertex_colours, wrap
+from meshanim.rendering import vertex_colours
 from meshanim.talking_heads.appearance import Appearance
 
 
@@ -62,14 +59,6 @@ def _material(colours: NDArray, textured: bool) -> dict[str, Any]:
         surface["baseColorTexture"] = {"index": 0}
     material = {"name": "face", "pbrMetallicRoughness": surface, "doubleSided": True}
     return material | ({"alphaMode": "MASK"} if (colours[:, 3] < 0.5).any() else {})
-
-
-def _png(image: Tensor) -> bytes:
-    """A linear picture (H, W, 3) as glTF wants base colours: encoded as sRGB."""
-    encoded = torch.where(image <= 0.0031308, 12.92 * image, 1.055 * image.clamp(min=0) ** (1 / 2.4) - 0.055)
-    file = BytesIO()
-    Image.fromarray((255 * encoded.clamp(0, 1)).round().to(torch.uint8).numpy()).save(file, "PNG")
-    return file.getvalue()
 
 
 def _primitive(
@@ -151,10 +140,8 @@ def write_glb(
     else:
         found = within_unit(fitting_targets(performance, targets == "auto", max_error, progress))
     colours = vertex_colours(mesh).numpy()
-    picture = None
-    if appearance is not None and appearance.skin is not None and mesh.uv is not None:
-        wrapped = wrap(mesh, appearance.skin)
-        mesh, picture = replace(mesh, uv=wrapped.uv, uv_faces=wrapped.uv_faces), wrapped.image
+    mesh, picture = put_on(mesh, appearance)
+    if picture is not None:
         colours[:, :3] = 1
     primitive, source = _primitive(buffer, mesh, found, colours)
     extras = {
@@ -176,7 +163,7 @@ def write_glb(
         "animations": [_channels(buffer, performance, found)],
     }
     if picture is not None:
-        image = {"name": "face", "mimeType": "image/png", "bufferView": buffer.file(_png(picture))}
+        image = {"name": "face", "mimeType": "image/png", "bufferView": buffer.file(picture)}
         document |= {"images": [image], "textures": [{"source": 0}]}
     with atomic_path(path) as place:
         buffer.write(place, document)

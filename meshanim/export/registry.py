@@ -39,7 +39,7 @@ FORMATS: dict[str, Callable[..., None]] = {
 }
 """Writer of each suffix; called with performance, path, ``progress`` and the format's own options."""
 
-TEXTURED = {".glb"}
+TEXTURED = {".glb", ".usda", ".usdc", ".usdz"}
 """Suffixes of the formats that hold a texture; their writers take an ``appearance`` as well."""
 
 SEQUENCES: dict[str, Callable[..., None]] = {"obj": write_obj_sequence, "ply": write_ply_sequence}
@@ -104,12 +104,13 @@ def export(
 
     Args:
         performance: what to write.
-        path: ``x.glb``, ``x.npz``, ``x.pc2`` (with ``x.obj`` beside it), ``x.mp4``, ``x.gif``, or a
-            ``folder/``.
+        path: ``x.glb``, ``x.usda``, ``x.usdc``, ``x.usdz``, ``x.abc``, ``x.fbx``, ``x.blend``, ``x.npz``,
+            ``x.pc2`` or ``x.mdd`` (with ``x.obj`` beside it), ``x.csv`` (Live Link Face), ``x.mp4``,
+            ``x.gif``, or a ``folder/``.
         progress: called with the number of frames done and in all.
-        appearance: whom the face looks like; its texture goes into the formats that hold one (GLB).
+        appearance: whom the face looks like; its texture goes into the formats that hold one (GLB, USD).
         **options: those of the format's writer, such as ``size`` and ``yaw`` for pictures or ``max_error``
-            for GLB; for a folder ``format="obj"`` or ``"ply"``.
+            for GLB and USD; for a folder ``format="obj"`` or ``"ply"``.
 
     Returns:
         The path.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import secrets
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +16,12 @@ from meshanim import __version__
 from meshanim._check import InputError, MissingExtra, check_choice, check_range
 from meshanim._files import atomic_path
 from meshanim.export.frames import Progress, head_tracks, local_chunks
+from meshanim.export.picture import put_on
 from meshanim.export.targets import Targets, fitting_targets, within_unit
 from meshanim.export.usd_materials import bind_materials
 from meshanim.mesh import Mesh
 from meshanim.performance import Performance
+from meshanim.talking_heads.appearance import Appearance
 
 if TYPE_CHECKING:
     from pxr import Usd
@@ -38,28 +41,26 @@ def require_usd() -> None:
 
 
 @contextmanager
-def _saving(place: Path, name: str) -> Iterator[Path]:
+def _saving(place: Path, stem: str) -> Iterator[Path]:
     """A file for a layer, which stands at ``place`` when the block ends, as it is or in a package.
 
     OpenUSD keeps one layer for a name for as long as anything refers to it, a traceback for example, so that
-    each needs a name of its own. Its errors, which have no number, become OSError.
+    each gets a folder of its own. Its errors, which have no number, become OSError.
     """
     from pxr import Tf, UsdUtils
 
-    suffix = ".usdc" if place.suffix == ".usdz" else place.suffix
-    layer = place.with_name(f"{place.stem}-{secrets.token_hex(4)}{suffix}")
-    try:
-        yield layer
-        if place.suffix == ".usdz":
-            if not UsdUtils.CreateNewUsdzPackage(str(layer), str(place), f"{name}.usdc"):
+    package = place.suffix == ".usdz"
+    with tempfile.TemporaryDirectory(dir=place.parent, prefix=".") as folder:
+        layer = Path(folder, stem + (".usdc" if package else place.suffix))
+        try:
+            yield layer
+            if not package:
+                layer.replace(place)
+            elif not UsdUtils.CreateNewUsdzPackage(str(layer), str(place), layer.name):
                 raise OSError("the package could not be written")
-        else:
-            layer.replace(place)
-    except Tf.ErrorException as error:
-        reasons = [fault.commentary for fault in error.args] or [str(error)]
-        raise OSError(" ".join(str(reasons[0]).split())) from error
-    finally:
-        layer.unlink(missing_ok=True)
+        except Tf.ErrorException as error:
+            reasons = [fault.commentary for fault in error.args] or [str(error)]
+            raise OSError(" ".join(str(reasons[0]).split())) from error
 
 
 def _new_stage(layer: Path, performance: Performance, error: float) -> Usd.Stage:
@@ -100,7 +101,7 @@ def _extent(points: NDArray[np.float32]) -> Any:
     return _points(np.stack([points.min(0), points.max(0)]))
 
 
-def _add_mesh(stage: Usd.Stage, path: str, mesh: Mesh) -> Any:
+def _add_mesh(stage: Usd.Stage, path: str, mesh: Mesh, picture: str | None) -> Any:
     """The neutral: points in their order, faces, texture coordinates, materials."""
     from pxr import Sdf, UsdGeom, Vt
 
@@ -116,7 +117,7 @@ def _add_mesh(stage: Usd.Stage, path: str, mesh: Mesh) -> Any:
         uv = primvars.CreatePrimvar("st", Sdf.ValueTypeNames.TexCoord2fArray, UsdGeom.Tokens.faceVarying)
         uv.Set(Vt.Vec2fArray.FromNumpy(mesh.uv.numpy().astype(np.float32)))
         uv.SetIndices(Vt.IntArray.FromNumpy(mesh.uv_faces.numpy().astype(np.int32).ravel()))
-    bind_materials(stage, shape, mesh)
+    bind_materials(stage, shape, mesh, picture)
     return shape
 
 
@@ -162,19 +163,23 @@ def _add_blend_shapes(stage: Usd.Stage, root: str, mesh: Any, targets: Targets) 
     binding.CreateBlendShapeTargetsRel().SetTargets(paths)
 
 
-def _write_shapes(performance: Performance, layer: Path, name: str, targets: Targets) -> None:
+def _write_shapes(
+    performance: Performance, layer: Path, name: str, targets: Targets, picture: str | None
+) -> None:
     from pxr import UsdSkel
 
     stage = _new_stage(layer, performance, targets.error)
     root = UsdSkel.Root.Define(stage, f"/{name}")
     stage.SetDefaultPrim(root.GetPrim())
     _add_head_motion(root, performance)
-    mesh = _add_mesh(stage, f"/{name}/face", performance.neutral)
+    mesh = _add_mesh(stage, f"/{name}/face", performance.neutral, picture)
     _add_blend_shapes(stage, f"/{name}", mesh, targets)
     stage.Save()
 
 
-def _write_points(performance: Performance, layer: Path, name: str, progress: Progress | None) -> None:
+def _write_points(
+    performance: Performance, layer: Path, name: str, progress: Progress | None, picture: str | None
+) -> None:
     """Saved chunk by chunk: what is saved, OpenUSD keeps on disk."""
     from pxr import UsdGeom
 
@@ -182,7 +187,7 @@ def _write_points(performance: Performance, layer: Path, name: str, progress: Pr
     root = UsdGeom.Xform.Define(stage, f"/{name}")
     stage.SetDefaultPrim(root.GetPrim())
     _add_head_motion(root, performance)
-    mesh = _add_mesh(stage, f"/{name}/face", performance.neutral)
+    mesh = _add_mesh(stage, f"/{name}/face", performance.neutral, picture)
     points, extent = mesh.GetPointsAttr(), mesh.GetExtentAttr()
     for start, chunk in local_chunks(performance, progress):
         for index, positions in enumerate(chunk.numpy()):
@@ -208,6 +213,7 @@ def write_usd(
     progress: Progress | None = None,
     targets: str = "auto",
     max_error: float = 1e-4,
+    appearance: Appearance | None = None,
 ) -> None:
     """Write one mesh with blend shapes and an animation of their weights, or with sampled points.
 
@@ -224,6 +230,7 @@ def write_usd(
         targets: "auto", "components" (principal ones in any case), or "points": no blend shapes, but the
             positions of every frame, exact and large.
         max_error: metres.
+        appearance: whose texture to put on: inside a ``.usdz``, else beside the file as ``.png``.
 
     Raises:
         MissingExtra: usd-core is not installed.
@@ -239,8 +246,17 @@ def write_usd(
         _check_room(performance, path)
     else:
         found = within_unit(fitting_targets(performance, targets == "auto", max_error, progress))
-    with atomic_path(path) as place, _saving(place, name) as layer:
+    mesh, picture = put_on(performance.neutral, appearance)
+    performance, beside = replace(performance, neutral=mesh), path.with_suffix(".png")
+    with ExitStack() as stack:
+        if picture is not None and path.suffix.lower() != ".usdz":
+            stack.enter_context(atomic_path(beside)).write_bytes(picture)
+        place = stack.enter_context(atomic_path(path))
+        layer = stack.enter_context(_saving(place, path.stem))
+        if picture is not None:
+            layer.with_name(beside.name).write_bytes(picture)
+        texture = None if picture is None else f"./{beside.name}"
         if targets == "points":
-            _write_points(performance, layer, name, progress)
+            _write_points(performance, layer, name, progress, texture)
         else:
-            _write_shapes(performance, layer, name, found)
+            _write_shapes(performance, layer, name, found, texture)

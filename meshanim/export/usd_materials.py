@@ -31,8 +31,27 @@ def _parts(mesh: Mesh) -> dict[str, Tensor]:
     return {name: faces for name, faces in found.items() if len(faces)}
 
 
-def _add_material(stage: Usd.Stage, path: str, name: str) -> Any:
-    """A preview surface whose colour is that of the vertices; what a preview leaves out is clear."""
+def _add_colour(stage: Usd.Stage, path: str, picture: str | None) -> Any:
+    """The output that the surface takes its colour from: of the vertices, or of the picture."""
+    from pxr import Sdf, UsdShade
+
+    reader = UsdShade.Shader.Define(stage, f"{path}/{'place' if picture else 'colour'}")
+    reader.CreateIdAttr("UsdPrimvarReader_float2" if picture else "UsdPrimvarReader_float3")
+    reader.CreateInput("varname", Sdf.ValueTypeNames.String).Set("st" if picture else "displayColor")
+    kind = Sdf.ValueTypeNames.Float2 if picture else Sdf.ValueTypeNames.Float3
+    result = reader.CreateOutput("result", kind)
+    if picture is None:
+        return result
+    texture = UsdShade.Shader.Define(stage, f"{path}/colour")
+    texture.CreateIdAttr("UsdUVTexture")
+    texture.CreateInput("file", Sdf.ValueTypeNames.Asset).Set(picture)
+    texture.CreateInput("sourceColorSpace", Sdf.ValueTypeNames.Token).Set("sRGB")
+    texture.CreateInput("st", Sdf.ValueTypeNames.Float2).ConnectToSource(result)
+    return texture.CreateOutput("rgb", Sdf.ValueTypeNames.Float3)
+
+
+def _add_material(stage: Usd.Stage, path: str, name: str, picture: str | None) -> Any:
+    """A preview surface in the colours of the vertices or a picture; what a preview leaves out is clear."""
     from pxr import Sdf, UsdShade
 
     material = UsdShade.Material.Define(stage, f"{path}/{name}")
@@ -41,17 +60,18 @@ def _add_material(stage: Usd.Stage, path: str, name: str) -> Any:
     roughness = ROUGHNESS / math.sqrt(GLOSS.get(name, 1.0))
     surface.CreateInput("roughness", Sdf.ValueTypeNames.Float).Set(roughness)
     surface.CreateInput("opacity", Sdf.ValueTypeNames.Float).Set(0.0 if name == "clear" else 1.0)
-    colour = UsdShade.Shader.Define(stage, f"{path}/{name}/colour")
-    colour.CreateIdAttr("UsdPrimvarReader_float3")
-    colour.CreateInput("varname", Sdf.ValueTypeNames.String).Set("displayColor")
-    result = colour.CreateOutput("result", Sdf.ValueTypeNames.Float3)
-    surface.CreateInput("diffuseColor", Sdf.ValueTypeNames.Color3f).ConnectToSource(result)
-    material.CreateSurfaceOutput().ConnectToSource(surface.CreateOutput("surface", Sdf.ValueTypeNames.Token))
+    colour = _add_colour(stage, f"{path}/{name}", picture)
+    surface.CreateInput("diffuseColor", Sdf.ValueTypeNames.Color3f).ConnectToSource(colour)
+    result = surface.CreateOutput("surface", Sdf.ValueTypeNames.Token)
+    material.CreateSurfaceOutput().ConnectToSource(result)
     return material
 
 
-def bind_materials(stage: Usd.Stage, shape: Any, mesh: Mesh) -> None:
-    """Give the mesh prim ``shape`` its vertices' colours, and each of its parts a material."""
+def bind_materials(stage: Usd.Stage, shape: Any, mesh: Mesh, picture: str | None) -> None:
+    """Give the mesh prim ``shape`` its vertices' colours, and each of its parts a material.
+
+    Where there is a ``picture``, a file beside the layer, the materials take their colours from it.
+    """
     from pxr import UsdGeom, UsdShade, Vt
 
     colours = vertex_colours(mesh).numpy()[:, :3].clip(0, 1).astype(np.float32)
@@ -61,7 +81,7 @@ def bind_materials(stage: Usd.Stage, shape: Any, mesh: Mesh) -> None:
     UsdGeom.Scope.Define(stage, shape.GetPath().GetParentPath().AppendChild("materials"))
     place = f"{shape.GetPath().GetParentPath()}/materials"
     for name, faces in _parts(mesh).items():
-        material = _add_material(stage, place, name)
+        material = _add_material(stage, place, name, picture)
         indices = Vt.IntArray.FromNumpy(faces.numpy().astype(np.int32))
         subset = UsdGeom.Subset.CreateGeomSubset(
             shape, name, UsdGeom.Tokens.face, indices, UsdShade.Tokens.materialBind, UsdGeom.Tokens.partition

@@ -1,18 +1,20 @@
 """USD is read back by OpenUSD: UsdSkel evaluates it, its validators (those of ``usdchecker``) pass it."""
 
+import io
 import itertools
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from meshanim._check import InputError
 from meshanim.export import export
 from meshanim.export import usd as usd_writer
 
 pxr = pytest.importorskip("pxr")
-from pxr import Gf, Usd, UsdGeom, UsdShade, UsdSkel, UsdValidation  # noqa: E402
+from pxr import Ar, Gf, Usd, UsdGeom, UsdShade, UsdSkel, UsdValidation  # noqa: E402
 
 FLOAT32_MM = 2e-4
 """Float32 positions, displacements and rotations at 0.1 m."""
@@ -135,6 +137,29 @@ def test_parts_have_materials(weighted, tmp_path):
     for subset in subsets:
         bound, _ = UsdShade.MaterialBindingAPI(subset.GetPrim()).ComputeBoundMaterial()
         assert bound.ComputeSurfaceSource()[0].GetIdAttr().Get() == "UsdPreviewSurface"
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_captured_texture_goes_along(weighted, painted, tmp_path, suffix):
+    path = export(weighted, tmp_path / f"a.{suffix}", appearance=painted)
+    assert complaints(path) == []
+    names = {file.name for file in tmp_path.iterdir()}
+    assert names == ({path.name} if suffix == "usdz" else {path.name, "a.png"})
+    stage = Usd.Stage.Open(str(path))
+    texture = UsdShade.Shader(stage.GetPrimAtPath("/a/materials/skin/colour"))
+    file = texture.GetInput("file").Get()
+    with Ar.GetResolver().OpenAsset(Ar.ResolvedPath(file.resolvedPath)) as data:
+        picture = np.array(Image.open(io.BytesIO(data.GetBuffer())))
+    height, width, _ = picture.shape
+    mesh = UsdGeom.Mesh(stage.GetPrimAtPath("/a/face"))
+    uv = (
+        np.array(UsdGeom.PrimvarsAPI(mesh).GetPrimvar("st").ComputeFlattened()).reshape(-1, 3, 2).mean(axis=1)
+    )
+    colours = picture[((1 - uv[:, 1]) * height).astype(int), (uv[:, 0] * width).astype(int)]
+    own = weighted.neutral.uv[weighted.neutral.uv_faces].mean(dim=1).numpy()
+    # Linear 1.6 x 0.25 = 0.4 is 0.665 in sRGB.
+    assert np.abs(colours[own[:, 0] < 0.45] - [170, 0, 0]).max() <= 1
+    assert colours[own[:, 0] > 0.55].max() == 0
 
 
 @pytest.mark.parametrize("targets", ["auto", "points"])
