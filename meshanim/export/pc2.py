@@ -22,7 +22,7 @@ HEADER = struct.Struct("<12siiffi")
 def cache_and_base(neutral: Mesh, path: Path) -> Iterator[Path]:
     """A temporary name for a point cache, whose base mesh is written with the suffix ``.obj``."""
     with atomic_path(path.with_suffix(".obj")) as base, atomic_path(path) as cache:
-        base.write_text(obj_text(neutral.vertices.numpy(), fixed_parts(neutral)), encoding="ascii")
+        base.write_bytes(obj_text(neutral.vertices.numpy(), fixed_parts(neutral)))
         yield cache
 
 
