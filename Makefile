@@ -32,7 +32,7 @@ lint: $(VENV)/installed-test
 types: $(VENV)/installed-test
 	$(BIN)/mypy
 
-pytest: $(VENV)/installed-test $(VENV)/installed-blender
+pytest: $(VENV)/installed-test $(VENV)/installed-blender $(VENV)/installed-node
 	$(BIN)/python -m pytest
 
 kernels:
@@ -77,4 +77,10 @@ $(VENV)/installed-blender: constraints.txt | $(BIN)/python
 		$(BIN)/python -m venv $(VENV)/blender && $(VENV)/blender/bin/python -m pip install --quiet \
 			--disable-pip-version-check "$$(grep ^bpy== constraints.txt)" || exit 1; \
 	else echo "no Blender for this Python: its tests are left out"; fi
+	@touch $@
+
+$(VENV)/installed-node: | $(BIN)/python
+	@if command -v npm > /dev/null; then npm install --silent --prefix $(VENV)/node gltf-validator@2.0.0-dev.3.10 || \
+		echo "npm cannot install gltf-validator: its tests are left out"; \
+	else echo "no npm: the test with the Khronos glTF validator is left out"; fi
 	@touch $@
