@@ -16,7 +16,8 @@ from meshanim.performance import Performance
 if TYPE_CHECKING:
     from pxr import Usd
 
-MOST_FRAMES = 2**22
+MOST_FRAMES = 2**18
+"""More than an hour at 60 fps; each is evaluated in Python."""
 
 
 def _to_ours(stage: Usd.Stage) -> Floats:
@@ -115,7 +116,8 @@ def _weights(mesh: Any, names: list[str], codes: Floats) -> Floats:
         return weights
     driven = {str(name): place for place, name in enumerate(animation.GetBlendShapesAttr().Get() or [])}
     track = animation.GetBlendShapeWeightsAttr()
-    values = np.array([track.Get(code) for code in codes], dtype=np.float64).reshape(len(codes), -1)
+    moments = codes if track.GetNumTimeSamples() > 1 else codes[:1]
+    values = np.array([track.Get(code) for code in moments], dtype=np.float64).reshape(len(moments), -1)
     if values.shape[1] != len(driven):
         raise InputError(f"{animation.GetPath()} has {values.shape[1]} weights of {len(driven)} shapes")
     for column, name in enumerate(names):
@@ -124,8 +126,29 @@ def _weights(mesh: Any, names: list[str], codes: Floats) -> Floats:
     return weights
 
 
+def _world(prim: Any, codes: Floats) -> Floats:
+    """(T, 4, 4) local to world, worked out once where nothing moves."""
+    from pxr import UsdGeom
+
+    above = [UsdGeom.Xformable(place) for place in (prim, *_ancestors(prim))]
+    moves = any(place and place.TransformMightBeTimeVarying() for place in above)
+    # OpenUSD's matrices act on rows.
+    found = [
+        np.array(UsdGeom.XformCache(code).GetLocalToWorldTransform(prim)).T
+        for code in (codes if moves else codes[:1])
+    ]
+    return np.broadcast_to(np.stack(found), (len(codes), 4, 4))
+
+
+def _ancestors(prim: Any) -> list[Any]:
+    above = []
+    while prim := prim.GetParent():
+        above.append(prim)
+    return above
+
+
 def _part(mesh: Any, codes: Floats, to_ours: Floats) -> Part:
-    from pxr import Usd, UsdGeom, UsdSkel
+    from pxr import Usd, UsdSkel
 
     points = mesh.GetPointsAttr()
     rest = points.Get(Usd.TimeCode.Default())
@@ -144,15 +167,11 @@ def _part(mesh: Any, codes: Floats, to_ours: Floats) -> Part:
     names, targets = (
         _shapes(mesh, len(rest)) if motion is None else ([], np.zeros((0, len(rest), 3), np.float32))
     )
-    # OpenUSD's matrices act on rows.
-    places = [
-        to_ours @ np.array(UsdGeom.XformCache(code).GetLocalToWorldTransform(mesh.GetPrim())).T
-        for code in codes
-    ]
+    places = to_ours @ _world(mesh.GetPrim(), codes)
     uv, uv_faces = _uv(mesh, faces, corners)
     weights = _weights(mesh, names, codes)
     name = mesh.GetPrim().GetName()
-    return Part(name, rest, faces, uv, uv_faces, names, targets, weights, np.stack(places), motion)
+    return Part(name, rest, faces, uv, uv_faces, names, targets, weights, places, motion)
 
 
 def read_usd(path: Path, fps: float | None = None) -> Performance:
