@@ -4,6 +4,7 @@ Each line of standard input is a JSON object with ``path`` (a file that Blender 
 ``.blend``), ``frames`` (numbers of the scene's frames), ``answer`` (an NPZ to write), and where wanted:
 
 * ``fps``: what the scene is set to before the import;
+* ``save``: a GLB or USD file to export, once the file is open;
 * ``cache``: a PC2 or MDD file that a Mesh Cache modifier plays on the imported mesh, Y up.
 
 For each one line ``done`` is printed, or ``failed: why``. The answer holds ``vertices`` (N, V, 3) of all
@@ -34,6 +35,10 @@ IMPORTERS = {
     ".usdz": lambda path: bpy.ops.wm.usd_import(filepath=path),
     ".blend": lambda path: bpy.ops.wm.open_mainfile(filepath=path),
 }
+EXPORTERS = {
+    ".glb": lambda path: bpy.ops.export_scene.gltf(filepath=path, export_format="GLB"),
+    ".usdc": lambda path: bpy.ops.wm.usd_export(filepath=path, export_animation=True),
+}
 Z_UP_TO_Y_UP = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
 
 
@@ -58,6 +63,8 @@ def open_file(order: dict[str, Any]) -> None:
     IMPORTERS[Path(order["path"]).suffix](order["path"])
     if "cache" in order:
         add_cache(order["cache"])
+    if "save" in order:
+        EXPORTERS[Path(order["save"]).suffix](order["save"])
 
 
 def coordinates(mesh: Any) -> np.ndarray:

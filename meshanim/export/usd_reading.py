@@ -147,17 +147,31 @@ def _ancestors(prim: Any) -> list[Any]:
     return above
 
 
-def _part(mesh: Any, codes: Floats, to_ours: Floats) -> Part:
+def _check_joints(mesh: Any, codes: Floats) -> None:
+    """Raise where joints move the mesh; Blender binds one with blend shapes to a joint that stands still."""
     from pxr import Usd, UsdSkel
+
+    binding = UsdSkel.BindingAPI(mesh.GetPrim())
+    if not binding.GetJointIndicesAttr().HasAuthoredValue():
+        return
+    cache, root = UsdSkel.Cache(), UsdSkel.Root.Find(mesh.GetPrim())
+    cache.Populate(root, Usd.PrimDefaultPredicate)
+    query = cache.GetSkelQuery(binding.GetInheritedSkeleton())
+    for code in codes:
+        moved = query.ComputeSkinningTransforms(code)
+        if moved is None or not np.allclose(np.array(moved), np.eye(4), atol=1e-6):
+            raise InputError(
+                f"{mesh.GetPath()} is moved by joints, which are not read; bake them into its points"
+            )
+
+
+def _part(mesh: Any, codes: Floats, to_ours: Floats) -> Part:
+    from pxr import Usd
 
     points = mesh.GetPointsAttr()
     rest = points.Get(Usd.TimeCode.Default())
     rest = np.array(points.Get(codes[0]) if rest is None else rest, dtype=np.float64).reshape(-1, 3)
-    joints = UsdSkel.BindingAPI(mesh.GetPrim()).GetJointIndicesAttr()
-    if joints and joints.HasAuthoredValue():
-        raise InputError(
-            f"{mesh.GetPath()} is moved by joints, which are not read; bake them into its points"
-        )
+    _check_joints(mesh, codes)
     motion = None
     if points.GetNumTimeSamples() > 1:
         motion = np.empty((len(codes), *rest.shape), np.float32)

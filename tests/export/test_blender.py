@@ -5,8 +5,9 @@ import resource
 import numpy as np
 import pytest
 import torch
+from scipy.spatial import cKDTree
 
-from meshanim.export import export
+from meshanim.export import export, read_performance
 
 FLOAT32_MM = 3e-4
 """Blender adds up shape keys and applies the object's matrix in float32, at 0.1 m."""
@@ -132,3 +133,17 @@ def test_a_full_disk_keeps_the_older_file(blender, weighted, tmp_path, suffix):
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert "\n" not in str(caught.value)
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("suffix", ["glb", "usdc"])
+def test_what_blender_exports_is_read(blender, weighted, tmp_path, suffix):
+    scene = export(weighted, tmp_path / "a.blend")
+    blender.open(scene, save=tmp_path / f"b.{suffix}")
+    back = read_performance(tmp_path / f"b.{suffix}", fps=30)
+    assert back.frame_count == weighted.frame_count and back.weight_names[:4] == weighted.weight_names
+    # Blender reorders vertices of a GLB along texture seams: their places are compared, not their numbers.
+    for frame, wanted in zip(frames_of(weighted), wanted_of(weighted), strict=True):
+        found = back.pose(back.vertices(frame, frame + 1), frame)[0].numpy()
+        distance, _ = cKDTree(found).query(wanted)
+        assert 1000 * distance.max() < 0.01
+        assert 1000 * cKDTree(wanted).query(found)[0].max() < 0.01

@@ -367,6 +367,30 @@ def test_usd_of_other_axes_units_and_polygons(tmp_path):
     assert back.neutral.faces.tolist() == [[0, 1, 2], [0, 2, 3], [0, 1, 4]]
 
 
+@pytest.mark.parametrize("moves", [False, True])
+def test_joints_of_usd_may_stand_still(weighted, tmp_path, moves):
+    pytest.importorskip("pxr")
+    from pxr import Gf, Usd, UsdSkel, Vt
+
+    path = export(weighted, tmp_path / "a.usda")
+    stage = Usd.Stage.Open(str(path))
+    count = len(weighted.neutral.vertices)
+    binding = UsdSkel.BindingAPI(stage.GetPrimAtPath("/a/face"))
+    binding.CreateJointIndicesPrimvar(False, 1).Set(Vt.IntArray(count))
+    binding.CreateJointWeightsPrimvar(False, 1).Set(Vt.FloatArray(count, 1.0))
+    motion = UsdSkel.Animation(stage.GetPrimAtPath("/a/skeleton/motion"))
+    motion.CreateJointsAttr(["head"])
+    motion.CreateRotationsAttr([Gf.Quatf(1)])
+    motion.CreateScalesAttr([Gf.Vec3h(1)])
+    motion.CreateTranslationsAttr().Set([Gf.Vec3f(0, 0.1 if moves else 0, 0)], 5)
+    stage.Save()
+    if moves:
+        with pytest.raises(InputError, match="moved by joints, which are not read"):
+            read(path)
+    else:
+        assert millimetres(posed(read(path)), posed(weighted)) < FLOAT32_MM
+
+
 def test_unused_tracks_do_no_harm(weighted, tmp_path):
     bare = replace(weighted, head_motion=None, waveform=None, sample_rate=None)
     for name in ("a.glb", "a.usdc"):
