@@ -33,7 +33,7 @@ lint: $(VENV)/installed-test
 types: $(VENV)/installed-test
 	$(BIN)/mypy
 
-pytest: $(VENV)/installed-test $(VENV)/installed-blender
+pytest: $(VENV)/installed-test $(VENV)/installed-blender $(VENV)/installed-node
 	$(BIN)/python -m pytest
 
 addon:
@@ -71,7 +71,7 @@ $(VENV)/installed-demo: $(INPUTS) | $(BIN)/python
 
 $(VENV)/installed-test: $(INPUTS) | $(BIN)/python
 	@echo "installing (openmesh is built from source: some minutes the first time)"
-	$(PIP) -e '.[benchmarks,geometric,openmesh,test,train,viewer,vision]'
+	$(PIP) -e '.[benchmarks,geometric,openmesh,test,train,usd,viewer,vision]'
 	@touch $@ $(VENV)/installed-demo
 
 # Blender wants an older NumPy than the other packages, so that it gets an environment of its own, in which the
@@ -81,4 +81,10 @@ $(VENV)/installed-blender: constraints.txt | $(BIN)/python
 		$(BIN)/python -m venv $(VENV)/blender && $(VENV)/blender/bin/python -m pip install --quiet \
 			--disable-pip-version-check "$$(grep ^bpy== constraints.txt)" || exit 1; \
 	else echo "no Blender for this Python: its tests are left out"; fi
+	@touch $@
+
+$(VENV)/installed-node: | $(BIN)/python
+	@if command -v npm > /dev/null; then npm install --silent --prefix $(VENV)/node gltf-validator@2.0.0-dev.3.10 || \
+		echo "npm cannot install gltf-validator: its tests are left out"; \
+	else echo "no npm: the test with the Khronos glTF validator is left out"; fi
 	@touch $@

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
+
+from meshanim._check import MissingExtra
+from meshanim.export.blender import blender_command
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
@@ -46,3 +55,51 @@ def _target_name(target: tuple[torch.device, torch.dtype]) -> str:
 def target(request: pytest.FixtureRequest) -> tuple[torch.device, torch.dtype]:
     """Every (device, dtype) that the ops run on here."""
     return request.param
+
+
+class Blender:
+    """A Blender that keeps running and opens one file after the other, see ``blender_reader.py``."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._count = folder, 0
+        command = blender_command(Path(__file__).with_name("blender_reader.py"))
+        self._log = open(folder / "log.txt", "w")  # noqa: SIM115
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, text=True
+        )
+
+    def open(self, path: Path, frames: Sequence[float] = (0,), **order: Any) -> SimpleNamespace:
+        """What Blender sees at the scene's ``frames``: arrays, and the entries of ``about``."""
+        self._count += 1
+        answer = self._folder / f"{self._count}.npz"
+        order |= {"path": str(path), "frames": list(frames), "answer": str(answer)}
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.write(json.dumps(order, default=str) + "\n")
+        self._process.stdin.flush()
+        for line in self._process.stdout:
+            assert not line.startswith("failed: "), line
+            if line == "done\n":
+                break
+        else:
+            raise AssertionError(f"Blender stopped: {Path(self._log.name).read_text()[-2000:]}")
+        with np.load(answer) as found:
+            arrays = {name: found[name] for name in found.files}
+        return SimpleNamespace(**arrays | json.loads(str(arrays.pop("about"))))
+
+    def close(self) -> None:
+        self._process.communicate()
+        self._log.close()
+
+
+@pytest.fixture(scope="session")
+def blender(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Blender]:
+    """A running Blender; skips where there is none. ``make test`` puts one beside the environment."""
+    beside = Path(sys.prefix) / "blender" / "bin" / "python"
+    if beside.exists():
+        os.environ.setdefault("MESHANIM_BLENDER", str(beside))
+    try:
+        running = Blender(tmp_path_factory.mktemp("blender"))
+    except MissingExtra as missing:
+        pytest.skip(str(missing))
+    yield running
+    running.close()

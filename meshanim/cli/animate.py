@@ -23,7 +23,8 @@ def animate(
         typer.Option(
             "--output",
             "-o",
-            help="What to write, may be repeated: .glb .npz .pc2 .mp4 .gif, or folder/ for one OBJ a frame.",
+            help="What to write, may be repeated: .glb .usdc .npz .pc2 .mdd .mp4 .gif, or folder/ for one "
+            "OBJ a frame.",
         ),
     ],
     face: Annotated[

@@ -26,6 +26,8 @@ _EXTRAS = {
     "geometric": "torch-geometric",
     "openmesh": "openmesh",
     "train": "tensorboard",
+    "usd": "usd-core",
+    "blender": "bpy",
     "viewer": "viser",
     "vision": "dlib-bin",
 }

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from meshanim import __version__
-from meshanim.cli import animate, capture, doctor, inspect, solve, studio, train, view
+from meshanim.cli import animate, capture, convert, doctor, inspect, solve, studio, train, view
 
 app = typer.Typer(
     name="meshanim",
@@ -36,6 +36,7 @@ def _root(
 
 app.command("animate")(animate.animate)
 app.command("capture")(capture.capture)
+app.command("convert")(convert.convert)
 app.command("solve")(solve.solve)
 app.command("inspect")(inspect.inspect)
 app.command("view")(view.view)

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 
 def solve(
-    motion: Annotated[Path, typer.Argument(help="A performance with vertices, .npz.", show_default=False)],
+    motion: Annotated[
+        Path, typer.Argument(help="Moving vertices, as convert reads them.", show_default=False)
+    ],
     output: Annotated[
         list[str],
         typer.Option("--output", "-o", help="What to write, may be repeated; as for animate."),
@@ -20,6 +22,9 @@ def solve(
     face: Annotated[
         str, typer.Option(help="anny, ict=PATH, flame=PATH, or a mesh file of the built-in topology.")
     ] = "anny",
+    fps: Annotated[
+        float | None, typer.Option(help="Frames per second; needed for .pc2 and folders, which state none.")
+    ] = None,
     smoothness: Annotated[
         float | None, typer.Option(help="Of the curves in time; 0.01 to 1 for noisy vertices.")
     ] = None,
@@ -47,7 +52,7 @@ def solve(
     settings = {name: value for name, value in chosen.items() if value is not None}
     with Steps(quiet) as steps:
         solved = solve_performance(
-            read_performance(motion),
+            read_performance(motion, fps),
             load_face(face),
             articulated=articulated,
             moving_head=moving_head,

@@ -1,7 +1,7 @@
 """Files from a performance, and a performance from files."""
 
-from meshanim.export.npz import read_performance
 from meshanim.export.obj import write_obj
+from meshanim.export.reading import read_performance
 from meshanim.export.registry import FORMATS, SEQUENCES, check_targets, export
 
 __all__ = ["FORMATS", "SEQUENCES", "check_targets", "export", "read_performance", "write_obj"]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from meshanim._check import InputError
+from meshanim.mesh.rotations import axis_angle_to_quaternion
 from meshanim.performance import Performance
 
 Progress = Callable[[int, int], None]
@@ -55,3 +56,15 @@ def posed_chunks(
     """As :func:`local_chunks`, with the head motion applied, for formats that have no other place for it."""
     for start, chunk in local_chunks(performance, progress):
         yield start, performance.pose(chunk, start).numpy()
+
+
+def head_tracks(head_motion: Tensor) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Rotations (T, 4) as XYZW quaternions and translations (T, 3) in metres of head motion (T, 6).
+
+    q and -q are the same rotation; readers interpolate the short way only between like signs, so that no
+    two neighbours here have unlike ones.
+    """
+    motion = head_motion.detach().to("cpu", torch.float64)
+    turn = axis_angle_to_quaternion(motion[:, :3]).numpy()
+    flips = np.cumprod(np.concatenate([[1], np.where((turn[1:] * turn[:-1]).sum(1) < 0, -1, 1)]))
+    return turn * flips[:, None], motion[:, 3:].numpy()

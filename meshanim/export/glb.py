@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
-from torch import Tensor
 
 from meshanim import __version__
 from meshanim._check import check_choice, check_range
 from meshanim._files import atomic_path
-from meshanim.export.frames import Progress
+from meshanim.export.frames import Progress, head_tracks
 from meshanim.export.glb_buffer import INDEX_DATA, VERTEX_DATA, GlbBuffer
-from meshanim.export.targets import (
-    Targets,
-    frame_targets,
-    own_targets,
-    principal_targets,
-    within_unit,
-)
+from meshanim.export.picture import put_on
+from meshanim.export.targets import Targets, fitting_targets, frame_targets, within_unit
 from meshanim.mesh import Mesh
 from meshanim.mesh.geometry import vertex_normals
-from meshanim.mesh.rotations import axis_angle_to_quaternion
 from meshanim.performance import Performance
-from meshanim.rendering import vertex_colours, wrap
+from meshanim.rendering import vertex_colours
 from meshanim.talking_heads.appearance import Appearance
 
 
@@ -71,14 +61,6 @@ def _material(colours: NDArray, textured: bool) -> dict[str, Any]:
     return material | ({"alphaMode": "MASK"} if (colours[:, 3] < 0.5).any() else {})
 
 
-def _png(image: Tensor) -> bytes:
-    """A linear picture (H, W, 3) as glTF wants base colours: encoded as sRGB."""
-    encoded = torch.where(image <= 0.0031308, 12.92 * image, 1.055 * image.clamp(min=0) ** (1 / 2.4) - 0.055)
-    file = BytesIO()
-    Image.fromarray((255 * encoded.clamp(0, 1)).round().to(torch.uint8).numpy()).save(file, "PNG")
-    return file.getvalue()
-
-
 def _primitive(
     buffer: GlbBuffer, mesh: Mesh, targets: Targets, colours: NDArray
 ) -> tuple[dict[str, Any], NDArray]:
@@ -103,12 +85,9 @@ def _channels(buffer: GlbBuffer, performance: Performance, targets: Targets) -> 
     times = (np.arange(performance.frame_count) / performance.fps).astype("<f4")
     tracks = {"weights": targets.weights.numpy().astype("<f4").ravel()}
     if performance.head_motion is not None:
-        motion = performance.head_motion.detach().to("cpu", torch.float64)
-        turn = axis_angle_to_quaternion(motion[:, :3]).numpy()
-        # q and -q are the same rotation; readers interpolate the short way only between like signs.
-        flips = np.cumprod(np.concatenate([[1], np.where((turn[1:] * turn[:-1]).sum(1) < 0, -1, 1)]))
-        tracks["rotation"] = (turn * flips[:, None]).astype("<f4")
-        tracks["translation"] = motion[:, 3:].numpy().astype("<f4")
+        rotation, translation = head_tracks(performance.head_motion)
+        tracks["rotation"] = rotation.astype("<f4")
+        tracks["translation"] = translation.astype("<f4")
     clock = buffer.array(times, bounds=True)
     samplers = [
         {"input": clock, "interpolation": "LINEAR", "output": buffer.array(values)}
@@ -116,15 +95,6 @@ def _channels(buffer: GlbBuffer, performance: Performance, targets: Targets) -> 
     ]
     channels = [{"sampler": i, "target": {"node": 0, "path": path}} for i, path in enumerate(tracks)]
     return {"name": "performance", "samplers": samplers, "channels": channels}
-
-
-def _targets(performance: Performance, kind: str, max_error: float, progress: Progress | None) -> Targets:
-    if kind == "frames":
-        return frame_targets(performance, progress)
-    own = own_targets(performance) if kind == "auto" else None
-    if own is not None and own.error <= max_error:
-        return own
-    return principal_targets(performance, max_error, progress)
 
 
 def write_glb(
@@ -166,12 +136,12 @@ def write_glb(
     mesh, buffer = performance.neutral, GlbBuffer(path)
     if targets == "frames":
         buffer.reserve(12 * performance.frame_count * (len(mesh.vertices) + performance.frame_count))
-    found = within_unit(_targets(performance, targets, max_error, progress))
+        found = frame_targets(performance, progress)
+    else:
+        found = within_unit(fitting_targets(performance, targets == "auto", max_error, progress))
     colours = vertex_colours(mesh).numpy()
-    picture = None
-    if appearance is not None and appearance.skin is not None and mesh.uv is not None:
-        wrapped = wrap(mesh, appearance.skin)
-        mesh, picture = replace(mesh, uv=wrapped.uv, uv_faces=wrapped.uv_faces), wrapped.image
+    mesh, picture = put_on(mesh, appearance)
+    if picture is not None:
         colours[:, :3] = 1
     primitive, source = _primitive(buffer, mesh, found, colours)
     extras = {
@@ -193,7 +163,7 @@ def write_glb(
         "animations": [_channels(buffer, performance, found)],
     }
     if picture is not None:
-        image = {"name": "face", "mimeType": "image/png", "bufferView": buffer.file(_png(picture))}
+        image = {"name": "face", "mimeType": "image/png", "bufferView": buffer.file(picture)}
         document |= {"images": [image], "textures": [{"source": 0}]}
     with atomic_path(path) as place:
         buffer.write(place, document)

@@ -75,7 +75,7 @@ def _write_vertices(file: BinaryIO, performance: Performance, progress: Progress
 
 
 def write_npz(performance: Performance, path: Path, progress: Progress | None = None) -> None:
-    """Write the performance for :func:`read_performance` and for ``numpy.load``; no pickle is in it.
+    """Write the performance for :func:`read_npz` and for ``numpy.load``; no pickle is in it.
 
     Keys, metres and Y up: ``vertices`` (T, V, 3) float32, head-local; ``neutral`` (V, 3); ``faces`` (F, 3);
     ``fps``; ``unit``, ``up_axis``, ``format_version``; and where the performance has them ``uv``,
@@ -130,14 +130,14 @@ def _read_mesh(arrays: dict[str, NDArray]) -> Mesh:
     return Mesh(neutral, faces, uv, uv_faces, landmarks, groups)
 
 
-def read_performance(path: str | Path) -> Performance:
+def read_npz(path: Path) -> Performance:
     """Read back what :func:`write_npz` wrote: the same tensors, to the last bit.
 
     Raises:
         InputError: not an NPZ, not a performance, or from a later meshanim.
         OSError: the file is missing or cannot be read.
     """
-    arrays = _load(Path(path))
+    arrays = _load(path)
     known: dict[str, Any] = {name: torch.from_numpy(arrays[name]) for name in TENSORS if name in arrays}
     if "face_model" in arrays:
         known["face_model"] = str(arrays["face_model"])

@@ -10,18 +10,14 @@ import torch
 from numpy.typing import NDArray
 
 from meshanim._files import atomic_folder, atomic_path
+from meshanim.export.decimals import lines
 from meshanim.export.frames import Progress, posed_chunks
 from meshanim.mesh import Mesh
 from meshanim.mesh.geometry import vertex_normals
 from meshanim.performance import Performance
 
 
-def _lines(pattern: str, rows: NDArray) -> str:
-    """``pattern`` filled with each row of a 2D array, in one formatting step."""
-    return (pattern * len(rows)) % tuple(rows.ravel().tolist())
-
-
-def _face_lines(mesh: Mesh, normals: bool) -> str:
+def _face_lines(mesh: Mesh, normals: bool) -> bytes:
     """Faces, counted from one, each corner as v, v/vt, v//vn or v/vt/vn."""
     vertex = mesh.faces.numpy() + 1
     texture = None if mesh.uv_faces is None else mesh.uv_faces.numpy() + 1
@@ -30,18 +26,21 @@ def _face_lines(mesh: Mesh, normals: bool) -> str:
     )
     columns = [vertex] + ([texture] if texture is not None else []) + ([vertex] if normals else [])
     row = np.stack(columns, axis=2).reshape(len(vertex), -1)
-    return _lines("f " + " ".join(["/".join(corner)] * 3) + "\n", row)
+    pattern = "f " + " ".join(["/".join(corner)] * 3) + "\n"
+    return ((pattern * len(row)) % tuple(row.ravel().tolist())).encode()
 
 
-def obj_text(vertices: NDArray[np.float32], fixed: tuple[str, str], normals: NDArray | None = None) -> str:
+def obj_text(
+    vertices: NDArray[np.float32], fixed: tuple[bytes, bytes], normals: NDArray | None = None
+) -> bytes:
     """A whole OBJ file: positions to a micrometre, then what :func:`fixed_parts` gives."""
-    text = _lines("v %.6f %.6f %.6f\n", vertices) + fixed[0]
-    return text + ("" if normals is None else _lines("vn %.5f %.5f %.5f\n", normals)) + fixed[1]
+    text = lines("v", vertices, 6) + fixed[0]
+    return text + (b"" if normals is None else lines("vn", normals, 5)) + fixed[1]
 
 
-def fixed_parts(mesh: Mesh, normals: bool = False) -> tuple[str, str]:
+def fixed_parts(mesh: Mesh, normals: bool = False) -> tuple[bytes, bytes]:
     """Texture coordinates and faces as text: the same in all files."""
-    texture = "" if mesh.uv is None else _lines("vt %.6f %.6f\n", mesh.uv.numpy())
+    texture = b"" if mesh.uv is None else lines("vt", mesh.uv.numpy(), 6)
     return texture, _face_lines(mesh, normals)
 
 
@@ -53,7 +52,7 @@ def write_obj(mesh: Mesh, path: str | Path) -> None:
         path: the ``.obj`` file.
     """
     with atomic_path(path) as place:
-        place.write_text(obj_text(mesh.vertices.numpy(), fixed_parts(mesh)), encoding="ascii")
+        place.write_bytes(obj_text(mesh.vertices.numpy(), fixed_parts(mesh)))
 
 
 def write_obj_sequence(
@@ -84,4 +83,4 @@ def write_obj_sequence(
                 if normals:
                     directions = vertex_normals(torch.from_numpy(vertices), performance.neutral.faces).numpy()
                 text = obj_text(vertices, fixed, directions)
-                (place / f"{name}_{start + index + 1:06d}.obj").write_text(text, encoding="ascii")
+                (place / f"{name}_{start + index + 1:06d}.obj").write_bytes(text)

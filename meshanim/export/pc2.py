@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from meshanim._files import atomic_path
 from meshanim.export.frames import Progress, posed_chunks
 from meshanim.export.obj import fixed_parts, obj_text
+from meshanim.mesh import Mesh
 from meshanim.performance import Performance
 
+SIGN = b"POINTCACHE2\0"
 HEADER = struct.Struct("<12siiffi")
-"""``POINTCACHE2``, version, points, first frame, frames per sample, samples."""
+"""Sign, version, points, first frame, frames per sample, samples."""
+
+
+@contextmanager
+def cache_and_base(neutral: Mesh, path: Path) -> Iterator[Path]:
+    """A temporary name for a point cache, whose base mesh is written with the suffix ``.obj``."""
+    with atomic_path(path.with_suffix(".obj")) as base, atomic_path(path) as cache:
+        base.write_bytes(obj_text(neutral.vertices.numpy(), fixed_parts(neutral)))
+        yield cache
 
 
 def write_pc2(performance: Performance, path: Path, progress: Progress | None = None) -> None:
@@ -25,11 +37,8 @@ def write_pc2(performance: Performance, path: Path, progress: Progress | None = 
         path: the ``.pc2`` file.
         progress: told the frames done and in all.
     """
-    neutral = performance.neutral
-    count = neutral.vertices.shape[0]
-    with atomic_path(path.with_suffix(".obj")) as base, atomic_path(path) as cache:
-        base.write_text(obj_text(neutral.vertices.numpy(), fixed_parts(neutral)), encoding="ascii")
-        with open(cache, "wb") as file:
-            file.write(HEADER.pack(b"POINTCACHE2\0", 1, count, 0.0, 1.0, performance.frame_count))
-            for _, chunk in posed_chunks(performance, progress):
-                file.write(chunk.astype("<f4").tobytes())
+    count = performance.neutral.vertices.shape[0]
+    with cache_and_base(performance.neutral, path) as cache, open(cache, "wb") as file:
+        file.write(HEADER.pack(SIGN, 1, count, 0.0, 1.0, performance.frame_count))
+        for _, chunk in posed_chunks(performance, progress):
+            file.write(chunk.astype("<f4").tobytes())

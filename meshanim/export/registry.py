@@ -8,13 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from meshanim._check import InputError, check_choice
+from meshanim.export.blender import write_with_blender
 from meshanim.export.frames import Progress
 from meshanim.export.glb import write_glb
+from meshanim.export.live_link import write_live_link
+from meshanim.export.mdd import write_mdd
 from meshanim.export.npz import write_npz
 from meshanim.export.obj import write_obj_sequence
 from meshanim.export.pc2 import write_pc2
 from meshanim.export.ply import write_ply_sequence
 from meshanim.export.preview import write_gif_preview, write_mp4
+from meshanim.export.usd import write_usd
 from meshanim.performance import Performance
 from meshanim.talking_heads.appearance import Appearance
 
@@ -22,12 +26,20 @@ FORMATS: dict[str, Callable[..., None]] = {
     ".glb": write_glb,
     ".npz": write_npz,
     ".pc2": write_pc2,
+    ".mdd": write_mdd,
+    ".csv": write_live_link,
+    ".usda": write_usd,
+    ".usdc": write_usd,
+    ".usdz": write_usd,
+    ".abc": write_with_blender,
+    ".fbx": write_with_blender,
+    ".blend": write_with_blender,
     ".mp4": write_mp4,
     ".gif": write_gif_preview,
 }
 """Writer of each suffix; called with performance, path, ``progress`` and the format's own options."""
 
-TEXTURED = {".glb"}
+TEXTURED = {".glb", ".usda", ".usdc", ".usdz"}
 """Suffixes of the formats that hold a texture; their writers take an ``appearance`` as well."""
 
 SEQUENCES: dict[str, Callable[..., None]] = {"obj": write_obj_sequence, "ply": write_ply_sequence}
@@ -92,12 +104,13 @@ def export(
 
     Args:
         performance: what to write.
-        path: ``x.glb``, ``x.npz``, ``x.pc2`` (with ``x.obj`` beside it), ``x.mp4``, ``x.gif``, or a
-            ``folder/``.
+        path: ``x.glb``, ``x.usda``, ``x.usdc``, ``x.usdz``, ``x.abc``, ``x.fbx``, ``x.blend``, ``x.npz``,
+            ``x.pc2`` or ``x.mdd`` (with ``x.obj`` beside it), ``x.csv`` (Live Link Face), ``x.mp4``,
+            ``x.gif``, or a ``folder/``.
         progress: called with the number of frames done and in all.
-        appearance: whom the face looks like; its texture goes into the formats that hold one (GLB).
+        appearance: whom the face looks like; its texture goes into the formats that hold one (GLB, USD).
         **options: those of the format's writer, such as ``size`` and ``yaw`` for pictures or ``max_error``
-            for GLB; for a folder ``format="obj"`` or ``"ply"``.
+            for GLB and USD; for a folder ``format="obj"`` or ``"ply"``.
 
     Returns:
         The path.

@@ -60,6 +60,16 @@ def principal_targets(
     return _scaled(Targets(names, *found, "principal components"))
 
 
+def fitting_targets(
+    performance: Performance, own: bool, max_error: float, progress: Progress | None = None
+) -> Targets:
+    """The performance's ``own`` targets where these are within ``max_error`` metres, else principal ones."""
+    found = own_targets(performance) if own else None
+    if found is not None and found.error <= max_error:
+        return found
+    return principal_targets(performance, max_error, progress)
+
+
 def _scaled(targets: Targets) -> Targets:
     """The same motion with weights whose largest absolute value is one, and positive."""
     low, high = targets.weights.amin(0), targets.weights.amax(0)
@@ -94,3 +104,22 @@ def within_unit(targets: Targets) -> Targets:
         basis.append(targets.basis[used] * (sign * most[used])[:, None, None])
         weights.append(extra[:, used] / most[used])
     return replace(targets, names=tuple(names), basis=torch.cat(basis), weights=torch.cat(weights, dim=1))
+
+
+def beyond_unit(targets: Targets) -> Targets:
+    """Undo :func:`within_unit`: "jawOpen above 1" and "jawOpen below 0" go back into jawOpen."""
+    names, basis, weights = list(targets.names), targets.basis, targets.weights.clone()
+    kept = []
+    for column, name in enumerate(names):
+        base = next((name[: -len(words)] for words in (" above 1", " below 0") if name.endswith(words)), None)
+        if base is None or base not in names:
+            kept.append(column)
+            continue
+        own, extra = basis[names.index(base)].flatten(), basis[column].flatten()
+        share = (own @ extra) / (own @ own).clamp(min=1e-30)
+        if float((extra - share * own).abs().max()) > 1e-5 * float(extra.abs().max()):
+            kept.append(column)
+            continue
+        weights[:, names.index(base)] += share * targets.weights[:, column]
+    found = tuple(names[column] for column in kept)
+    return replace(targets, names=found, basis=basis[kept], weights=weights[:, kept])

@@ -12,6 +12,8 @@ import torch
 
 from meshanim.mesh import Mesh
 from meshanim.performance import Performance
+from meshanim.rendering import Camera, Surroundings
+from meshanim.talking_heads.appearance import Appearance
 
 FRAMES = 12
 TYPES = {5121: "u1", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
@@ -95,6 +97,25 @@ def weighted(ball: Mesh) -> Performance:
         action_units=torch.rand(FRAMES, 7, generator=generator),
         waveform=0.3 * torch.sin(torch.arange(6400) / 16000 * 2 * math.pi * 300),
         sample_rate=16000,
+    )
+
+
+@pytest.fixture(scope="session")
+def painted() -> Appearance:
+    """A person whose skin is red on the left of the texture map and dark on the right, in dim light."""
+    texture = torch.zeros(64, 64, 3)
+    texture[:, :32, 0] = 1.6
+    return Appearance(
+        frames=torch.zeros(1, 8, 8, 3, dtype=torch.uint8),
+        crop=torch.zeros(1, 2, 3),
+        landmarks=torch.zeros(1, 68, 2),
+        head_motion=torch.zeros(1, 6),
+        weights=torch.zeros(1, 4),
+        camera=Camera.looking_at(torch.tensor([0.0, 0, 1]), torch.zeros(3), 30.0, (64, 64)),
+        face_model="ball",
+        identity=torch.zeros(5),
+        texture=texture,
+        light=Surroundings.uniform(torch.full((3,), 0.25)).coefficients,
     )
 
 

@@ -12,8 +12,6 @@ from meshanim._check import InputError
 from meshanim.export import export, glb_buffer
 from meshanim.mesh import Mesh
 from meshanim.performance import Performance
-from meshanim.rendering import Camera, Surroundings
-from meshanim.talking_heads.appearance import Appearance
 
 FLOAT32_MM = 1e-4
 """A tenth of a micrometre: float32 positions, displacements and weights, added up by the reader."""
@@ -163,26 +161,8 @@ def test_without_texture_coordinates_nothing_is_copied(ball, tmp_path, read_glb)
     assert millimetres(glb.local(1), plain.vertices) == 0
 
 
-def painted(frames: int = 1) -> Appearance:
-    """A person whose skin is red on the left of the texture map and dark on the right, in dim light."""
-    texture = torch.zeros(64, 64, 3)
-    texture[:, :32, 0] = 1.6
-    return Appearance(
-        frames=torch.zeros(frames, 8, 8, 3, dtype=torch.uint8),
-        crop=torch.zeros(frames, 2, 3),
-        landmarks=torch.zeros(frames, 68, 2),
-        head_motion=torch.zeros(frames, 6),
-        weights=torch.zeros(frames, 4),
-        camera=Camera.looking_at(torch.tensor([0.0, 0, 1]), torch.zeros(3), 30.0, (64, 64)),
-        face_model="ball",
-        identity=torch.zeros(5),
-        texture=texture,
-        light=Surroundings.uniform(torch.full((3,), 0.25)).coefficients,
-    )
-
-
-def test_a_captured_texture_goes_along(weighted, tmp_path, read_glb):
-    path = export(weighted, tmp_path / "a.glb", appearance=painted())
+def test_a_captured_texture_goes_along(weighted, painted, tmp_path, read_glb):
+    path = export(weighted, tmp_path / "a.glb", appearance=painted)
     glb = read_glb(path)
     (material,) = glb.document.materials
     assert material.pbrMetallicRoughness.baseColorTexture.index == 0
@@ -204,10 +184,10 @@ def test_a_captured_texture_goes_along(weighted, tmp_path, read_glb):
     assert colours[own[:, 0] > 0.55].max() == 0
 
 
-def test_formats_without_a_texture_take_an_appearance_all_the_same(weighted, tmp_path):
+def test_formats_without_a_texture_take_an_appearance_all_the_same(weighted, painted, tmp_path):
     plain, dressed = (
         export(weighted, tmp_path / f"{name}.pc2", appearance=a)
-        for name, a in (("plain", None), ("dressed", painted()))
+        for name, a in (("plain", None), ("dressed", painted))
     )
     assert plain.read_bytes() == dressed.read_bytes()
 

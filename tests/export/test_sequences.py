@@ -72,6 +72,18 @@ def test_pc2_and_its_base(moving, tmp_path):
     assert millimetres(np.array(base, dtype=float), moving.neutral.vertices) < OBJ_MM
 
 
+def test_mdd_and_its_base(moving, tmp_path):
+    path = export(moving, tmp_path / "a.mdd")
+    data = path.read_bytes()
+    frames, points = struct.unpack_from(">ii", data)
+    assert (frames, points) == (moving.frame_count, len(moving.neutral.vertices))
+    times = np.frombuffer(data, ">f4", frames, 8)
+    assert times == pytest.approx(np.arange(frames) / moving.fps, rel=1e-6)
+    positions = np.frombuffer(data, ">f4", offset=8 + 4 * frames).reshape(frames, points, 3)
+    assert np.array_equal(positions, posed(moving))
+    assert path.with_suffix(".obj").is_file()
+
+
 def test_a_shorter_sequence_takes_the_place_of_a_longer_one(moving, tmp_path):
     folder = export(moving, f"{tmp_path}/s/")
     (folder / "notes.txt").write_text("mine")

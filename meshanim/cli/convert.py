@@ -1,0 +1,40 @@
+"""``meshanim convert``: a performance in one format in, the same in others out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def convert(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="Performance: .npz .glb .gltf .usda .usdc .usdz .pc2 .mdd .csv, or a folder of OBJ or PLY.",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[
+        list[str],
+        typer.Argument(help="What to write: any format of animate's --output.", show_default=False),
+    ],
+    fps: Annotated[
+        float | None, typer.Option(help="Frames per second; needed for .pc2 and folders, which state none.")
+    ] = None,
+    face: Annotated[
+        str | None, typer.Option(help="What the curves of a .csv move: anny, ict=PATH, flame=PATH.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
+) -> None:
+    """Convert a performance: read it from one file, write it to others."""
+    from meshanim.cli.progress import Steps
+    from meshanim.export import check_targets, export, read_performance
+    from meshanim.faces import load_face
+
+    check_targets(output)
+    with Steps(quiet) as steps:
+        performance = read_performance(source, fps, None if face is None else load_face(face))
+        for path in output:
+            steps.say(f"written: {export(performance, path, progress=steps.step(Path(path).name))}")

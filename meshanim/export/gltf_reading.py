@@ -1,0 +1,145 @@
+"""A performance from a glTF file, ours or another's: morph targets, their weights, and a head that moves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from meshanim._check import InputError
+from meshanim.export.gltf_file import GltfFile
+from meshanim.export.gltf_tracks import Floats, Track, moments_of, tracks_of
+from meshanim.export.parts import Part, assemble
+from meshanim.performance import Performance
+
+
+def _parents(file: GltfFile) -> dict[int, int]:
+    parents: dict[int, int] = {}
+    for number, node in enumerate(file.document.get("nodes", ())):
+        for child in node.get("children", ()):
+            if child in parents or child == number:
+                raise InputError(f"node {child} hangs from two nodes")
+            parents[child] = number
+    return parents
+
+
+def _local(node: dict[str, Any], number: int, tracks: dict[tuple[int, str], Track], t: Floats) -> Floats:
+    """(T, 4, 4) transform of a node in its parent."""
+    if "matrix" in node:
+        return np.tile(np.array(node["matrix"], dtype=float).reshape(4, 4).T, (len(t), 1, 1))
+    rest = {"translation": (0, 0, 0), "rotation": (0, 0, 0, 1), "scale": (1, 1, 1)}
+    value = {}
+    for path, identity in rest.items():
+        still = np.tile(np.array(node.get(path, identity), dtype=float), (len(t), 1))
+        track = tracks.get((number, path))
+        value[path] = still if track is None else track.at(t)
+        if value[path].shape != still.shape:
+            raise InputError(f"node {number} has a {path} of {value[path].shape[1]} numbers")
+    matrices = np.zeros((len(t), 4, 4))
+    matrices[:, :3, :3] = Rotation.from_quat(value["rotation"]).as_matrix() * value["scale"][:, None, :]
+    matrices[:, :3, 3], matrices[:, 3, 3] = value["translation"], 1
+    return matrices
+
+
+def _world(file: GltfFile, number: int, tracks: dict, t: Floats, parents: dict[int, int]) -> Floats:
+    matrices, steps = np.tile(np.eye(4), (len(t), 1, 1)), 0
+    while number is not None:
+        matrices = _local(file.entry("nodes", number), number, tracks, t) @ matrices
+        number, steps = parents.get(number), steps + 1  # type: ignore[assignment]
+        if steps > len(parents) + 1:
+            raise InputError("its nodes hang from one another in a circle")
+    return matrices
+
+
+def _primitive(file: GltfFile, primitive: dict[str, Any]) -> tuple[Floats, NDArray, NDArray | None, list]:
+    if primitive.get("mode", 4) != 4:
+        raise InputError("its mesh is not made of triangles")
+    attributes = primitive["attributes"]
+    vertices = file.array(attributes["POSITION"]).astype(np.float64)
+    index = file.array(primitive["indices"]) if "indices" in primitive else np.arange(len(vertices))
+    index = index.astype(np.int64).ravel()
+    if len(index) % 3 or (len(index) and index.max() >= len(vertices)):
+        raise InputError("its triangles name vertices that it does not have")
+    uv = file.array(attributes["TEXCOORD_0"]).astype(np.float32) if "TEXCOORD_0" in attributes else None
+    targets = []
+    for target in primitive.get("targets", ()):
+        moved = file.array(target["POSITION"]) if "POSITION" in target else np.zeros_like(vertices)
+        targets.append(moved.astype(np.float32))
+    wrong = [
+        len(other) for other in (*targets, *(() if uv is None else (uv,))) if len(other) != len(vertices)
+    ]
+    if wrong:
+        raise InputError(f"its mesh has {len(vertices)} vertices, but a target or texture of {wrong[0]}")
+    return vertices, index.reshape(-1, 3), uv, targets
+
+
+def _part(file: GltfFile, number: int, tracks: dict, t: Floats, parents: dict[int, int]) -> Part:
+    node = file.entry("nodes", number)
+    mesh = file.entry("meshes", node["mesh"])
+    name = str(node.get("name") or mesh.get("name") or f"node {number}")
+    if "skin" in node:
+        raise InputError(f"{name} is moved by a skeleton, which is not read; bake it into morph targets")
+    pieces = [_primitive(file, primitive) for primitive in mesh["primitives"]]
+    count = len(pieces[0][3])
+    if any(len(piece[3]) != count for piece in pieces):
+        raise InputError(f"the parts of {name} have different numbers of morph targets")
+    names = [str(word) for word in (mesh.get("extras") or {}).get("targetNames", ())]
+    names = names if len(names) == count else [f"target_{index + 1:03d}" for index in range(count)]
+    still = np.array(node.get("weights") or mesh.get("weights") or [0.0] * count, dtype=float)
+    track = tracks.get((number, "weights"))
+    weights = np.tile(still, (len(t), 1)) if track is None else track.at(t)
+    if weights.shape[1] != count:
+        raise InputError(f"{name} has {count} morph targets and {weights.shape[1]} weights")
+    starts = np.cumsum([0] + [len(piece[0]) for piece in pieces])
+    faces = np.concatenate([piece[1] + start for piece, start in zip(pieces, starts, strict=False)])
+    uvs = [piece[2] for piece in pieces if piece[2] is not None]
+    targets = [np.concatenate([piece[3][index] for piece in pieces]) for index in range(count)]
+    vertices = np.concatenate([piece[0] for piece in pieces])
+    basis = np.stack(targets) if targets else np.zeros((0, len(vertices), 3), np.float32)
+    # glTF's texture coordinates start at the top left.
+    uv = np.concatenate(uvs) * [1, -1] + [0, 1] if len(uvs) == len(pieces) else None
+    places = _world(file, number, tracks, t, parents)
+    return Part(name, vertices, faces, uv, None if uv is None else faces, names, basis, weights, places)
+
+
+def _without_copies(part: Part, extras: dict[str, Any]) -> Part:
+    """Our own files copy vertices along texture seams, and say so: here each is one again."""
+    count, copies = extras.get("vertices"), extras.get("copiesOf")
+    if not isinstance(count, int) or not isinstance(copies, list):
+        return part
+    source = np.concatenate([np.arange(count), np.array(copies, dtype=np.int64)])
+    if len(source) != len(part.vertices) or source.min() < 0 or source.max() >= count:
+        raise InputError("its list of copies along texture seams does not fit its vertices")
+    kept = part.vertices[:count], part.targets[:, :count]
+    return replace(part, vertices=kept[0], targets=kept[1], faces=source[part.faces])
+
+
+def read_gltf(path: Path, fps: float | None = None) -> Performance:
+    """Read meshes, morph targets, their weights and the motion of the node that carries them.
+
+    All mesh nodes become one mesh; nodes that do not move against the first one with morph targets keep their
+    place by it, and its own motion is the head's. Names come from ``targetNames``. Animations are sampled
+    from 0 to their last key: linear, stepped and cubic. Skeletons are not read.
+
+    Args:
+        path: a ``.glb`` or ``.gltf`` file.
+        fps: frames per second; by default those that the file states or its keys stand on.
+
+    Raises:
+        InputError: a damaged file, or what is not read: skeletons, compression, parts that move apart.
+    """
+    file = GltfFile(path)
+    numbers = [n for n, node in enumerate(file.document.get("nodes", ())) if "mesh" in node]
+    if not numbers:
+        raise InputError("it has no mesh")
+    tracks, parents = tracks_of(file), _parents(file)
+    extras = file.entry("meshes", file.entry("nodes", numbers[0])["mesh"]).get("extras")
+    extras = extras if isinstance(extras, dict) else {}
+    stated = extras.get("fps") if isinstance(extras.get("fps"), int | float) else None
+    rate, moments = moments_of(list(tracks.values()), fps or stated)
+    parts = [_part(file, number, tracks, moments, parents) for number in numbers]
+    return assemble([_without_copies(parts[0], extras), *parts[1:]], rate)

@@ -1,0 +1,106 @@
+"""glTF animations, sampled at a steady rate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation, Slerp
+
+from meshanim._check import InputError
+from meshanim.export.gltf_file import GltfFile
+
+Floats = NDArray[np.float64]
+MOST_FRAMES = 2**22
+"""More than 19 hours at 60 fps: a file that says so lies."""
+_PATHS = ("weights", "translation", "rotation", "scale")
+
+
+@dataclass(frozen=True, eq=False)
+class Track:
+    """Key times (N,) in seconds and values (N, C); ``cubic`` ones are (N, 3, C): tangent in, value, out."""
+
+    times: Floats
+    values: Floats
+    interpolation: str
+    turns: bool
+
+    def at(self, moments: Floats) -> Floats:
+        """(M, C) values at ``moments`` (M,); before the first key and after the last, theirs."""
+        times = self.times
+        moments = moments.clip(times[0], times[-1])
+        # Times are float32: a moment within a millionth of a key is on it.
+        low = (np.searchsorted(times, moments + 1e-6 * (1 + moments), side="right") - 1).clip(0)
+        high = (low + 1).clip(max=len(times) - 1)
+        if self.interpolation == "STEP" or len(times) == 1:
+            return self.values[low] if self.values.ndim == 2 else self.values[low, 1]
+        if self.turns and self.interpolation == "LINEAR":
+            return Slerp(times, Rotation.from_quat(self.values))(moments).as_quat()
+        span = np.where(high > low, times[high] - times[low], 1)[:, None]
+        share = ((moments - times[low])[:, None] / span).clip(0, 1)
+        if self.interpolation == "LINEAR":
+            return self.values[low] + share * (self.values[high] - self.values[low])
+        return self._cubic(low, high, span, share)
+
+    def _cubic(self, low: NDArray, high: NDArray, span: Floats, s: Floats) -> Floats:
+        start, leaving = self.values[low, 1], span * self.values[low, 2]
+        end, arriving = self.values[high, 1], span * self.values[high, 0]
+        value = (2 * s**3 - 3 * s**2 + 1) * start + (s**3 - 2 * s**2 + s) * leaving
+        value = value + (3 * s**2 - 2 * s**3) * end + (s**3 - s**2) * arriving
+        return value / np.linalg.norm(value, axis=1, keepdims=True) if self.turns else value
+
+
+def _track(file: GltfFile, sampler: dict, path: str) -> Track:
+    interpolation = sampler.get("interpolation", "LINEAR")
+    if interpolation not in ("LINEAR", "STEP", "CUBICSPLINE"):
+        raise InputError(f"its animation is interpolated by {interpolation}, which glTF does not know")
+    times = file.array(sampler["input"])[:, 0].astype(np.float64)
+    values = file.array(sampler["output"]).astype(np.float64)
+    if not np.isfinite(times).all() or not np.isfinite(values).all() or (np.diff(times) <= 0).any():
+        raise InputError("its animation has keys that are not finite or do not follow one another")
+    parts = 3 if interpolation == "CUBICSPLINE" else 1
+    if values.size % (len(times) * parts):
+        raise InputError(f"its animation has {values.size} numbers for {len(times)} keys of {path}")
+    values = values.reshape(len(times), parts, -1) if parts == 3 else values.reshape(len(times), -1)
+    if path == "rotation" and not (np.linalg.norm(values.reshape(-1, 4), axis=1) > 0).any():
+        raise InputError("its animation has rotations of length zero")
+    return Track(times, values, interpolation, path == "rotation")
+
+
+def tracks_of(file: GltfFile) -> dict[tuple[int, str], Track]:
+    """Tracks by node and path, of all animations; where two move the same, the first counts."""
+    found: dict[tuple[int, str], Track] = {}
+    for animation in file.document.get("animations", ()):
+        for channel in animation.get("channels", ()):
+            key = channel["target"].get("node", -1), channel["target"]["path"]
+            samplers = animation["samplers"]
+            if key in found or key[1] not in _PATHS:
+                continue
+            if not 0 <= channel["sampler"] < len(samplers):
+                raise InputError(f"its animation has no sampler {channel['sampler']}")
+            found[key] = _track(file, samplers[channel["sampler"]], key[1])
+    return found
+
+
+def _rate(tracks: list[Track]) -> float | None:
+    """Frames per second that the keys stand on: one over the shortest step, whole where it is near."""
+    steps = [np.diff(track.times).min() for track in tracks if len(track.times) > 1]
+    if not steps:
+        return None
+    rate = 1 / min(steps)
+    return float(round(rate)) if abs(rate - round(rate)) < 1e-3 * rate and round(rate) else float(rate)
+
+
+def moments_of(tracks: list[Track], fps: float | None) -> tuple[float, Floats]:
+    """Frame rate, as given or as the keys tell, and the seconds of all frames from 0 to the last key.
+
+    Raises:
+        InputError: more frames than a file can mean.
+    """
+    rate = fps or _rate(tracks) or 30.0
+    last = max((track.times[-1] for track in tracks), default=0.0)
+    count = round(last * rate) + 1
+    if count > MOST_FRAMES:
+        raise InputError(f"its animation would have {count} frames at {rate:g} fps")
+    return rate, np.arange(count) / rate

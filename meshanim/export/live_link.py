@@ -1,0 +1,153 @@
+"""Live Link Face CSV: ARKit's 52 weights and the rotations of head and eyes, as Unreal imports them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from meshanim._check import InputError
+from meshanim._files import atomic_path
+from meshanim.export.frames import Progress
+from meshanim.mesh.rotations import axis_angle_to_matrix, matrix_to_axis_angle
+from meshanim.performance import Performance
+
+
+def _sides(*names: str) -> list[str]:
+    return [f"{name}{side}" for name in names for side in ("Left", "Right")]
+
+
+def _eye(side: str) -> list[str]:
+    names = ("Blink", "LookDown", "LookIn", "LookOut", "LookUp", "Squint", "Wide")
+    return [f"Eye{name}{side}" for name in names]
+
+
+SHAPES: tuple[str, ...] = (
+    *_eye("Left"),
+    *_eye("Right"),
+    *("JawForward", "JawRight", "JawLeft", "JawOpen", "MouthClose", "MouthFunnel", "MouthPucker"),
+    *("MouthRight", "MouthLeft"),
+    *_sides("MouthSmile", "MouthFrown", "MouthDimple", "MouthStretch"),
+    *("MouthRollLower", "MouthRollUpper", "MouthShrugLower", "MouthShrugUpper"),
+    *_sides("MouthPress", "MouthLowerDown", "MouthUpperUp", "BrowDown"),
+    *("BrowInnerUp", "BrowOuterUpLeft", "BrowOuterUpRight", "CheekPuff"),
+    *_sides("CheekSquint", "NoseSneer"),
+    "TongueOut",
+)
+"""The 52 columns in the app's order: right before left for jaw and mouth, left before right elsewhere."""
+ROTATIONS: tuple[str, ...] = tuple(
+    f"{part}{angle}" for part in ("Head", "LeftEye", "RightEye") for angle in ("Yaw", "Pitch", "Roll")
+)
+COLUMNS = (*SHAPES, *ROTATIONS)
+_TIMECODE = re.compile(r"(\d+):(\d\d):(\d\d):(\d+(?:\.\d+)?)")
+
+
+def camel(name: str) -> str:
+    """ARKit's own spelling of a column's name."""
+    return name[0].lower() + name[1:]
+
+
+def _timecode_rate(times: NDArray[np.float64], fps: float) -> int:
+    """Frames per second that the timecodes count: those that Unreal will take them for.
+
+    The file does not say; Unreal takes 60 where a frame number is above 30, else 30.
+    """
+    return 60 if fps > 30 and bool((np.floor((times % 1) * 60) > 30).any()) else 30
+
+
+def _timecodes(count: int, fps: float) -> Iterator[str]:
+    """``HH:MM:SS:FF.sub`` of each frame; the thousandths of a frame carry rates other than 30 and 60."""
+    times = np.arange(count) / fps
+    rate = _timecode_rate(times, fps)
+    for thousandths in np.rint(times * rate * 1000).astype(int).tolist():
+        seconds, rest = divmod(thousandths, rate * 1000)
+        hours, minutes, seconds = seconds // 3600, seconds // 60 % 60, seconds % 60
+        yield f"{hours:02d}:{minutes:02d}:{seconds:02d}:{rest // 1000:02d}.{rest % 1000:03d}"
+
+
+def seconds_of(timecodes: list[str]) -> NDArray[np.float64]:
+    """(T,) seconds of timecodes, counted as Unreal counts them."""
+    found = [_TIMECODE.fullmatch(text.strip()) for text in timecodes]
+    if None in found:
+        wrong = timecodes[found.index(None)]
+        raise InputError(f"timecodes must read like 00:00:07:29.500, got {wrong[:40]!r}")
+    parts = np.array([match.groups() for match in found if match], dtype=np.float64)
+    rate = 60.0 if (parts[:, 3] > 30).any() else 30.0
+    return parts @ [3600.0, 60.0, 1.0, 1 / rate]
+
+
+def _euler(matrices: Tensor) -> NDArray[np.float64]:
+    """(N, 3) yaw, pitch and roll of rotations (N, 3, 3): turns about Y, then X, then Z of what turns."""
+    m = matrices.double().numpy()
+    pitch = np.arcsin(np.clip(-m[:, 1, 2], -1, 1))
+    return np.stack([np.arctan2(m[:, 0, 2], m[:, 2, 2]), pitch, np.arctan2(m[:, 1, 0], m[:, 1, 1])], axis=1)
+
+
+def from_euler(angles: Tensor) -> Tensor:
+    """(N, 3) axis-angle of what :func:`_euler` gives."""
+    zero = torch.zeros(len(angles), dtype=angles.dtype)
+    yaw, pitch, roll = (axis_angle_to_matrix(torch.stack(axis, dim=1)) for axis in (
+        (zero, angles[:, 0], zero), (angles[:, 1], zero, zero), (zero, zero, angles[:, 2])
+    ))  # fmt: skip
+    return matrix_to_axis_angle(yaw @ pitch @ roll)
+
+
+def _shape_columns(performance: Performance) -> NDArray[np.float64]:
+    """(T, 52) weights by name; shapes that the performance lacks stay at rest."""
+    named = {name: column for column, name in enumerate(performance.weight_names)}
+    if not named.keys() & {camel(name) for name in SHAPES}:
+        raise InputError(
+            "a .csv holds ARKit's 52 weights, and the performance has none by these names; "
+            "solve for them first: meshanim solve, or meshanim.faces.solve_performance"
+        )
+    assert performance.weights is not None
+    weights = performance.weights.detach().to("cpu", torch.float64).numpy()
+    columns = np.zeros((performance.frame_count, len(SHAPES)))
+    for column, name in enumerate(SHAPES):
+        if camel(name) in named:
+            columns[:, column] = weights[:, named[camel(name)]]
+    return columns.clip(0, 1)
+
+
+def _rotation_columns(performance: Performance) -> NDArray[np.float64]:
+    """(T, 9) radians of head, left and right eye; gaze has no roll."""
+    columns = np.zeros((performance.frame_count, len(ROTATIONS)))
+    if performance.head_motion is not None:
+        turns = performance.head_motion.detach().to("cpu", torch.float64)[:, :3]
+        columns[:, :3] = _euler(axis_angle_to_matrix(turns))
+    if performance.gaze is not None:
+        gaze = performance.gaze.detach().to("cpu", torch.float64).numpy()
+        gaze = gaze / np.linalg.norm(gaze, axis=2, keepdims=True).clip(1e-12)
+        columns[:, [3, 6]] = np.arctan2(gaze[..., 0], gaze[..., 2])
+        columns[:, [4, 7]] = -np.arcsin(gaze[..., 1].clip(-1, 1))
+    return columns
+
+
+def write_live_link(performance: Performance, path: Path, progress: Progress | None = None) -> None:
+    """Write the curves, not the mesh, in the format of the Live Link Face app.
+
+    Columns go by name, never by order; weights are clamped to [0, 1]. Rotations are in radians about
+    meshanim's axes, those of ARKit's face: yaw is positive to the person's left, pitch downwards, roll
+    towards the person's right shoulder, and they are applied in this order. The head's translation has no
+    place. Timecodes start at zero and count as Unreal's importer will read them, at any frame rate.
+
+    Args:
+        performance: what to write; its weights must have ARKit's names.
+        path: the ``.csv`` file.
+        progress: told the frames done and in all.
+
+    Raises:
+        InputError: no weight with a name of ARKit's.
+    """
+    values = np.concatenate([_shape_columns(performance), _rotation_columns(performance)], axis=1)
+    with atomic_path(path) as place, open(place, "w", encoding="ascii", newline="\n") as file:
+        file.write(",".join(("Timecode", "BlendShapeCount", *COLUMNS)) + "\n")
+        for timecode, row in zip(_timecodes(len(values), performance.fps), values.tolist(), strict=True):
+            file.write(f"{timecode},{len(COLUMNS)}," + ",".join(f"{value:.6f}" for value in row) + "\n")
+    if progress is not None:
+        progress(performance.frame_count, performance.frame_count)

@@ -1,0 +1,112 @@
+"""Live Link Face CSV, of the app or of ours, over a face model."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from meshanim._check import InputError
+from meshanim.export.live_link import ROTATIONS, SHAPES, camel, from_euler, seconds_of
+from meshanim.faces import ARKIT_NAMES, FaceModel
+from meshanim.performance import Performance
+
+
+class LiveLinkTake(NamedTuple):
+    """Curves at a steady rate: weights (T, 52) in the order of ARKIT_NAMES; head (T, 3) as axis-angle, and
+    gaze (T, 2, 3) as unit directions of left and right eye, both in radians and head-local."""
+
+    fps: float
+    weights: Tensor
+    head: Tensor
+    gaze: Tensor
+
+
+def _rows(path: Path) -> tuple[list[str], list[str], NDArray[np.float64]]:
+    """Column names, timecodes, and values (T, C); a row without a face keeps the values before it."""
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        lines = [line for line in csv.reader(file) if line]
+    header = [name.strip() for name in lines[0]] if lines else []
+    if [name.lower() for name in header[:2]] != ["timecode", "blendshapecount"]:
+        raise InputError("it is no Live Link Face CSV: it does not begin with Timecode,BlendShapeCount")
+    values = np.zeros((len(lines) - 1, len(header) - 2))
+    for index, line in enumerate(lines[1:]):
+        if len(line) == len(header):
+            values[index] = [float(cell) for cell in line[2:]]
+        elif len(line) <= 3 and index:
+            values[index] = values[index - 1]
+        elif len(line) > 3 or not index:
+            raise InputError(f"line {index + 2} must have {len(header)} cells, got {len(line)}")
+    if not len(values):
+        raise InputError("it has no frame")
+    if not np.isfinite(values).all():
+        raise InputError("it has a value that is not finite")
+    return header[2:], [line[0] for line in lines[1:]], values
+
+
+def _rate(times: NDArray[np.float64]) -> float:
+    """Frames per second: a whole number, or one over 1.001, where the timecodes' thousandths allow it."""
+    steps = np.diff(times)
+    if (steps <= 0).any():
+        raise InputError("its timecodes must follow one another")
+    if not len(steps):
+        return 60.0
+    rate, span = 1 / float(np.median(steps)), float(times[-1] - times[0])
+    mean = len(steps) / span
+    rate = mean if abs(mean - rate) < 0.01 * rate else rate
+    slack = 1e-4 * rate * max(rate / 30, 1) / span
+    near = (float(round(rate)), round(rate * 1.001) / 1.001)
+    return next((value for value in near if value > 0 and abs(value - rate) <= slack), rate)
+
+
+def read_live_link(path: Path, fps: float | None = None) -> LiveLinkTake:
+    """Read the curves of a CSV file, interpolated onto steady frames where the recording dropped some.
+
+    Args:
+        path: the ``.csv`` file.
+        fps: frames per second; by default those of the timecodes.
+
+    Raises:
+        InputError: another kind of CSV, a timecode or a number that is none.
+    """
+    names, timecodes, values = _rows(path)
+    known = {camel(name) for name in SHAPES}
+    columns = {name[:1].lower() + name[1:]: column for column, name in enumerate(names)}
+    if not columns.keys() & known:
+        raise InputError("it has none of ARKit's 52 shapes among its columns")
+    times = seconds_of(timecodes)
+    rate = fps or _rate(times)
+    moments = np.arange(round((times[-1] - times[0]) * rate) + 1) / rate + times[0]
+
+    def track(name: str) -> NDArray[np.float64]:
+        if name not in columns:
+            return np.zeros(len(moments))
+        return np.interp(moments, times, values[:, columns[name]])
+
+    weights = np.stack([track(name) for name in ARKIT_NAMES], axis=1)
+    angles = np.stack([track(camel(name)) for name in ROTATIONS], axis=1)
+    yaw, pitch = angles[:, [3, 6]], angles[:, [4, 7]]
+    gaze = np.stack([np.sin(yaw) * np.cos(pitch), -np.sin(pitch), np.cos(yaw) * np.cos(pitch)], axis=2)
+    head = from_euler(torch.from_numpy(angles[:, :3]))
+    return LiveLinkTake(rate, torch.from_numpy(weights).float(), head.float(), torch.from_numpy(gaze).float())
+
+
+def perform_live_link(take: LiveLinkTake, face: FaceModel) -> Performance:
+    """The mean face of a model, moved by a take; its weights keep ARKit's names."""
+    basis = torch.einsum("ak,kvc->avc", face.arkit_mapping, face.basis())
+    head = torch.cat([take.head, torch.zeros(len(take.head), 3)], dim=1)
+    return Performance(
+        neutral=face.neutral,
+        fps=take.fps,
+        weights=take.weights,
+        basis=basis,
+        weight_names=ARKIT_NAMES,
+        face_model=face.name,
+        head_motion=head,
+        gaze=take.gaze,
+    )

@@ -1,0 +1,33 @@
+"""A captured texture, as the formats that hold one want it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from io import BytesIO
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from meshanim.mesh import Mesh
+from meshanim.rendering import wrap
+from meshanim.talking_heads.appearance import Appearance
+
+
+def _png(image: Tensor) -> bytes:
+    """A linear picture (H, W, 3) as files want base colours: encoded as sRGB."""
+    encoded = torch.where(image <= 0.0031308, 12.92 * image, 1.055 * image.clamp(min=0) ** (1 / 2.4) - 0.055)
+    file = BytesIO()
+    Image.fromarray((255 * encoded.clamp(0, 1)).round().to(torch.uint8).numpy()).save(file, "PNG")
+    return file.getvalue()
+
+
+def put_on(mesh: Mesh, appearance: Appearance | None) -> tuple[Mesh, bytes | None]:
+    """The mesh with the texture coordinates of :func:`meshanim.rendering.wrap`, and its picture as PNG.
+
+    The mesh as it is, and no picture, where the appearance has no texture or the mesh no coordinates.
+    """
+    if appearance is None or appearance.skin is None or mesh.uv is None:
+        return mesh, None
+    wrapped = wrap(mesh, appearance.skin)
+    return replace(mesh, uv=wrapped.uv, uv_faces=wrapped.uv_faces), _png(wrapped.image)

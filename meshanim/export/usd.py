@@ -1,0 +1,262 @@
+"""USD: blend shapes under a SkelRoot, or a mesh whose points are sampled over time."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meshanim import __version__
+from meshanim._check import InputError, MissingExtra, check_choice, check_range
+from meshanim._files import atomic_path
+from meshanim.export.frames import Progress, head_tracks, local_chunks
+from meshanim.export.picture import put_on
+from meshanim.export.targets import Targets, fitting_targets, within_unit
+from meshanim.export.usd_materials import bind_materials
+from meshanim.mesh import Mesh
+from meshanim.performance import Performance
+from meshanim.talking_heads.appearance import Appearance
+
+if TYPE_CHECKING:
+    from pxr import Usd
+
+LARGEST_TEXT = 2**31
+"""Bytes of positions that a ``.usda`` may spell out; beyond, no reader gets through it."""
+LARGEST_PACKAGE = 2**32 - 2**16
+"""Bytes of positions in a ``.usdz``, which is a ZIP file with 32-bit sizes."""
+
+
+def require_usd() -> None:
+    """Raise where OpenUSD's Python package is not installed."""
+    try:
+        import pxr.Usd  # noqa: F401
+    except ImportError as error:
+        raise MissingExtra("usd-core", "usd") from error
+
+
+@contextmanager
+def _saving(place: Path, stem: str) -> Iterator[Path]:
+    """A file for a layer, which stands at ``place`` when the block ends, as it is or in a package.
+
+    OpenUSD keeps one layer for a name for as long as anything refers to it, a traceback for example, so that
+    each gets a folder of its own. Its errors, which have no number, become OSError.
+    """
+    from pxr import Tf, UsdUtils
+
+    package = place.suffix == ".usdz"
+    with tempfile.TemporaryDirectory(dir=place.parent, prefix=".") as folder:
+        layer = Path(folder, stem + (".usdc" if package else place.suffix))
+        try:
+            yield layer
+            if not package:
+                layer.replace(place)
+            elif not UsdUtils.CreateNewUsdzPackage(str(layer), str(place), layer.name):
+                raise OSError("the package could not be written")
+        except Tf.ErrorException as error:
+            reasons = [fault.commentary for fault in error.args] or [str(error)]
+            raise OSError(" ".join(str(reasons[0]).split())) from error
+
+
+def _new_stage(layer: Path, performance: Performance, error: float) -> Usd.Stage:
+    from pxr import Usd, UsdGeom
+
+    stage = Usd.Stage.CreateNew(str(layer))
+    UsdGeom.SetStageUpAxis(stage, UsdGeom.Tokens.y)
+    UsdGeom.SetStageMetersPerUnit(stage, 1.0)
+    stage.SetTimeCodesPerSecond(performance.fps)
+    stage.SetFramesPerSecond(performance.fps)
+    stage.SetStartTimeCode(0)
+    stage.SetEndTimeCode(performance.frame_count - 1)
+    stage.SetMetadata("documentation", f"meshanim {__version__}")
+    stage.GetRootLayer().customLayerData = {"largestErrorMillimetres": round(1000 * error, 6)}
+    return stage
+
+
+def _add_head_motion(root: Any, performance: Performance) -> None:
+    """Rotation and translation of the root, a sample for each frame."""
+    from pxr import Gf, UsdGeom
+
+    if performance.head_motion is None:
+        return
+    rotation, translation = head_tracks(performance.head_motion)
+    place, turn = root.AddTranslateOp(), root.AddOrientOp(UsdGeom.XformOp.PrecisionFloat)
+    for frame, ((x, y, z, w), shift) in enumerate(zip(rotation.tolist(), translation.tolist(), strict=True)):
+        place.Set(Gf.Vec3d(*shift), frame)
+        turn.Set(Gf.Quatf(w, x, y, z), frame)
+
+
+def _points(array: NDArray[np.float32]) -> Any:
+    from pxr import Vt
+
+    return Vt.Vec3fArray.FromNumpy(np.ascontiguousarray(array, dtype=np.float32))
+
+
+def _extent(points: NDArray[np.float32]) -> Any:
+    return _points(np.stack([points.min(0), points.max(0)]))
+
+
+def _add_mesh(stage: Usd.Stage, path: str, mesh: Mesh, picture: str | None) -> Any:
+    """The neutral: points in their order, faces, texture coordinates, materials."""
+    from pxr import Sdf, UsdGeom, Vt
+
+    vertices, faces = mesh.vertices.numpy(), mesh.faces.numpy().astype(np.int32)
+    shape = UsdGeom.Mesh.Define(stage, path)
+    shape.CreatePointsAttr(_points(vertices))
+    shape.CreateExtentAttr(_extent(vertices))
+    shape.CreateFaceVertexCountsAttr(Vt.IntArray.FromNumpy(np.full(len(faces), 3, dtype=np.int32)))
+    shape.CreateFaceVertexIndicesAttr(Vt.IntArray.FromNumpy(faces.ravel()))
+    shape.CreateSubdivisionSchemeAttr(UsdGeom.Tokens.none)
+    if mesh.uv is not None and mesh.uv_faces is not None:
+        primvars = UsdGeom.PrimvarsAPI(shape)
+        uv = primvars.CreatePrimvar("st", Sdf.ValueTypeNames.TexCoord2fArray, UsdGeom.Tokens.faceVarying)
+        uv.Set(Vt.Vec2fArray.FromNumpy(mesh.uv.numpy().astype(np.float32)))
+        uv.SetIndices(Vt.IntArray.FromNumpy(mesh.uv_faces.numpy().astype(np.int32).ravel()))
+    bind_materials(stage, shape, mesh, picture)
+    return shape
+
+
+def _add_shape(stage: Usd.Stage, path: str, offsets: NDArray[np.float32]) -> None:
+    """A BlendShape; where most vertices stay, only the others are stored."""
+    from pxr import UsdSkel, Vt
+
+    shape = UsdSkel.BlendShape.Define(stage, path)
+    moved = np.flatnonzero((offsets != 0).any(axis=1)).astype(np.int32)
+    if len(moved) * 16 < len(offsets) * 12:
+        # No index at all would mean all points.
+        moved = moved if len(moved) else np.zeros(1, dtype=np.int32)
+        shape.CreatePointIndicesAttr(Vt.IntArray.FromNumpy(moved))
+        offsets = offsets[moved]
+    shape.CreateOffsetsAttr(_points(offsets))
+
+
+def _add_blend_shapes(stage: Usd.Stage, root: str, mesh: Any, targets: Targets) -> None:
+    """The shapes, and a SkelAnimation of their weights bound to a skeleton of one joint."""
+    from pxr import Gf, Sdf, Tf, UsdSkel, Vt
+
+    skeleton = UsdSkel.Skeleton.Define(stage, f"{root}/skeleton")
+    skeleton.CreateJointsAttr(["head"])
+    still = Vt.Matrix4dArray([Gf.Matrix4d(1)])
+    skeleton.CreateBindTransformsAttr(still)
+    skeleton.CreateRestTransformsAttr(still)
+    motion = UsdSkel.Animation.Define(stage, f"{root}/skeleton/motion")
+    motion.CreateBlendShapesAttr(targets.names)
+    weights = motion.CreateBlendShapeWeightsAttr()
+    for frame, row in enumerate(targets.weights.numpy().astype(np.float32)):
+        weights.Set(Vt.FloatArray.FromNumpy(row), frame)
+    paths: list[Sdf.Path] = []
+    for name, offsets in zip(targets.names, targets.basis, strict=True):
+        word = Tf.MakeValidIdentifier(name)
+        while stage.GetPrimAtPath(f"{mesh.GetPath()}/{word}"):
+            word += "_"
+        paths.append(mesh.GetPath().AppendChild(word))
+        _add_shape(stage, str(paths[-1]), offsets.numpy())
+    UsdSkel.BindingAPI.Apply(skeleton.GetPrim()).CreateAnimationSourceRel().SetTargets([motion.GetPath()])
+    binding = UsdSkel.BindingAPI.Apply(mesh.GetPrim())
+    binding.CreateSkeletonRel().SetTargets([skeleton.GetPath()])
+    binding.CreateBlendShapesAttr(targets.names)
+    binding.CreateBlendShapeTargetsRel().SetTargets(paths)
+
+
+def _write_shapes(
+    performance: Performance, layer: Path, name: str, targets: Targets, picture: str | None
+) -> None:
+    from pxr import UsdSkel
+
+    stage = _new_stage(layer, performance, targets.error)
+    root = UsdSkel.Root.Define(stage, f"/{name}")
+    stage.SetDefaultPrim(root.GetPrim())
+    _add_head_motion(root, performance)
+    mesh = _add_mesh(stage, f"/{name}/face", performance.neutral, picture)
+    _add_blend_shapes(stage, f"/{name}", mesh, targets)
+    stage.Save()
+
+
+def _write_points(
+    performance: Performance, layer: Path, name: str, progress: Progress | None, picture: str | None
+) -> None:
+    """Saved chunk by chunk: what is saved, OpenUSD keeps on disk."""
+    from pxr import UsdGeom
+
+    stage = _new_stage(layer, performance, 0.0)
+    root = UsdGeom.Xform.Define(stage, f"/{name}")
+    stage.SetDefaultPrim(root.GetPrim())
+    _add_head_motion(root, performance)
+    mesh = _add_mesh(stage, f"/{name}/face", performance.neutral, picture)
+    points, extent = mesh.GetPointsAttr(), mesh.GetExtentAttr()
+    for start, chunk in local_chunks(performance, progress):
+        for index, positions in enumerate(chunk.numpy()):
+            points.Set(_points(positions), start + index)
+            extent.Set(_extent(positions), start + index)
+        stage.Save()
+
+
+def _check_room(performance: Performance, path: Path) -> None:
+    """Raise where all positions would not fit into the container that ``path`` names."""
+    room = {".usda": LARGEST_TEXT, ".usdz": LARGEST_PACKAGE}.get(path.suffix.lower())
+    size = 12 * performance.frame_count * len(performance.neutral.vertices)
+    if room is not None and size > room:
+        raise InputError(
+            f"{path} would hold {size / 2**30:.1f} GiB of positions, at most {room / 2**30:.0f} GiB fit; "
+            "choose .usdc, or blend shapes"
+        )
+
+
+def write_usd(
+    performance: Performance,
+    path: Path,
+    progress: Progress | None = None,
+    targets: str = "auto",
+    max_error: float = 1e-4,
+    appearance: Appearance | None = None,
+) -> None:
+    """Write one mesh with blend shapes and an animation of their weights, or with sampled points.
+
+    Frame t stands at time code t, ``timeCodesPerSecond`` is the frame rate; metres, Y up. Head motion is the
+    root's rotation and translation. Blend shapes are the performance's own basis where that explains every
+    vertex to within ``max_error``, else principal components, all with weights in [0, 1], which Blender
+    clamps; the error really made stands in ``customLayerData``. Blender plays a time code per frame at
+    the rate of its scene, which must be set to this one.
+
+    Args:
+        performance: what to write.
+        path: the ``.usda``, ``.usdc`` or ``.usdz`` file.
+        progress: told the frames done and in all.
+        targets: "auto", "components" (principal ones in any case), or "points": no blend shapes, but the
+            positions of every frame, exact and large.
+        max_error: metres.
+        appearance: whose texture to put on: inside a ``.usdz``, else beside the file as ``.png``.
+
+    Raises:
+        MissingExtra: usd-core is not installed.
+        InputError: more than 1,024 components for ``max_error``, more points than the container holds.
+    """
+    check_choice("targets", targets, ("auto", "components", "points"))
+    check_range("max_error", max_error, 0, open_low=True)
+    require_usd()
+    from pxr import Tf
+
+    name = Tf.MakeValidIdentifier(path.stem)
+    if targets == "points":
+        _check_room(performance, path)
+    else:
+        found = within_unit(fitting_targets(performance, targets == "auto", max_error, progress))
+    mesh, picture = put_on(performance.neutral, appearance)
+    performance, beside = replace(performance, neutral=mesh), path.with_suffix(".png")
+    with ExitStack() as stack:
+        if picture is not None and path.suffix.lower() != ".usdz":
+            stack.enter_context(atomic_path(beside)).write_bytes(picture)
+        place = stack.enter_context(atomic_path(path))
+        layer = stack.enter_context(_saving(place, path.stem))
+        if picture is not None:
+            layer.with_name(beside.name).write_bytes(picture)
+        texture = None if picture is None else f"./{beside.name}"
+        if targets == "points":
+            _write_points(performance, layer, name, progress, texture)
+        else:
+            _write_shapes(performance, layer, name, found, texture)

@@ -1,0 +1,217 @@
+"""A performance from a USD stage: blend shapes or sampled points, and what carries them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meshanim._check import InputError
+from meshanim.export.parts import Floats, Part, assemble
+from meshanim.export.usd import require_usd
+from meshanim.performance import Performance
+
+if TYPE_CHECKING:
+    from pxr import Usd
+
+MOST_FRAMES = 2**17
+"""36 minutes at 60 fps; each is evaluated in Python."""
+
+
+def _to_ours(stage: Usd.Stage) -> Floats:
+    """(4, 4) from the stage's unit and axes to metres and Y up."""
+    from pxr import UsdGeom
+
+    matrix = np.eye(4)
+    if UsdGeom.GetStageUpAxis(stage) == UsdGeom.Tokens.z:
+        matrix[:3, :3] = [[1, 0, 0], [0, 0, 1], [0, -1, 0]]
+    matrix[:3, :3] *= UsdGeom.GetStageMetersPerUnit(stage)
+    return matrix
+
+
+def _codes(stage: Usd.Stage, meshes: list[Any], fps: float | None) -> tuple[float, Floats]:
+    """Frame rate and the time codes of all frames: the stage's range, else that of the samples."""
+    rate = stage.GetTimeCodesPerSecond()
+    if stage.HasAuthoredTimeCodeRange():
+        first, last = stage.GetStartTimeCode(), stage.GetEndTimeCode()
+    else:
+        samples = [t for mesh in meshes for t in mesh.GetPointsAttr().GetTimeSamples()] or [0.0]
+        first, last = min(samples), max(samples)
+    count = round((last - first) * (fps or rate) / rate) + 1
+    if not 1 <= count <= MOST_FRAMES:
+        raise InputError(f"its time codes run from {first:g} to {last:g}")
+    return fps or rate, first + np.arange(count) * rate / (fps or rate)
+
+
+def _faces(mesh: Any, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Triangles (F, 3) as vertices, and as corners of the file's polygons."""
+    sizes = np.array(mesh.GetFaceVertexCountsAttr().Get() or [], dtype=np.int64)
+    index = np.array(mesh.GetFaceVertexIndicesAttr().Get() or [], dtype=np.int64)
+    if (
+        sizes.sum() != len(index)
+        or (sizes < 3).any()
+        or (len(index) and not 0 <= index.min() <= index.max() < count)
+    ):
+        raise InputError(f"{mesh.GetPath()} has faces that do not fit its {count} points")
+    starts = np.cumsum(sizes) - sizes
+    fans = sizes - 2
+    step = np.arange(fans.sum()) - np.repeat(np.cumsum(fans) - fans, fans)
+    first = np.repeat(starts, fans)
+    corners = np.stack([first, first + step + 1, first + step + 2], axis=1)
+    if str(mesh.GetOrientationAttr().Get()) == "leftHanded":
+        corners = corners[:, ::-1]
+    return index[corners], corners
+
+
+def _uv(mesh: Any, faces: NDArray, corners: NDArray) -> tuple[NDArray | None, NDArray | None]:
+    """Texture coordinates and their indices, where the mesh has some per corner or per point."""
+    from pxr import UsdGeom
+
+    for primvar in UsdGeom.PrimvarsAPI(mesh).GetPrimvarsWithValues():
+        if "texCoord2" not in str(primvar.GetTypeName()):
+            continue
+        values, index = np.array(primvar.Get(), dtype=np.float32), primvar.GetIndices()
+        place = corners if primvar.GetInterpolation() == UsdGeom.Tokens.faceVarying else faces
+        index = np.array(index, dtype=np.int64)[place] if index else place
+        if len(values) and 0 <= index.min() <= index.max() < len(values):
+            return values, index
+    return None, None
+
+
+def _shapes(mesh: Any, count: int) -> tuple[list[str], NDArray[np.float32]]:
+    """Names and displacements (K, V, 3) of the mesh's blend shapes."""
+    from pxr import UsdSkel
+
+    binding = UsdSkel.BindingAPI(mesh.GetPrim())
+    names = [str(name) for name in binding.GetBlendShapesAttr().Get() or []]
+    targets = binding.GetBlendShapeTargetsRel().GetForwardedTargets() if names else []
+    if len(names) != len(targets):
+        raise InputError(f"{mesh.GetPath()} names {len(names)} blend shapes and has {len(targets)}")
+    basis = np.zeros((len(names), count, 3), np.float32)
+    for row, path in enumerate(targets):
+        shape = UsdSkel.BlendShape(mesh.GetPrim().GetStage().GetPrimAtPath(path))
+        if not shape or shape.GetInbetweens():
+            raise InputError(f"blend shape {path} is missing, or has shapes between, which are not read")
+        offsets = np.array(shape.GetOffsetsAttr().Get(), dtype=np.float32).reshape(-1, 3)
+        index = np.array(shape.GetPointIndicesAttr().Get() or range(count), dtype=np.int64)
+        if len(index) != len(offsets) or (len(index) and not 0 <= index.min() <= index.max() < count):
+            raise InputError(f"blend shape {path} does not fit the {count} points of its mesh")
+        basis[row, index] = offsets
+    return names, basis
+
+
+def _weights(mesh: Any, names: list[str], codes: Floats) -> Floats:
+    """(T, K) weights of the animation that drives the mesh, by name; 0 for what it does not drive."""
+    from pxr import UsdSkel
+
+    weights = np.zeros((len(codes), len(names)))
+    skeleton = UsdSkel.BindingAPI(mesh.GetPrim()).GetInheritedSkeleton()
+    source = UsdSkel.BindingAPI(
+        skeleton.GetPrim() if skeleton else mesh.GetPrim()
+    ).GetInheritedAnimationSource()
+    animation = UsdSkel.Animation(source)
+    if not names or not animation:
+        return weights
+    driven = {str(name): place for place, name in enumerate(animation.GetBlendShapesAttr().Get() or [])}
+    track = animation.GetBlendShapeWeightsAttr()
+    moments = codes if track.GetNumTimeSamples() > 1 else codes[:1]
+    values = np.array([track.Get(code) for code in moments], dtype=np.float64).reshape(len(moments), -1)
+    if values.shape[1] != len(driven):
+        raise InputError(f"{animation.GetPath()} has {values.shape[1]} weights of {len(driven)} shapes")
+    for column, name in enumerate(names):
+        if name in driven:
+            weights[:, column] = values[:, driven[name]]
+    return weights
+
+
+def _world(prim: Any, codes: Floats) -> Floats:
+    """(T, 4, 4) local to world, worked out once where nothing moves."""
+    from pxr import UsdGeom
+
+    above = [UsdGeom.Xformable(place) for place in (prim, *_ancestors(prim))]
+    moves = any(place and place.TransformMightBeTimeVarying() for place in above)
+    # OpenUSD's matrices act on rows.
+    found = [
+        np.array(UsdGeom.XformCache(code).GetLocalToWorldTransform(prim)).T
+        for code in (codes if moves else codes[:1])
+    ]
+    return np.broadcast_to(np.stack(found), (len(codes), 4, 4))
+
+
+def _ancestors(prim: Any) -> list[Any]:
+    above = []
+    while prim := prim.GetParent():
+        above.append(prim)
+    return above
+
+
+def _check_joints(mesh: Any, codes: Floats) -> None:
+    """Raise where joints move the mesh; Blender binds one with blend shapes to a joint that stands still."""
+    from pxr import Usd, UsdSkel
+
+    binding = UsdSkel.BindingAPI(mesh.GetPrim())
+    if not binding.GetJointIndicesAttr().HasAuthoredValue():
+        return
+    cache, root = UsdSkel.Cache(), UsdSkel.Root.Find(mesh.GetPrim())
+    cache.Populate(root, Usd.PrimDefaultPredicate)
+    query = cache.GetSkelQuery(binding.GetInheritedSkeleton())
+    for code in codes:
+        moved = query.ComputeSkinningTransforms(code)
+        if moved is None or not np.allclose(np.array(moved), np.eye(4), atol=1e-6):
+            raise InputError(
+                f"{mesh.GetPath()} is moved by joints, which are not read; bake them into its points"
+            )
+
+
+def _part(mesh: Any, codes: Floats, to_ours: Floats) -> Part:
+    from pxr import Usd
+
+    points = mesh.GetPointsAttr()
+    rest = points.Get(Usd.TimeCode.Default())
+    rest = np.array(points.Get(codes[0]) if rest is None else rest, dtype=np.float64).reshape(-1, 3)
+    _check_joints(mesh, codes)
+    motion = None
+    if points.GetNumTimeSamples() > 1:
+        motion = np.empty((len(codes), *rest.shape), np.float32)
+        for frame, code in enumerate(codes):
+            motion[frame] = points.Get(code)
+    faces, corners = _faces(mesh, len(rest))
+    names, targets = (
+        _shapes(mesh, len(rest)) if motion is None else ([], np.zeros((0, len(rest), 3), np.float32))
+    )
+    places = to_ours @ _world(mesh.GetPrim(), codes)
+    uv, uv_faces = _uv(mesh, faces, corners)
+    weights = _weights(mesh, names, codes)
+    name = mesh.GetPrim().GetName()
+    return Part(name, rest, faces, uv, uv_faces, names, targets, weights, places, motion)
+
+
+def read_usd(path: Path, fps: float | None = None) -> Performance:
+    """Read all meshes of a stage as one: blend shapes with their weights, or points sampled over time.
+
+    Unit and up axis are converted. The motion of the first mesh that moves is the head's; polygons become
+    triangles. Skinning by joints is not read.
+
+    Args:
+        path: the ``.usda``, ``.usdc`` or ``.usdz`` file.
+        fps: frames per second; by default the stage's time codes.
+
+    Raises:
+        MissingExtra: usd-core is not installed.
+        InputError: a damaged file, or what is not read.
+    """
+    require_usd()
+    from pxr import Tf, Usd, UsdGeom
+
+    try:
+        stage = Usd.Stage.Open(str(path))
+    except Tf.ErrorException as error:
+        raise InputError("OpenUSD cannot open it") from error
+    meshes = [UsdGeom.Mesh(prim) for prim in stage.Traverse() if prim.IsA(UsdGeom.Mesh)]
+    if not meshes:
+        raise InputError("it has no mesh")
+    rate, codes = _codes(stage, meshes, fps)
+    to_ours = _to_ours(stage)
+    return assemble([_part(mesh, codes, to_ours) for mesh in meshes], rate)

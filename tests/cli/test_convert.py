@@ -1,0 +1,63 @@
+"""Conversion on the command line: what comes out, and one sentence for what does not go in."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from meshanim.cli.main import run
+from meshanim.export import export, read_performance
+from meshanim.faces import ARKIT_NAMES, load_face
+from meshanim.performance import Performance
+
+
+def call(*arguments: str | Path) -> int:
+    with pytest.raises(SystemExit) as stopped:
+        run(["convert", *(str(argument) for argument in arguments)])
+    return int(stopped.value.code or 0)
+
+
+@pytest.fixture(scope="module")
+def blink(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A GLB of the built-in head with ARKit's names."""
+    face = load_face("anny")
+    basis = torch.einsum("ak,kvc->avc", face.arkit_mapping, face.basis())
+    weights = torch.rand(5, len(ARKIT_NAMES), generator=torch.Generator().manual_seed(0))
+    performance = Performance(face.neutral, 25.0, None, weights, basis, ARKIT_NAMES)
+    return export(performance, tmp_path_factory.mktemp("blink") / "blink.glb")
+
+
+def test_glb_becomes_usd_curves_and_caches(blink: Path, tmp_path: Path) -> None:
+    names = ("a.usdc", "a.csv", "a.pc2")
+    assert call(blink, *(tmp_path / name for name in names), "-q") == 0
+    wanted = read_performance(blink)
+    face = load_face("anny")
+    for name in names:
+        back = read_performance(tmp_path / name, fps=25, face=face)
+        assert float((back.vertices() - wanted.vertices()).norm(dim=2).max()) < 1e-5
+
+
+def test_what_a_format_does_not_state_is_given(blink: Path, tmp_path: Path) -> None:
+    assert call(blink, tmp_path / "a.pc2", tmp_path / "a.csv", "-q") == 0
+    assert call(tmp_path / "a.pc2", tmp_path / "b.mdd", "--fps", "25", "-q") == 0
+    assert call(tmp_path / "a.csv", tmp_path / "c.glb", "--face", "anny", "-q") == 0
+    assert read_performance(tmp_path / "c.glb").weight_names == ARKIT_NAMES
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "sentence"),
+    [
+        ("none.glb", "a.usdc", "none.glb does not exist"),
+        ("noise.glb", "a.usdc", "its first letters are not glTF"),
+        ("noise.glb", "a.xyz", "must end in one of"),
+        ("noise.txt", "a.glb", "must end in one of"),
+    ],
+)
+def test_bad_input_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], source: str, target: str, sentence: str
+) -> None:
+    for name in ("noise.glb", "noise.txt"):
+        (tmp_path / name).write_bytes(b"no such thing as a mesh" * 20)
+    assert call(tmp_path / source, tmp_path / target) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith("meshanim: ") and sentence in line

@@ -1,0 +1,153 @@
+"""Live Link Face CSV: read by the csv module, and its times as Unreal's importer counts them."""
+
+import csv
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from scipy.spatial.transform import Rotation
+
+from meshanim._check import InputError
+from meshanim.export import export, read_performance
+from meshanim.faces import ARKIT_NAMES, load_face
+from meshanim.performance import Performance
+
+HEADER = (
+    "Timecode,BlendShapeCount,EyeBlinkLeft,EyeLookDownLeft,EyeLookInLeft,EyeLookOutLeft,EyeLookUpLeft,"
+    "EyeSquintLeft,EyeWideLeft,EyeBlinkRight,EyeLookDownRight,EyeLookInRight,EyeLookOutRight,EyeLookUpRight,"
+    "EyeSquintRight,EyeWideRight,JawForward,JawRight,JawLeft,JawOpen,MouthClose,MouthFunnel,MouthPucker,"
+    "MouthRight,MouthLeft,MouthSmileLeft,MouthSmileRight,MouthFrownLeft,MouthFrownRight,MouthDimpleLeft,"
+    "MouthDimpleRight,MouthStretchLeft,MouthStretchRight,MouthRollLower,MouthRollUpper,MouthShrugLower,"
+    "MouthShrugUpper,MouthPressLeft,MouthPressRight,MouthLowerDownLeft,MouthLowerDownRight,MouthUpperUpLeft,"
+    "MouthUpperUpRight,BrowDownLeft,BrowDownRight,BrowInnerUp,BrowOuterUpLeft,BrowOuterUpRight,CheekPuff,"
+    "CheekSquintLeft,CheekSquintRight,NoseSneerLeft,NoseSneerRight,TongueOut,HeadYaw,HeadPitch,HeadRoll,"
+    "LeftEyeYaw,LeftEyePitch,LeftEyeRoll,RightEyeYaw,RightEyePitch,RightEyeRoll"
+)
+
+
+def read(path, fps=None, face=None) -> Any:
+    """As read_performance, but its tracks are there."""
+    return read_performance(path, fps, face)
+
+
+def rows_of(path):
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def unreal_seconds(rows):
+    """As LiveLinkFaceImporter of Unreal 5 has it: 60 frames per second where one is above 30, else 30."""
+    parts = [[float(part) for part in row["Timecode"].split(":")] for row in rows]
+    rate = 60 if any(frame > 30 for *_, frame in parts) else 30
+    return np.array([h * 3600 + m * 60 + s + frame / rate for h, m, s, frame in parts])
+
+
+def take(frames, fps, **tracks):
+    """All 52 weights, each with a course of its own, over a triangle."""
+    face = load_face("anny")
+    weights = torch.rand(frames, len(ARKIT_NAMES), generator=torch.Generator().manual_seed(3))
+    basis = torch.einsum("ak,kvc->avc", face.arkit_mapping, face.basis())
+    return Performance(face.neutral, fps, None, weights, basis, ARKIT_NAMES, **tracks)
+
+
+def test_columns_go_by_name(tmp_path):
+    performance = take(3, 60.0)
+    path = export(performance, tmp_path / "a.csv")
+    assert path.read_text().splitlines()[0] == HEADER
+    for row, weights in zip(rows_of(path), performance.weights, strict=True):
+        assert row["BlendShapeCount"] == "61" and len(row) == 63
+        for name, weight in zip(ARKIT_NAMES, weights.tolist(), strict=True):
+            assert float(row[name[0].upper() + name[1:]]) == pytest.approx(weight, abs=1e-6)
+
+
+@pytest.mark.parametrize("fps", [60.0, 30.0, 25.0, 23.976, 29.97, 50.0, 120.0, 12.5])
+@pytest.mark.parametrize("frames", [5, 100])
+def test_unreal_reads_the_right_times_at_any_rate(tmp_path, fps, frames):
+    rows = rows_of(export(take(frames, fps), tmp_path / "a.csv"))
+    # A thousandth of a frame at 30.
+    assert unreal_seconds(rows) == pytest.approx(np.arange(frames) / fps, abs=2e-5)
+
+
+def test_head_and_eyes_turn_about_their_own_axes(tmp_path):
+    angles = {"Yaw": "Y", "Pitch": "X", "Roll": "Z"}
+    head = torch.zeros(4, 6)
+    for frame, axis in enumerate(angles.values(), start=1):
+        head[frame, "XYZ".index(axis)] = 0.3
+    gaze = torch.tensor([0.0, 0, 1]).repeat(4, 2, 1)
+    gaze[1, 0] = torch.tensor(Rotation.from_euler("Y", 0.2).apply([0, 0, 1]))
+    gaze[2, 1] = torch.tensor(Rotation.from_euler("X", 0.2).apply([0, 0, 2]))
+    rows = rows_of(export(take(4, 30.0, head_motion=head, gaze=gaze), tmp_path / "a.csv"))
+    for frame, name in enumerate(angles, start=1):
+        for other in angles:
+            assert float(rows[frame][f"Head{other}"]) == pytest.approx(0.3 * (other == name), abs=1e-6)
+    assert float(rows[1]["LeftEyeYaw"]) == pytest.approx(0.2, abs=1e-6) and float(rows[1]["RightEyeYaw"]) == 0
+    assert float(rows[2]["RightEyePitch"]) == pytest.approx(0.2, abs=1e-6)
+    assert all(float(row["LeftEyeRoll"]) == 0 for row in rows)
+
+
+def test_turns_are_applied_yaw_first(tmp_path):
+    turn = Rotation.from_euler("YXZ", [0.5, -0.3, 0.2])
+    head = torch.cat([torch.tensor(turn.as_rotvec()).float(), torch.zeros(3)])[None]
+    (row,) = rows_of(export(take(1, 30.0, head_motion=head), tmp_path / "a.csv"))
+    assert [float(row[f"Head{name}"]) for name in ("Yaw", "Pitch", "Roll")] == pytest.approx([0.5, -0.3, 0.2])
+
+
+@pytest.mark.parametrize("fps", [60.0, 25.0, 24 / 1.001])
+def test_curves_come_back_over_a_face(tmp_path, fps):
+    head = 0.2 * torch.randn(40, 6, generator=torch.Generator().manual_seed(5))
+    gaze = torch.nn.functional.normalize(torch.tensor([0.1, -0.2, 1.0]), dim=0).repeat(40, 2, 1)
+    performance = take(40, fps, head_motion=head, gaze=gaze)
+    back = read(export(performance, tmp_path / "a.csv"), face=load_face("anny"))
+    assert back.fps == pytest.approx(fps, rel=1e-9) and back.weight_names == ARKIT_NAMES
+    # Timecodes and weights have their decimals.
+    assert torch.allclose(back.weights, performance.weights, atol=2e-3)
+    assert torch.allclose(back.head_motion[:, :3], head[:, :3], atol=1e-3)
+    assert torch.allclose(back.gaze, gaze, atol=1e-4)
+    assert (back.head_motion[:, 3:] == 0).all()
+
+
+def test_a_recording_with_dropped_frames_is_made_steady(tmp_path):
+    path = export(take(40, 60.0), tmp_path / "a.csv")
+    lines = path.read_text().splitlines()
+    lines[11] = ",".join([lines[11].split(",")[0], "0"])
+    path.write_text("\n".join(line for index, line in enumerate(lines) if index not in (20, 21)) + "\n")
+    back = read(path, face=load_face("anny"))
+    assert back.frame_count == 40 and back.fps == 60
+    assert torch.allclose(back.weights[10], back.weights[9], atol=1e-6)
+    middle = back.weights[18] + (back.weights[21] - back.weights[18]) / 3
+    assert torch.allclose(back.weights[19], middle, atol=1e-4)
+
+
+def test_a_performance_without_arkit_names_is_sent_to_the_solver(moving, weighted, tmp_path):
+    named = replace(weighted, weight_names=("a", "b", "c", "d"))
+    for performance in (moving, named):
+        with pytest.raises(
+            InputError, match=r"solve for them first: meshanim solve, or meshanim\.faces\.solve_performance"
+        ):
+            export(performance, tmp_path / "a.csv")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "wrong"),
+    [
+        ("Timecode", "Time", "does not begin with Timecode,BlendShapeCount"),
+        ("00:00:00:00.000", "now", "timecodes must read like"),
+        ("00:00:00:01.000", "00:00:00:00.000", "timecodes must follow one another"),
+        (",61,", ",61,nan,", "line 2 must have 63 cells, got 64"),
+        (",0.000000,", ",x,", "damaged"),
+        (",0.000000,", ",nan,", "not finite"),
+    ],
+)
+def test_bad_files_are_named(tmp_path, old, new, wrong):
+    path = export(take(3, 30.0), tmp_path / "a.csv")
+    path.write_text(path.read_text().replace(old, new, 1))
+    with pytest.raises(InputError, match=wrong):
+        read(path, face=load_face("anny"))
+
+
+def test_curves_need_a_face(tmp_path):
+    with pytest.raises(InputError, match="give the face model they move"):
+        read(export(take(3, 30.0), tmp_path / "a.csv"))

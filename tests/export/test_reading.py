@@ -1,0 +1,398 @@
+"""Files back to performances: ours, and files as other programs write them."""
+
+import json
+import struct
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pygltflib
+import pytest
+import torch
+from scipy.spatial.transform import Rotation
+
+from meshanim._check import InputError
+from meshanim.export import export, read_performance
+from meshanim.export.gltf_tracks import Track
+
+FLOAT32_MM = 2e-4
+LOSSLESS = ("a.glb", "a.usda", "a.usdc", "a.usdz", "a.pc2", "a.mdd", "a_ply/")
+
+
+def read(path, fps=None, face=None) -> Any:
+    """As read_performance, but its tracks are there."""
+    return read_performance(path, fps, face)
+
+
+def millimetres(found, wanted):
+    return 1000 * np.linalg.norm(found - np.asarray(wanted), axis=-1).max()
+
+
+def posed(performance):
+    return performance.pose(performance.vertices()).numpy()
+
+
+def write(performance, folder, name):
+    options: dict[str, Any] = {"format": "ply"} if "ply" in name else {}
+    return export(performance, f"{folder}/{name}", **options)
+
+
+def stated(name):
+    """The frame rate, for formats that do not state it."""
+    return 30.0 if name in ("a.pc2", "a_ply/", "a_obj/") else None
+
+
+@pytest.mark.parametrize("name", [*LOSSLESS, "a_obj/"])
+def test_positions_come_back(weighted, tmp_path, name):
+    back = read(write(weighted, tmp_path, name), fps=stated(name))
+    # OBJ has six decimals of a metre.
+    assert millimetres(posed(back), posed(weighted)) < (1e-3 if "obj" in name else FLOAT32_MM)
+    assert back.fps == pytest.approx(30) and back.frame_count == weighted.frame_count
+    assert torch.equal(back.neutral.faces, weighted.neutral.faces)
+
+
+@pytest.mark.parametrize("name", ["a.glb", "a.usdc"])
+def test_weights_names_and_head_come_back(weighted, tmp_path, name):
+    back = read(write(weighted, tmp_path, name))
+    assert back.weight_names == weighted.weight_names
+    assert torch.allclose(back.weights, weighted.weights, atol=1e-6)
+    assert torch.allclose(back.basis, weighted.basis, atol=1e-7)
+    assert torch.allclose(back.head_motion, weighted.head_motion, atol=1e-6)
+    assert torch.equal(back.neutral.vertices, weighted.neutral.vertices)
+    mesh, again = weighted.neutral, back.neutral
+    assert torch.allclose(again.uv[again.uv_faces], mesh.uv[mesh.uv_faces], atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["a.glb", "a.usdc"])
+def test_a_head_that_turns_far_and_a_fraction_of_a_rate_come_back(moving, tmp_path, name):
+    back = read(export(moving, tmp_path / name, max_error=1e-6))
+    assert back.fps == pytest.approx(23.976) and back.frame_count == moving.frame_count
+    assert millimetres(posed(back), posed(moving)) < 1e-3 + FLOAT32_MM
+
+
+def test_points_of_usd_come_back_to_the_last_bit(moving, tmp_path):
+    back = read(export(moving, tmp_path / "a.usdc", targets="points"))
+    assert torch.equal(back.motion, moving.motion) and back.weights is None
+    assert millimetres(posed(back), posed(moving)) < FLOAT32_MM
+
+
+def test_every_format_becomes_every_other(weighted, tmp_path):
+    for first in LOSSLESS:
+        middle = read(write(weighted, tmp_path, first), fps=stated(first))
+        for second in ("b.usdc", "b.glb", "b.mdd"):
+            back = read(export(middle, tmp_path / second))
+            # Positions alone become principal components, within a tenth of a millimetre.
+            assert millimetres(posed(back), posed(weighted)) < 0.1 + FLOAT32_MM
+
+
+class Foreign:
+    """A GLB as another program might write it: two meshes under a node that moves, keys of all kinds."""
+
+    def __init__(self):
+        self.blob, self.views, self.accessors = b"", [], []
+
+    def add(self, values, kind="<f4", **more):
+        values = np.atleast_2d(np.asarray(values, dtype=kind).T).T
+        self.blob += b"\0" * (-len(self.blob) % 4)
+        view = {"buffer": 0, "byteOffset": len(self.blob), "byteLength": values.nbytes}
+        self.views.append(view)
+        self.blob += values.tobytes()
+        types = {1: "SCALAR", 2: "VEC2", 3: "VEC3", 4: "VEC4"}
+        codes = {"<f4": 5126, "<u2": 5123, "|u1": 5121, "|i1": 5120}
+        entry = {"bufferView": len(self.views) - 1, "componentType": codes[kind], "count": len(values)}
+        self.accessors.append(entry | {"type": types[values.shape[1]]} | more)
+        return len(self.accessors) - 1
+
+    def save(self, path, **document):
+        buffers = [{"byteLength": len(self.blob)}]
+        document |= {"asset": {"version": "2.0"}, "bufferViews": self.views, "accessors": self.accessors}
+        text = json.dumps(document | {"buffers": buffers}).encode()
+        text += b" " * (-len(text) % 4)
+        blob = self.blob + b"\0" * (-len(self.blob) % 4)
+        head = struct.pack("<4sII", b"glTF", 2, 28 + len(text) + len(blob))
+        chunks = (
+            struct.pack("<I4s", len(text), b"JSON") + text + struct.pack("<I4s", len(blob), b"BIN\0") + blob
+        )
+        path.write_bytes(head + chunks)
+        return path
+
+
+CORNERS = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0]])
+RISE = np.array([[0, 0, 1], [0, 0, 0], [0, 0, 0]])
+
+
+def foreign(path, interpolation="LINEAR", **more):
+    file = Foreign()
+    corners, rise = file.add(CORNERS), file.add(RISE)
+    times = file.add([0.0, 0.5, 1.0])
+    values = np.array([0.0, 1.0, 0.5])
+    if interpolation == "CUBICSPLINE":
+        values = np.stack([[0, 0, 0], values, [0, 0, 0]], axis=1).ravel()
+    weights = file.add(values)
+    turns = file.add(Rotation.from_euler("Y", [[0.0], [1.0], [2.0]]).as_quat())
+    shifts = file.add([[0.0, 0, 0], [0, 1, 0], [0, 2, 0]])
+    samplers = [
+        {"input": times, "output": weights, "interpolation": interpolation},
+        {"input": times, "output": turns},
+        {"input": times, "output": shifts},
+    ]
+    channels: list[dict[str, Any]] = [
+        {"sampler": 0, "target": {"node": 1, "path": "weights"}},
+        {"sampler": 0, "target": {"node": 2, "path": "weights"}},
+        {"sampler": 1, "target": {"node": 0, "path": "rotation"}},
+        {"sampler": 2, "target": {"node": 0, "path": "translation"}},
+    ]
+    mesh = {
+        "primitives": [{"attributes": {"POSITION": corners}, "targets": [{"POSITION": rise}]}],
+        "extras": {"targetNames": ["jawOpen"]},
+    }
+    document: dict[str, Any] = {
+        "nodes": [
+            {"name": "head", "children": [1, 2], "scale": [2, 2, 2]},
+            {"name": "face", "mesh": 0},
+            {"name": "teeth", "mesh": 0, "translation": [0, 0, 3]},
+        ],
+        "meshes": [mesh],
+        "animations": [{"samplers": samplers[:1], "channels": channels[:2]}],
+    }
+    channels[2]["sampler"], channels[3]["sampler"] = 0, 1
+    document["animations"].append({"samplers": samplers[1:], "channels": channels[2:]})
+    return file.save(path, **document | more)
+
+
+def test_meshes_of_another_program_become_one_that_a_head_carries(tmp_path):
+    back = read(foreign(tmp_path / "a.glb"), fps=4)
+    assert back.frame_count == 5 and back.weight_names == ("jawOpen",)
+    assert back.weights[:, 0].tolist() == pytest.approx([0, 0.5, 1, 0.75, 0.5])
+    for frame in range(5):
+        turn = Rotation.from_euler("Y", frame / 2).as_matrix()
+        local = CORNERS + back.weights[frame].numpy() * RISE
+        wanted = np.concatenate([local, local + np.array([0, 0, 3])]) * 2 @ turn.T + [0, frame / 2, 0]
+        assert posed(back)[frame] == pytest.approx(wanted, abs=1e-5)
+    assert back.neutral.faces.tolist() == [[0, 1, 2], [3, 4, 5]]
+
+
+def test_the_rate_is_that_of_the_keys(tmp_path):
+    back = read(foreign(tmp_path / "a.glb"))
+    assert back.fps == 2 and back.frame_count == 3
+
+
+def test_stepped_and_cubic_keys(tmp_path):
+    stepped = read(foreign(tmp_path / "a.glb", "STEP"), fps=4)
+    assert stepped.weights[:, 0].tolist() == pytest.approx([0, 0, 1, 1, 0.5])
+    cubic = read(foreign(tmp_path / "a.glb", "CUBICSPLINE"), fps=8)
+    # Flat tangents: 3 s^2 - 2 s^3 between the keys.
+    assert cubic.weights[:5, 0].tolist() == pytest.approx([0, 0.15625, 0.5, 0.84375, 1])
+
+
+def test_rotations_stay_rotations_between_keys():
+    values = Rotation.from_euler("Z", [[0.0], [3.0]]).as_quat()
+    moments = np.linspace(-1, 2, 7)
+    found = Rotation.from_quat(Track(np.array([0.0, 1.0]), values, "LINEAR", True).at(moments)).as_rotvec()
+    assert found[:, 2] == pytest.approx(3 * moments.clip(0, 1))
+
+
+def test_integers_and_strides_are_read(tmp_path):
+    file = Foreign()
+    corners = file.add(np.concatenate([127 * CORNERS, np.zeros((3, 1))], axis=1), "|i1", normalized=True)
+    file.views[0]["byteStride"], file.accessors[0]["type"] = 4, "VEC3"
+    node = {"mesh": 0}
+    mesh = {"primitives": [{"attributes": {"POSITION": corners}}]}
+    path = file.save(tmp_path / "a.glb", nodes=[node], meshes=[mesh])
+    assert read(path).neutral.vertices.tolist() == CORNERS.tolist()
+
+
+@pytest.mark.parametrize(
+    ("more", "wrong"),
+    [
+        ({"extensionsRequired": ["KHR_draco_mesh_compression"]}, "needs KHR_draco_mesh_compression"),
+        ({"nodes": [{"mesh": 0, "skin": 0}], "animations": []}, "moved by a skeleton"),
+        ({"nodes": [{"mesh": 7}], "animations": []}, "number 7 of 1 meshes"),
+        ({"nodes": [{"children": [1]}, {"children": [0], "mesh": 0}], "animations": []}, "in a circle"),
+        ({"nodes": [], "animations": []}, "has no mesh"),
+        ({"animations": 3}, "damaged"),
+        ({"meshes": [{"primitives": [{"attributes": {"POSITION": 1e30}}]}]}, "a.glb"),
+    ],
+)
+def test_what_is_not_read_is_named(tmp_path, more, wrong):
+    with pytest.raises(InputError, match=wrong):
+        read(foreign(tmp_path / "a.glb", **more))
+
+
+def test_parts_that_move_apart_are_named(tmp_path):
+    path = foreign(tmp_path / "a.glb")
+    file = pygltflib.GLTF2().load(str(path))
+    file.animations[1].channels[1].target.node = 2
+    file.save(str(path))
+    with pytest.raises(InputError, match="moves against"):
+        read(path)
+
+
+NUMBERS = (
+    "bufferView",
+    "byteOffset",
+    "byteLength",
+    "count",
+    "componentType",
+    "input",
+    "output",
+    "node",
+    "mesh",
+)
+
+
+def test_lies_about_numbers_end_in_one_sentence(weighted, tmp_path):
+    """Every number of the document is replaced by some that lie."""
+    data = export(weighted, tmp_path / "a.glb").read_bytes()
+    size = struct.unpack_from("<I", data, 12)[0]
+    document = json.loads(data[20 : 20 + size])
+    places = []
+
+    def walk(entry, path):
+        for key, value in entry.items() if isinstance(entry, dict) else enumerate(entry):
+            if isinstance(value, dict | list):
+                walk(value, (*path, key))
+            elif key in NUMBERS or path[-1:] == ("copiesOf",):
+                places.append((*path, key))
+
+    walk(document, ())
+    step, named = max(1, len(places) // 60), 0
+    for place in places[::step]:
+        for lie in (-1, 2**31, 10**9):
+            lying = json.loads(data[20 : 20 + size])
+            entry = lying
+            for key in place[:-1]:
+                entry = entry[key]
+            entry[place[-1]] = lie
+            text = json.dumps(lying).encode()
+            text += b" " * (-len(text) % 4)
+            head = struct.pack(
+                "<4sIII4s", b"glTF", 2, 20 + len(text) + len(data) - 20 - size, len(text), b"JSON"
+            )
+            (tmp_path / "lie.glb").write_bytes(head + text + data[20 + size :])
+            try:
+                read(tmp_path / "lie.glb")
+            except InputError as error:
+                named += 1
+                assert "\n" not in str(error)
+    # Normals and colours are not read, and some lies harm nobody.
+    assert named > len(places[::step])
+
+
+@pytest.mark.parametrize("name", ["a.glb", "a.usdc", "a.usdz", "a.pc2", "a.mdd", "a.npz"])
+def test_files_cut_short_end_in_one_sentence(weighted, tmp_path, name):
+    path = export(weighted, tmp_path / name)
+    data = path.read_bytes()
+    # OpenUSD needs no directory at the end of a package.
+    for share in (0, 0.002, 0.1, 0.5) if name == "a.usdz" else (0, 0.002, 0.1, 0.5, 0.9, 0.999):
+        path.write_bytes(data[: int(share * len(data))])
+        with pytest.raises(InputError, match="a\\.") as caught:
+            read(path, fps=stated(name))
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("suffix", ["glb", "gltf", "usda", "usdc", "usdz", "pc2", "mdd", "npz", "csv"])
+def test_noise_ends_in_one_sentence(tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    path.write_bytes(np.random.default_rng(0).bytes(3000))
+    with pytest.raises(InputError, match="a\\.") as caught:
+        read(path, fps=30, face=object())
+    assert "\n" not in str(caught.value)
+
+
+def test_counts_that_lie(weighted, tmp_path):
+    path = export(weighted, tmp_path / "a.pc2")
+    data = bytearray(path.read_bytes())
+    for offset, kind, value, wrong in (
+        (28, "<i", 2**31 - 1, "cut short"),
+        (28, "<i", -5, "states -5 frames"),
+        (16, "<i", 7, "moves 7 vertices"),
+        (16, "<i", 0, "of 0 vertices"),
+    ):
+        lying = bytearray(data)
+        struct.pack_into(kind, lying, offset, value)
+        path.write_bytes(lying)
+        with pytest.raises(InputError, match=wrong):
+            read(path, fps=30)
+
+
+def test_what_a_format_lacks_is_asked_for(weighted, tmp_path):
+    for name in ("a.pc2", "a_ply/"):
+        with pytest.raises(InputError, match="does not state its frame rate"):
+            read(write(weighted, tmp_path, name))
+    (tmp_path / "a.obj").unlink()
+    with pytest.raises(InputError, match=r"needs its base mesh beside it, a\.obj"):
+        read(tmp_path / "a.pc2", fps=30)
+    with pytest.raises(InputError, match="must hold one sequence of numbered OBJ or PLY files, got none"):
+        read(tmp_path, fps=30)
+    with pytest.raises(FileNotFoundError, match=r"none\.glb does not exist"):
+        read(tmp_path / "none.glb")
+    (tmp_path / "a.mp4").write_bytes(b"x")
+    with pytest.raises(InputError, match=r"must end in one of \.npz, \.csv, \.glb"):
+        read(tmp_path / "a.mp4")
+
+
+def test_a_sequence_with_another_mesh_in_it_is_named(weighted, tmp_path):
+    folder = write(weighted, tmp_path, "a_obj/")
+    (folder / "a_obj_000003.obj").write_text("v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n")
+    with pytest.raises(InputError, match=r"a_obj_000003\.obj must have 98 vertices, got 3"):
+        read(folder, fps=30)
+
+
+def test_a_cache_stays_on_disk(weighted, tmp_path):
+    path = export(weighted, tmp_path / "a.pc2")
+    motion = read(path, fps=30).motion
+    assert str(path) in Path("/proc/self/maps").read_text()
+    motion[0] += 1
+    assert millimetres(read(path, fps=30).motion.numpy(), posed(weighted)) < FLOAT32_MM
+
+
+def test_usd_of_other_axes_units_and_polygons(tmp_path):
+    pytest.importorskip("pxr")
+    from pxr import Usd, UsdGeom
+
+    stage = Usd.Stage.CreateNew(str(tmp_path / "a.usda"))
+    UsdGeom.SetStageUpAxis(stage, "Z")
+    UsdGeom.SetStageMetersPerUnit(stage, 0.01)
+    mesh = UsdGeom.Mesh.Define(stage, "/top/square")
+    mesh.CreatePointsAttr([(0, 0, 0), (100, 0, 0), (100, 0, 100), (0, 0, 100), (0, 50, 50)])
+    mesh.CreateFaceVertexCountsAttr([4, 3])
+    mesh.CreateFaceVertexIndicesAttr([0, 1, 2, 3, 0, 1, 4])
+    stage.Save()
+    back = read(tmp_path / "a.usda")
+    # Z up in centimetres: (x, y, z) is (x, z, -y) / 100.
+    wanted = [[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 0.5, -0.5]]
+    assert posed(back)[0] == pytest.approx(np.array(wanted), abs=1e-6)
+    assert back.neutral.faces.tolist() == [[0, 1, 2], [0, 2, 3], [0, 1, 4]]
+
+
+@pytest.mark.parametrize("moves", [False, True])
+def test_joints_of_usd_may_stand_still(weighted, tmp_path, moves):
+    pytest.importorskip("pxr")
+    from pxr import Gf, Usd, UsdSkel, Vt
+
+    path = export(weighted, tmp_path / "a.usda")
+    stage = Usd.Stage.Open(str(path))
+    count = len(weighted.neutral.vertices)
+    binding = UsdSkel.BindingAPI(stage.GetPrimAtPath("/a/face"))
+    binding.CreateJointIndicesPrimvar(False, 1).Set(Vt.IntArray(count))
+    binding.CreateJointWeightsPrimvar(False, 1).Set(Vt.FloatArray(count, 1.0))
+    motion = UsdSkel.Animation(stage.GetPrimAtPath("/a/skeleton/motion"))
+    motion.CreateJointsAttr(["head"])
+    motion.CreateRotationsAttr([Gf.Quatf(1)])
+    motion.CreateScalesAttr([Gf.Vec3h(1)])
+    motion.CreateTranslationsAttr().Set([Gf.Vec3f(0, 0.1 if moves else 0, 0)], 5)
+    stage.Save()
+    if moves:
+        with pytest.raises(InputError, match="moved by joints, which are not read"):
+            read(path)
+    else:
+        assert millimetres(posed(read(path)), posed(weighted)) < FLOAT32_MM
+
+
+def test_unused_tracks_do_no_harm(weighted, tmp_path):
+    bare = replace(weighted, head_motion=None, waveform=None, sample_rate=None)
+    for name in ("a.glb", "a.usdc"):
+        back = read(export(bare, tmp_path / name))
+        assert back.head_motion is None and millimetres(posed(back), posed(bare)) < FLOAT32_MM
