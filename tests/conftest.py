@@ -91,12 +91,16 @@ class Blender:
         self._log.close()
 
 
-@pytest.fixture(scope="session")
-def blender(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Blender]:
-    """A running Blender; skips where there is none. ``make test`` puts one beside the environment."""
+def pytest_configure() -> None:
+    """Name the Blender that ``make test`` puts beside the environment."""
     beside = Path(sys.prefix) / "blender" / "bin" / "python"
     if beside.exists():
         os.environ.setdefault("MESHANIM_BLENDER", str(beside))
+
+
+@pytest.fixture(scope="session")
+def blender(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Blender]:
+    """A running Blender; skips where there is none."""
     try:
         running = Blender(tmp_path_factory.mktemp("blender"))
     except MissingExtra as missing:

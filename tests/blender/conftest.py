@@ -18,7 +18,9 @@ import torch
 import trimesh
 from numpy.typing import NDArray
 
+from meshanim._check import MissingExtra
 from meshanim.export import export
+from meshanim.export.blender import blender_command
 from meshanim.faces.arkit import ARKIT_NAMES
 from meshanim.mesh import Mesh
 from meshanim.performance import Performance
@@ -29,19 +31,12 @@ FRAMES = 12
 ANGLES = [f"{part}{angle}" for part in ("Head", "LeftEye", "RightEye") for angle in ("Yaw", "Pitch", "Roll")]
 
 
-def blender_command(script: Path, *arguments: str) -> list[str]:
-    """How to run a script in Blender; skips where there is none.
-
-    ``MESHANIM_BLENDER`` names the program, or a Python that has ``bpy``; ``make test`` puts one beside the
-    packages, since bpy wants an older numpy than these.
-    """
-    named = Path(os.environ.get("MESHANIM_BLENDER") or Path(sys.prefix) / "blender" / "bin" / "python")
-    if not named.exists():
-        pytest.skip(f"no Blender: {named} is not there (make test installs it, for Python 3.11)")
-    if named.name.startswith("python"):
-        return [str(named), str(script), *arguments]
-    run = ["--background", "--factory-startup", "--python-exit-code", "1", "--python"]
-    return [str(named), *run, str(script), "--", *arguments]
+def in_blender(script: Path, *arguments: str) -> list[str]:
+    """How to run a script in Blender; skips where there is none."""
+    try:
+        return [*blender_command(script), *arguments]
+    except MissingExtra as missing:
+        pytest.skip(str(missing))
 
 
 def ball() -> Mesh:
@@ -186,7 +181,7 @@ def blender(
 ) -> Answers:
     """Install the extension in Blender and try all of it there, once."""
     folder = tmp_path_factory.mktemp("blender")
-    command = blender_command(SESSION, str(extension), str(folder))
+    command = in_blender(SESSION, str(extension), str(folder))
     for name, performance in performances.items():
         export(performance, folder / f"{name}.npz")
     export(performances["keyed"], folder / "keyed.glb")
