@@ -1,5 +1,6 @@
 # make demo     .venv, install, the built-in face smiles: demo/smile.glb, demo/smile_obj/, demo/smile.mp4
 # make test     .venv, install with what the tests need, lint, types, tests
+# make addon    the Blender extension: dist/meshanim_io-<version>.zip
 # make kernels  only the compiled ops, beside the sources, for running from a checkout without an install
 # make sanitize the ops' tests on kernels built with AddressSanitizer and UndefinedBehaviorSanitizer (GCC, Linux;
 #               minutes); the plain kernels are put back at the end
@@ -9,7 +10,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 INPUTS := pyproject.toml constraints.txt CMakeLists.txt $(shell find kernels -type f)
 
-.PHONY: demo test lint types pytest kernels sanitize clean
+.PHONY: demo test lint types pytest addon kernels sanitize clean
 
 demo:
 	@start=$$(date +%s); \
@@ -34,6 +35,9 @@ types: $(VENV)/installed-test
 
 pytest: $(VENV)/installed-test $(VENV)/installed-blender $(VENV)/installed-node
 	$(BIN)/python -m pytest
+
+addon:
+	$(PYTHON) blender/build_extension.py dist
 
 kernels:
 	cmake -S . -B build/kernels -DCMAKE_BUILD_TYPE=Release
@@ -67,7 +71,7 @@ $(VENV)/installed-demo: $(INPUTS) | $(BIN)/python
 
 $(VENV)/installed-test: $(INPUTS) | $(BIN)/python
 	@echo "installing (openmesh is built from source: some minutes the first time)"
-	$(PIP) -e '.[benchmarks,geometric,openmesh,test,train,usd,vision]'
+	$(PIP) -e '.[benchmarks,geometric,openmesh,test,train,usd,viewer,vision]'
 	@touch $@ $(VENV)/installed-demo
 
 # Blender wants an older NumPy than the other packages, so that it gets an environment of its own, in which the

@@ -2,7 +2,9 @@
 
 Eager is ``index_select`` and ``linear`` (SpiralNet++), of the decoder after up-sampling by gathered rows;
 compiled is ``torch.compile`` of the same. Products in float32 are PyTorch's, without TF32. Convolutions are
-on spheres of exactly V vertices, blocks and the decoder on the paper's levels of such a sphere.
+on spheres of exactly V vertices, blocks and the decoder on the paper's levels of such a sphere. Rasterizers
+draw one in 512 x 512 pixels; their eager side is the references, which cannot be compiled or captured, and of
+a batch not be held in memory.
 
 All sides of a row take turns between CUDA events after warm-up calls, first call by call as Python launches
 them, then replayed from a CUDA graph of each. Every call of a measurement has inputs of its own, enough of
@@ -21,6 +23,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import gpu_pictures
 import torch
 from gpu_cases import DEVICE, LENGTH, Case, block, convolution, decoder, paper_levels
 from report import spread, table, write_results
@@ -87,16 +90,19 @@ def take_turns(calls: Mapping[str, Call], times: int = 1) -> Seconds:
 
 def measure(case: Case) -> dict[str, Any]:
     """Seconds of all sides, by pass, launched one by one and in a CUDA graph."""
-    sides = {"ours": case.ours, "eager": case.peer}
-    check(case)
-    if case.name["batch"] == BATCHES[-1]:
+    sides = {"ours": case.ours}
+    if case.peer:
+        sides["eager"] = case.peer
+        check(case, case.peer)
+    if case.peer and case.fixed and case.name["batch"] == BATCHES[-1]:
         torch._dynamo.reset()
         sides["compiled"] = torch.compile(case.peer, dynamic=False)
     found: dict[str, Any] = {**case.name, "floor_bytes": case.bytes, "input_sets": len(case.sets)}
     for what, run in zip(PASSES, (call_all, step_all), strict=True):
         calls = {name: functools.partial(run, side, case) for name, side in sides.items()}
         launched = take_turns(calls, len(case.sets))
-        graphs = {name: captured(call) for name, call in calls.items()}
+        kept = {name: call for name, call in calls.items() if case.fixed or name == "ours"}
+        graphs = {name: captured(call) for name, call in kept.items()}
         found[what] = {"launched": launched, "graph": take_turns(graphs, len(case.sets))}
         del graphs
         torch.cuda.empty_cache()
@@ -104,11 +110,11 @@ def measure(case: Case) -> dict[str, Any]:
     return found
 
 
-def check(case: Case) -> None:
+def check(case: Case, peer: Callable[..., Tensor]) -> None:
     """Raise where the sides do not agree."""
     values = case.sets[0]
     with torch.no_grad():
-        ours, wanted = case.ours(*values), case.peer(*values)
+        ours, wanted = case.ours(*values), peer(*values)
     error = float((ours - wanted).abs().max() / wanted.abs().max())
     if not error <= ACCURACY[ours.dtype]:
         raise RuntimeError(f"the sides must agree on {case.name}, but differ by {error:.1e}")
@@ -136,6 +142,7 @@ def measure_all() -> list[dict[str, Any]]:
             rows.append(measure(block(levels, level, batch, torch.float32)))
         rows.append(measure(block(levels, level, BATCHES[-1], torch.bfloat16)))
     rows += [measure(decoder(levels, batch)) for batch in BATCHES]
+    rows += [measure(case) for batch in gpu_pictures.BATCHES for case in gpu_pictures.pictures(batch)]
     print()
     return rows
 
@@ -151,6 +158,16 @@ def of_floor(row: dict[str, Any], what: str, how: str, rate: float) -> float:
     return row["floor_bytes"][what] / rate / row[what][how]["ours"]["median"]
 
 
+def label(row: dict[str, Any]) -> str:
+    """Op and sizes of a row."""
+    if "layer" in row:
+        sizes = f"{row['layer'][0]}, {'>'.join(map(str, row['layer'][1:]))}, L {row['length']}"
+    else:
+        sizes = f"{row['faces']} faces, {row['size'][0]} x {row['size'][1]}"
+    kind = "" if row["type"] == "float32" else f", {row['type']}"
+    return f"{row['op']} {sizes}, B {row['batch']}{kind}"
+
+
 def show(rows: list[dict[str, Any]], rate: float) -> None:
     """Print a table for every pass and way of launching."""
 
@@ -164,14 +181,12 @@ def show(rows: list[dict[str, Any]], rate: float) -> None:
             shown = []
             for row in rows:
                 times = row[what][how]
-                widths = ">".join(map(str, row["layer"][1:]))
-                name = f"{row['op']} {row['layer'][0]}, {widths}, L {row['length']}, B {row['batch']}"
-                shown.append([name if row["type"] == "float32" else f"{name}, {row['type']}"])
+                shown.append([label(row)])
                 shown[-1] += [cell(times[side]) if side in times else "" for side in SIDES]
                 shown[-1] += [f"{row['floor_bytes'][what] / rate * 1e6:,.1f}"]
                 shown[-1] += [
                     f"{of_floor(row, what, how, rate):.2f}",
-                    f"{ratio(row, what, how, 'eager'):.2f}",
+                    "" if (times_eager := ratio(row, what, how, "eager")) is None else f"{times_eager:.2f}",
                 ]
             table(f"{what}, {how}: microseconds, median (quartiles)", header, shown)
 

@@ -30,16 +30,19 @@ class Case:
         sets: inputs of the calls of one measurement, leaves among them.
         direction: a gradient of the result.
         ours: the call under test.
-        peer: the same in plain PyTorch.
+        peer: the same in plain PyTorch, None where that needs more memory than there is.
         bytes: to be moved at the least, by pass.
+        fixed: whether the peer's tensors have sizes that do not depend on values, so that it may be compiled
+            and captured in a graph.
     """
 
     name: dict[str, Any]
     sets: list[tuple[Tensor, ...]]
     direction: Tensor
     ours: Callable[..., Tensor]
-    peer: Callable[..., Tensor]
+    peer: Callable[..., Tensor] | None
     bytes: dict[str, float]
+    fixed: bool = True
 
 
 def input_sets(values: tuple[Tensor, ...], size: float) -> list[tuple[Tensor, ...]]:

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The CUDA kernels on a real GPU, in one command and some minutes: builds the CPU kernels that prepare meshes, runs
-# the ops' tests on the GPU, and times layers into benchmarks/results/bench_gpu.json.
+# the ops' tests on the GPU, and times layers and rasterizers into benchmarks/results/bench_gpu.json.
 #
 #     benchmarks/gpu_check.sh
 #
@@ -29,6 +29,6 @@ make --no-print-directory kernels >/dev/null
 
 export MESHANIM_CACHE=$site/cache MESHANIM_KERNELS=cuda
 "$python" -m pytest -q -p no:cacheprovider -k "(gpu or cuda) and not emulated" \
-	tests/ops/test_cuda_kernels.py tests/ops/test_cuda_device.py \
-	tests/ops/test_spiral_conv.py tests/ops/test_spiral_decode.py tests/ops/test_mesh_pool.py
+	tests/ops/test_cuda_{device,interpolate,mesh_pool,plans,rasterize,soft_rasterize,spiral_conv,spiral_decode}.py \
+	tests/ops/test_{interpolate,mesh_pool,rasterize,rasterize_crossing,soft_rasterize,spiral_conv,spiral_decode}.py
 "$python" benchmarks/bench_gpu.py

@@ -14,52 +14,52 @@ constexpr int64_t kFacesPerBlock = 64;
 
 // The face whose pixels are being added up.
 struct Sum {
-  double x[3], y[3], inverse[3], depth[3], area;
-  double grad[9];  // column, row, depth of each corner
+  double x[3], y[3], depth[3];
+  double scale[3], behind[3];  // away from a middle (column, row) is scale * (x - column) - behind * column, etc.
+  double grad[9];              // column, row, depth of each corner
 };
 
 template <class T>
-MESHANIM_INLINE void begin_face(const T* points, const int32_t* corners, Sum& sum) {
+MESHANIM_INLINE void begin_face(bool perspective, const T* points, const int32_t* corners, Sum& sum) {
   for (int k = 0; k < 3; ++k) {
     const T* p = points + 3 * int64_t(corners[k]);
     sum.x[k] = double(p[0]);
     sum.y[k] = double(p[1]);
     sum.depth[k] = double(p[2]);
-    sum.inverse[k] = 1 / sum.depth[k];
+    const bool divided = sum.depth[k] > 0;
+    sum.scale[k] = perspective && divided ? sum.depth[k] : 1;
+    sum.behind[k] = perspective && !divided ? sum.depth[k] - 1 : 0;
   }
-  sum.area = (sum.x[1] - sum.x[0]) * (sum.y[2] - sum.y[0]) - (sum.x[2] - sum.x[0]) * (sum.y[1] - sum.y[0]);
   for (int i = 0; i < 9; ++i) sum.grad[i] = 0;
 }
 
-// Adds one pixel. With edge functions e, weights are w = e / z, barycentrics b = w / sum(w), depth sum(e) / sum(w);
-// without perspective b = e / sum(e), depth is the mean of z.
+// Adds one pixel. With corners (u, v) away from its middle, times their depths with perspective, the weights b solve
+// sum(b u) = sum(b v) = 0 and sum(b) = 1, and depth is sum(b z). With g the gradients of b, those of depth included,
+// and factors p and q for which g - p u - q v is the same at all corners, u gets -p b, and v gets -q b.
 template <class T>
-MESHANIM_INLINE void add_pixel(bool perspective, double column, double row, const T* barycentric, double depth,
+MESHANIM_INLINE void add_pixel(bool perspective, double column, double row, const T* barycentric,
                                const T* grad_barycentric, double grad_depth, Sum& sum) {
-  const double b[3] = {double(barycentric[0]), double(barycentric[1]), double(barycentric[2])};
-  double g[3] = {0, 0, 0}, edge[3];
-  if (grad_barycentric)
-    for (int k = 0; k < 3; ++k) g[k] = double(grad_barycentric[k]);
-  if (perspective) {
-    const double mean = g[0] * b[0] + g[1] * b[1] + g[2] * b[2] + grad_depth * depth;
-    const double over_sum = depth / sum.area;  // 1 / sum(w)
-    for (int k = 0; k < 3; ++k) {
-      const double weight = (g[k] - mean) * sum.inverse[k];
-      edge[k] = (weight + grad_depth) * over_sum;
-      sum.grad[3 * k + 2] -= weight * b[k];
-    }
-  } else {
-    for (int k = 0; k < 3; ++k) {
-      g[k] += grad_depth * sum.depth[k];
-      sum.grad[3 * k + 2] += grad_depth * b[k];
-    }
-    const double mean = g[0] * b[0] + g[1] * b[1] + g[2] * b[2];
-    for (int k = 0; k < 3; ++k) edge[k] = (g[k] - mean) / sum.area;
-  }
+  double g[3], u[3], v[3];
   for (int k = 0; k < 3; ++k) {
-    const int i = k == 2 ? 0 : k + 1, j = k == 0 ? 2 : k - 1;
-    sum.grad[3 * k] += edge[j] * (sum.y[i] - row) - edge[i] * (sum.y[j] - row);
-    sum.grad[3 * k + 1] += edge[i] * (sum.x[j] - column) - edge[j] * (sum.x[i] - column);
+    g[k] = grad_depth * sum.depth[k] + (grad_barycentric ? double(grad_barycentric[k]) : 0.0);
+    u[k] = (sum.x[k] - column) * sum.scale[k] - sum.behind[k] * column;
+    v[k] = (sum.y[k] - row) * sum.scale[k] - sum.behind[k] * row;
+  }
+  for (int k = 1; k < 3; ++k) {
+    g[k] -= g[0];
+    u[k] -= u[0];
+    v[k] -= v[0];
+  }
+  const double over_area = 1 / (u[1] * v[2] - u[2] * v[1]);
+  const double p = (g[1] * v[2] - g[2] * v[1]) * over_area, q = (u[1] * g[2] - u[2] * g[1]) * over_area;
+  for (int k = 0; k < 3; ++k) {
+    const double b = double(barycentric[k]), to_u = -p * b, to_v = -q * b;
+    sum.grad[3 * k] += sum.scale[k] * to_u;
+    sum.grad[3 * k + 1] += sum.scale[k] * to_v;
+    double to_depth = grad_depth * b;
+    if (perspective && sum.depth[k] > 0) to_depth += (sum.x[k] - column) * to_u + (sum.y[k] - row) * to_v;
+    if (perspective && !(sum.depth[k] > 0)) to_depth -= column * to_u + row * to_v;
+    sum.grad[3 * k + 2] += to_depth;
   }
 }
 
@@ -68,9 +68,9 @@ struct CornerSums {
   double* grad;   // (faces, 9)
   uint8_t* seen;  // (faces)
 
-  MESHANIM_INLINE void add(int64_t face, const Sum& sum) const {
+  MESHANIM_INLINE void add(int64_t face, const double* fresh) const {
     double* target = grad + 9 * face;
-    for (int i = 0; i < 9; ++i) target[i] = seen[face] ? target[i] + sum.grad[i] : sum.grad[i];
+    for (int i = 0; i < 9; ++i) target[i] = seen[face] ? target[i] + fresh[i] : fresh[i];
     seen[face] = 1;
   }
 };
@@ -80,7 +80,7 @@ void add_faces(const RasterizeShape& s, const RasterizeBackward& a, int64_t imag
                const CornerSums& sums) {
   const int64_t begin = image * s.height * s.width;
   const T* points = static_cast<const T*>(a.points) + image * s.vertices * 3;
-  const T *barycentric = static_cast<const T*>(a.barycentric), *depth = static_cast<const T*>(a.depth);
+  const T* barycentric = static_cast<const T*>(a.barycentric);
   const T* grad_barycentric = static_cast<const T*>(a.grad_barycentric);
   const T* grad_depth = static_cast<const T*>(a.grad_depth);
   Sum sum{};
@@ -91,16 +91,16 @@ void add_faces(const RasterizeShape& s, const RasterizeBackward& a, int64_t imag
       const int64_t here = face[column];
       if (here < 0 || here / kFacesPerBlock % threads != index) continue;
       if (here != current) {
-        if (current >= 0) sums.add(current, sum);
-        begin_face(points, a.faces + 3 * here, sum);
+        if (current >= 0) sums.add(current, sum.grad);
+        begin_face(s.perspective, points, a.faces + 3 * here, sum);
         current = here;
       }
       const int64_t pixel = begin + row * s.width + column;
       add_pixel(s.perspective, double(column) + 0.5, double(row) + 0.5, barycentric + 3 * pixel,
-                double(depth[pixel]), grad_barycentric ? grad_barycentric + 3 * pixel : nullptr,
+                grad_barycentric ? grad_barycentric + 3 * pixel : nullptr,
                 grad_depth ? double(grad_depth[pixel]) : 0.0, sum);
     }
-    if (current >= 0) sums.add(current, sum);
+    if (current >= 0) sums.add(current, sum.grad);
   }
 }
 

@@ -3,17 +3,13 @@
 #pragma once
 
 #include "common/parallel.h"
-#include "rasterize/triangle.h"
+#include "rasterize/crossing.h"
 
 namespace meshanim {
 namespace MESHANIM_VARIANT {
 namespace {
 
 constexpr int64_t kBand = 16;  // rows
-
-struct Span {
-  int32_t first, last;
-};
 
 // Bands that a face reaches: from the first, to without the last.
 MESHANIM_INLINE Span bands_of(int32_t top, int32_t bottom) {
@@ -28,8 +24,14 @@ void count_faces(const RasterizeShape& s, const T* points, const int32_t* faces,
     int32_t padded[3 * kWide] = {};
     if (some < kWide) __builtin_memcpy(padded, faces + 3 * f, sizeof(int32_t) * 3 * size_t(some));
     Ints top, bottom;
-    rows_reached(s, points, some < kWide ? padded : faces + 3 * f, top, bottom);
+    const Ints crossing = rows_reached(s, points, some < kWide ? padded : faces + 3 * f, top, bottom);
     for (int i = 0; i < some; ++i) {
+      if (crossing[i]) {
+        const Crossing face(s, points, faces + 3 * (f + i));
+        const Span rows = face.usable ? face.reached(face.y, s.near, s.height) : Span{0, -1};
+        top[i] = rows.first;
+        bottom[i] = rows.last;
+      }
       bands[f + i] = bands_of(top[i], bottom[i]);
       for (int32_t band = bands[f + i].first; band < bands[f + i].last; ++band) ++count[band];
     }

@@ -13,12 +13,6 @@ struct RasterizeOut {
   void *barycentric, *depth;
 };
 
-MESHANIM_INLINE Doubles middles(int64_t column) {
-  Doubles v;
-  for (int i = 0; i < kWide; ++i) v[i] = i + 0.5;
-  return v + double(column);
-}
-
 // One band's depth buffer, and the faces that reach it.
 struct Band {
   double* nearness;   // (rows, stride)
@@ -78,6 +72,23 @@ MESHANIM_INLINE void draw(const Band& band, const Triangle& t, int32_t place, Sp
   }
 }
 
+// A face that crosses the plane from which the camera sees.
+MESHANIM_INLINE void draw(const RasterizeShape& s, const Band& band, const Crossing& t, int32_t place) {
+  const Span columns = t.reached(t.x, s.near, s.width), rows = t.reached(t.y, s.near, s.height);
+  const int64_t bottom = band.top + band.rows - 1;
+  for (int64_t row = rows.first > band.top ? rows.first : band.top; row <= rows.last && row <= bottom; ++row)
+    for (int64_t column = columns.first; column <= columns.last; ++column) {
+      double e[3];
+      t.edges(double(column) + 0.5, double(row) + 0.5, e);
+      if (!(e[0] >= t.threshold[0] && e[1] >= t.threshold[1] && e[2] >= t.threshold[2])) continue;
+      const double sum = e[0] + e[1] + e[2], far = e[0] * t.depth[0] + e[1] * t.depth[1] + e[2] * t.depth[2];
+      const int64_t pixel = (row - band.top) * band.stride + column;
+      if (!(far > s.near * sum && sum / far > band.nearness[pixel])) continue;
+      band.nearness[pixel] = sum / far;
+      band.triangle[pixel] = place;
+    }
+}
+
 // Where on its face a pixel lies. All edge functions are positive or zero, so that weights and depth are means.
 template <class T>
 MESHANIM_INLINE void locate(const Triangles& t, int i, bool perspective, double column, double row,
@@ -94,7 +105,19 @@ MESHANIM_INLINE void locate(const Triangles& t, int i, bool perspective, double 
 }
 
 template <class T>
-void resolve(const RasterizeShape& s, const Band& band, int64_t image, const RasterizeOut& out) {
+MESHANIM_INLINE void locate(const Crossing& t, double column, double row, T* barycentric, T* depth) {
+  double e[3];
+  t.edges(column, row, e);
+  const double scale = 1 / (e[0] + e[1] + e[2]);
+  barycentric[0] = T(e[0] * scale);
+  barycentric[t.second] = T(e[1] * scale);
+  barycentric[3 - t.second] = T(e[2] * scale);
+  *depth = T((e[0] * t.depth[0] + e[1] * t.depth[1] + e[2] * t.depth[2]) * scale);
+}
+
+template <class T>
+void resolve(const RasterizeShape& s, const T* points, const int32_t* faces, const Band& band, int64_t image,
+             const RasterizeOut& out) {
   for (int64_t row = band.top; row < band.top + band.rows; ++row) {
     const int32_t* triangle = band.triangle + (row - band.top) * band.stride;
     const int64_t begin = (image * s.height + row) * s.width;
@@ -110,7 +133,11 @@ void resolve(const RasterizeShape& s, const Band& band, int64_t image, const Ras
       }
       const Triangles& t = band.triangles[place / kWide];
       face[column] = t.face[place % kWide];
-      locate(t, place % kWide, s.perspective, double(column) + 0.5, double(row) + 0.5, barycentric, depth + column);
+      const double across = double(column) + 0.5, down = double(row) + 0.5;
+      if (t.crossing[place % kWide])
+        locate(Crossing(s, points, faces + 3 * face[column]), across, down, barycentric, depth + column);
+      else
+        locate(t, place % kWide, s.perspective, across, down, barycentric, depth + column);
     }
   }
 }
@@ -127,7 +154,10 @@ void draw_band(const RasterizeShape& s, const T* points, const int32_t* faces, c
     Triangles& t = band.triangles[e / kWide];
     set_up(s, points, faces, entries + e, count - e, t);
     for (int i = 0; i < kWide; ++i)
-      if (t.first[i] <= t.last[i])
+      if (t.crossing[i]) {
+        const Crossing face(s, points, faces + 3 * int64_t(t.face[i]));
+        if (face.usable) draw(s, band, face, int32_t(e) + i);
+      } else if (t.first[i] <= t.last[i])
         draw(band, Triangle(t, i), int32_t(e) + i, {t.first[i], t.last[i]}, t.top[i] > band.top ? t.top[i] : band.top,
              t.bottom[i] < bottom ? t.bottom[i] : bottom);
   }
@@ -150,7 +180,7 @@ struct HardPainter {
     const int64_t top = index * kBand, rows = s.height - top < kBand ? s.height - top : kBand;
     const Band band{nearness.get(), triangle.get(), stride, top, rows, triangles.get()};
     draw_band(s, points, faces, entries, count, band);
-    resolve<T>(s, band, image, out);
+    resolve<T>(s, points, faces, band, image, out);
   }
 };
 

@@ -22,6 +22,23 @@ constexpr double kAbove = 2.2250738585072014e-308;
 MESHANIM_INLINE Doubles smaller(Doubles a, Doubles b) { return a < b ? a : b; }
 MESHANIM_INLINE Doubles larger(Doubles a, Doubles b) { return a > b ? a : b; }
 MESHANIM_INLINE Ints narrow(Longs mask) { return __builtin_convertvector(mask, Ints); }
+MESHANIM_INLINE bool any(Longs mask) {
+  int64_t bits = mask[0];
+  for (int i = 1; i < kWide; ++i) bits |= mask[i];
+  return bits != 0;
+}
+
+// The middles of kWide columns from one on.
+MESHANIM_INLINE Doubles middles(int64_t column) {
+  Doubles v;
+  for (int i = 0; i < kWide; ++i) v[i] = i + 0.5;
+  return v + double(column);
+}
+
+
+struct Span {
+  int32_t first, last;
+};
 
 // Faces as seen, their corners in the order in which all three edge functions are positive inside. Edge functions
 // are the areas that a pixel's middle cuts off, x_i y_j - x_j y_i of two corners seen from it: exchanging the two
@@ -34,6 +51,7 @@ struct Triangles {
   int32_t face[kWide];
   int32_t first[kWide], last[kWide];  // columns; none where last < first
   int32_t top[kWide], bottom[kWide];  // rows
+  int32_t crossing[kWide];            // not zero: crosses the plane from which a camera sees, see crossing.h
   int32_t second[kWide];              // which corner of the face is the second one here; the third is 3 - second
 };
 
@@ -85,7 +103,12 @@ MESHANIM_INLINE void set_up(const RasterizeShape& s, const T* points, const int3
   constexpr double kFinite = 1e300;
   const Doubles sum = depth[0] + depth[1] + depth[2];
   Longs usable = (area > 0) & (area < kFinite) & (sum < kFinite) & (sum > -kFinite);
-  if (s.perspective) usable &= (depth[0] > s.near) & (depth[1] > s.near) & (depth[2] > s.near);
+  Longs crossing{};
+  if (s.perspective) {
+    const Longs whole = (depth[0] > s.near) & (depth[1] > s.near) & (depth[2] > s.near);
+    crossing = ~whole & ((depth[0] > s.near) | (depth[1] > s.near) | (depth[2] > s.near));
+    usable &= whole;
+  }
   for (int k = 0; k < 3; ++k) {
     const Doubles value = s.perspective ? 1 / depth[k] : depth[k];
     const int i = k == 2 ? 0 : k + 1, j = k == 0 ? 2 : k - 1;
@@ -103,25 +126,31 @@ MESHANIM_INLINE void set_up(const RasterizeShape& s, const T* points, const int3
   store<int32_t, kWide>(t.top, first_middle(smaller(smaller(y[0], y[1]), y[2]), s.height));
   store<int32_t, kWide>(t.bottom, last_middle(larger(larger(y[0], y[1]), y[2]), s.height));
   store<int32_t, kWide>(t.second, 1 - narrow(turned));
-  for (int i = int(count); i < kWide; ++i) t.last[i] = -1;
+  store<int32_t, kWide>(t.crossing, narrow(crossing));
+  for (int i = int(count); i < kWide; ++i) t.last[i] = -1, t.crossing[i] = 0;
 }
 
 // The same for rows alone, `radius` around each face: first and last that it may reach, none where last < first.
+// Returns which faces cross the plane from which a camera sees, and whose rows are not found here.
 template <class T>
-MESHANIM_INLINE void rows_reached(const RasterizeShape& s, const T* points, const int32_t* faces, Ints& top,
+MESHANIM_INLINE Ints rows_reached(const RasterizeShape& s, const T* points, const int32_t* faces, Ints& top,
                                   Ints& bottom) {
   const int32_t* corners[kWide];
   for (int i = 0; i < kWide; ++i) corners[i] = faces + 3 * i;
-  Doubles x[3], y[3];
+  Doubles x[3], y[3], depth[3];
   for (int k = 0; k < 3; ++k) {
     x[k] = gather(points, corners, k, 0);
     y[k] = gather(points, corners, k, 1);
+    depth[k] = gather(points, corners, k, 2);
   }
   const Ints first = first_middle(smaller(smaller(x[0], x[1]), x[2]) - s.radius, s.width);
   const Ints last = last_middle(larger(larger(x[0], x[1]), x[2]) + s.radius, s.width);
   top = first_middle(smaller(smaller(y[0], y[1]), y[2]) - s.radius, s.height);
   bottom = last_middle(larger(larger(y[0], y[1]), y[2]) + s.radius, s.height);
   bottom = first <= last ? bottom : Ints{} - 1;
+  if (!s.perspective) return Ints{};
+  const Longs one = depth[0] > s.near, two = depth[1] > s.near, three = depth[2] > s.near;
+  return narrow((one | two | three) & ~(one & two & three));
 }
 
 }  // namespace

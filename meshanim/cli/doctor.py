@@ -28,6 +28,7 @@ _EXTRAS = {
     "train": "tensorboard",
     "usd": "usd-core",
     "blender": "bpy",
+    "viewer": "viser",
     "vision": "dlib-bin",
 }
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from meshanim import __version__
-from meshanim.cli import animate, capture, convert, doctor, inspect, solve, train
+from meshanim.cli import animate, capture, convert, doctor, inspect, solve, studio, train, view
 
 app = typer.Typer(
     name="meshanim",
@@ -39,6 +39,8 @@ app.command("capture")(capture.capture)
 app.command("convert")(convert.convert)
 app.command("solve")(solve.solve)
 app.command("inspect")(inspect.inspect)
+app.command("view")(view.view)
+app.command("studio")(studio.studio)
 app.command("doctor")(doctor.doctor)
 app.add_typer(train.app, name="train")
 

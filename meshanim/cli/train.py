@@ -57,24 +57,29 @@ def expression(
 def unprojection(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; gets the trained model.")],
     face: Annotated[str, typer.Option(help="anny or ict=PATH.")] = "anny",
-    width: Annotated[int, typer.Option(help="Of the network: 16 is the paper's, 4 is for two cores.")] = 4,
+    network: Annotated[str, typer.Option(help="small, for two cores, or paper.")] = "small",
+    width: Annotated[
+        int | None, typer.Option(help="Channels of its first level; the recipe's by default.")
+    ] = None,
     size: Annotated[int, typer.Option(help="Pixels along each side of pictures and maps.")] = 256,
-    samples: Annotated[int, typer.Option(help="Pictures in an epoch.")] = 4000,
-    epochs: Annotated[int, typer.Option(help="Passes over the pictures.")] = 20,
-    batch_size: Annotated[int, typer.Option(help="Pictures per step.")] = 16,
+    pictures: Annotated[int, typer.Option(help="Pictures to draw and keep.")] = 2400,
+    samples: Annotated[int, typer.Option(help="Pictures in an epoch, taken at random.")] = 600,
+    epochs: Annotated[int | None, typer.Option(help="The recipe's by default.")] = None,
+    batch_size: Annotated[int, typer.Option(help="Pictures per step.")] = 8,
     seed: Annotated[int, typer.Option(help="Of weights, order and pictures.")] = 0,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
 ) -> None:
-    """Train the network from a picture to a position map, on faces drawn while it learns."""
-    from meshanim.datasets import RenderedFaces
+    """Train the network from a picture to a position map, on faces drawn once and kept in the cache."""
+    from meshanim.datasets import KeptFaces
     from meshanim.faces import load_face
-    from meshanim.training import UnprojectionRecipe, train_unprojection
+    from meshanim.training import UNPROJECTION_RECIPES, train_unprojection
 
-    recipe = UnprojectionRecipe(
-        epochs=epochs, batch_size=batch_size, seed=seed, samples=samples, width=width, size=size
-    )
-    pictures = RenderedFaces(load_face(face), samples, seed, size)
-    _, report = train_unprojection(pictures, recipe, out, progress=not quiet)
+    check_choice("network", network, UNPROJECTION_RECIPES)
+    sizes = {"batch_size": batch_size, "size": size, "samples": samples, "pictures": pictures}
+    given = {name: value for name, value in (("width", width), ("epochs", epochs)) if value is not None}
+    recipe = replace(UNPROJECTION_RECIPES[network], seed=seed, **sizes, **given)
+    kept = KeptFaces(load_face(face), pictures, seed, size)
+    _, report = train_unprojection(kept, recipe, out, progress=not quiet)
     _say_where(report, recipe.epochs, out, quiet)
 
 

@@ -1,12 +1,14 @@
 """Corpora made here, and readers of published ones."""
 
 from meshanim.datasets.expressions4d import Expressions4D, ExpressionSequence
+from meshanim.datasets.kept_faces import KeptFaces
 from meshanim.datasets.published import Recording, read_4dfab, read_coma, read_vocaset
 from meshanim.datasets.rendered_faces import RenderedFace, RenderedFaces
 
 __all__ = [
     "ExpressionSequence",
     "Expressions4D",
+    "KeptFaces",
     "Recording",
     "RenderedFace",
     "RenderedFaces",

@@ -1,11 +1,11 @@
 """RenderedFaces: pictures of faces whose every vertex is known, drawn here one by one as they are asked for.
 
 They stand where 300W-LP stands in Chen et al. 2020 (A.3): faces from many sides, each with its geometry. Who
-it is, what the face does, how the head is turned, lens, framing, light, skin, backdrop, blur and noise are
-drawn at random; nothing is stored.
+it is, what the face does, how the head is turned, lens, framing, light, skin, hair, clothes, backdrop, blur
+and noise are drawn at random; nothing is stored (see :class:`meshanim.datasets.KeptFaces`).
 
-Limits: one face model draws all of them; heads are bald and bear no beards, glasses or clothes; nothing casts
-a shadow on the face; backdrops are noise and gradients. Photographs differ.
+Limits: one face model draws all of them; hair, beards and clothes are colours and volume without strands;
+nobody wears glasses; light comes through folds but nothing casts a shadow. Photographs differ.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from meshanim._check import check_range
+from meshanim.datasets._grooming import Grooming, beard_cover, dressed, exposure, groom, hair_cover
 from meshanim.faces import ARKIT_NAMES, FaceModel
 from meshanim.mesh import axis_angle_to_matrix
 from meshanim.rendering import Camera, Fragments, Gloss, Lamp, Surroundings, interpolate, render
@@ -34,18 +35,24 @@ from meshanim.rendering.materials import (
 )
 from meshanim.rendering.shading import to_display
 
-YAW, PITCH, ROLL = 60.0, 12.0, 12.0
+YAW, PITCH, ROLL = 50.0, 10.0, 10.0
 """Degrees: heads turn aside evenly up to the first, and otherwise with these standard deviations."""
 FOV = (8.0, 28.0)
 """Vertical fields of view in degrees, from long portrait lenses to a camera at arm's length."""
-FRAMING = (0.55, 0.95)
+FRAMING = (0.6, 0.9)
 """Share of the picture's height that a head takes."""
-ACTIVE = 0.25
+ACTIVE = 0.2
 """Share of the units that a face moves at a time."""
 SKIN = (-1.5, 0.45)
 """Natural logarithm of the skin's reflectance in units of the preview's, from dark to pale."""
-BLUR, NOISE = 1.2, 0.03
+FOLDS = (0.5, 1.3)
+"""Exponent on the share of light that reaches folds and hollows."""
+BRIGHTNESS = (0.07, 0.4)
+"""Mean linear luminance of the head in the picture, as a camera exposes for it."""
+BLUR, NOISE = 1.2, 0.025
 """Most blur (standard deviation in pixels) and noise (in units of white)."""
+SHAPES = 5
+"""Most rectangles in a backdrop."""
 _WAVES = 24
 
 
@@ -86,11 +93,10 @@ class RenderedFaces:
         mesh = face.neutral
         self._faces = mesh.faces[~group_mask(mesh, *HIDDEN)[mesh.faces].all(1)]
         self._skin = group_mask(mesh, "skin").to(torch.float32)[:, None]
-        albedo, eyes, brows = vertex_materials(mesh)[:, :3], eye_coordinates(mesh), brow_coordinates(mesh)
-        self._looks = torch.cat([albedo, eyes, brows], dim=1)
-        self._brow_faces = (brows[:, 1] > 0)[self._faces].all(1)
-        self._eye_faces = (eyes != 0).any(1)[self._faces].all(1)
-        self._head = ~group_mask(mesh, "neck")
+        self._head, self._neck = ~group_mask(mesh, "neck"), mesh.groups["neck"]
+        self._looks = vertex_materials(mesh)[:, :3]
+        self._places = torch.cat([eye_coordinates(mesh), brow_coordinates(mesh)], dim=1)
+        self._exposure = exposure(mesh)[:, None]
 
     def __len__(self) -> int:
         return self.count
@@ -103,20 +109,22 @@ class RenderedFaces:
         identity = self.face.sample_identity(generator, 1)[0]
         weights = self.face.weights_from_arkit(_expression(generator))
         motion = _pose(generator)
-        local = self.face.vertices(identity, weights)
-        vertices = local @ axis_angle_to_matrix(motion[:3]).T + motion[3:]
+        local, turn = self.face.vertices(identity, weights), axis_angle_to_matrix(motion[:3]).T
+        vertices, grooming = local @ turn + motion[3:], groom(self.face.neutral, generator)
         camera = self._camera(vertices, generator)
+        looks = self._colours(local, generator)
         image, alpha = render(
-            vertices,
+            vertices + grooming.outwards @ turn,
             self._faces,
             camera,
-            self._paint(local, generator),
+            _Paint(looks, self._places, grooming),
             *_lights(generator),
-            gloss=Gloss(_between(generator, 0.0, 0.06), _between(generator, 4.0, 30.0)),
+            gloss=Gloss(_between(generator, 0.0, 0.05), _between(generator, 4.0, 30.0)),
         )
-        image = image.clamp(min=0) + (1 - alpha) * _backdrop(self.size, generator)
-        image = to_display(image * math.exp(_between(generator, -0.4, 0.3))).float() / 255
-        image = _blurred(image, _between(generator, 0.0, BLUR))
+        exposed = _between(generator, *BRIGHTNESS) * alpha.sum() / image.mean(2).sum().clamp(min=1e-6)
+        image, neck = image.clamp(min=0) * exposed, camera.project(vertices[self._neck])[:, :2]
+        image = dressed(image, alpha, _backdrop(self.size, generator), neck, generator)
+        image = _blurred(to_display(image).float() / 255, _between(generator, 0.0, BLUR))
         noise = torch.randn(image.shape, generator=generator) * _between(generator, 0.0, NOISE)
         return RenderedFace((image + noise).clamp(0, 1), vertices, camera, identity, weights, motion)
 
@@ -131,33 +139,31 @@ class RenderedFaces:
         eye = target + torch.tensor([0.0, 0.0, distance + float(high[2] - low[2]) / 2])
         return Camera.looking_at(eye, target, fov, (self.size, self.size))
 
-    def _paint(self, local: Tensor, generator: torch.Generator) -> _Paint:
+    def _colours(self, local: Tensor, generator: torch.Generator) -> Tensor:
+        """(V, 3) reflectance without hair and brows: complexion, its spots, and the darkness of folds."""
         tone = math.exp(_between(generator, *SKIN))
         tint = tone * torch.exp(0.07 * torch.randn(3, generator=generator))
-        looks = self._looks.clone()
-        looks[:, :3] *= 1 + self._skin * (tint - 1)
-        looks[:, :3] *= torch.exp(0.08 * torch.randn(3, generator=generator))
-        spots = _spots(local, generator)
-        looks[:, :3] = (looks[:, :3] * torch.exp(spots * self._skin)).clamp(0, 0.9)
-        return _Paint(looks, self._eye_faces, self._brow_faces)
+        looks = self._looks * (1 + self._skin * (tint - 1))
+        looks = looks * torch.exp(0.08 * torch.randn(3, generator=generator))
+        looks = looks * torch.exp(_spots(local, generator) * self._skin)
+        return looks.clamp(0, 0.9) * self._exposure ** _between(generator, *FOLDS)
 
 
 class _Paint:
-    """Reflectance of the pixels: skin, lips and teeth from the vertices, irises and brows painted on."""
+    """Reflectance of the pixels: parts from the vertices; irises, brows, beard and hair painted on."""
 
-    def __init__(self, looks: Tensor, eye_faces: Tensor, brow_faces: Tensor) -> None:
-        self.looks, self.eye_faces, self.brow_faces = looks, eye_faces, brow_faces
+    def __init__(self, colours: Tensor, places: Tensor, grooming: Grooming) -> None:
+        grown = torch.stack([grooming.beard, grooming.hair], dim=1)
+        self.values, self.grooming = torch.cat([colours, places, grown], dim=1), grooming
 
     def __call__(self, fragments: Fragments) -> Tensor:
-        values = interpolate(fragments, self.looks)
-        albedo, face = values[..., :3].clone(), fragments.face.clamp(min=0)
-        for chosen, part, paint in (
-            (self.eye_faces, slice(3, 6), paint_eyes),
-            (self.brow_faces, slice(6, 8), paint_brows),
-        ):
-            where = chosen[face] & fragments.covered
-            albedo[where] = paint(albedo[where], values[where][:, part])
-        return albedo
+        values, where, grooming = interpolate(fragments, self.values), fragments.covered, self.grooming
+        albedo, eye, brow, beard, hair = values[where].split([3, 3, 2, 1, 1], dim=1)
+        painted = paint_brows(paint_eyes(albedo, eye, grooming.iris), brow, grooming.colour)
+        painted = torch.lerp(painted, grooming.colour, grooming.density * beard_cover(beard[:, 0]))
+        result = values[..., :3].clone()
+        result[where] = torch.lerp(painted, grooming.colour, hair_cover(hair[:, 0]))
+        return result
 
 
 def _between(generator: torch.Generator, low: float, high: float) -> float:
@@ -201,14 +207,20 @@ def _spots(local: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _backdrop(size: int, generator: torch.Generator) -> Tensor:
-    """(S, S, 3) linear: soft gradients, coarse or fine noise, or a mixture."""
-    result = torch.zeros(1, 3, size, size)
-    for _ in range(2):
+    """(S, S, 3) linear: a wall with gradients, some shapes before it, and grain."""
+    colour = torch.rand(3, generator=generator) ** 1.5
+    colour = torch.lerp(colour, colour.mean(), _between(generator, 0.0, 1.0) ** 0.5)
+    uneven = torch.zeros(3, size, size)
+    for strength in (0.5, 0.15):
         grain = 2 ** int(_between(generator, 1.0, math.log2(size)))
-        coarse = torch.rand(1, 3, grain, grain, generator=generator) ** _between(generator, 0.7, 3.0)
-        fine = functional.interpolate(coarse, (size, size), mode="bilinear", align_corners=False)
-        result = torch.lerp(result, fine, _between(generator, 0.3, 1.0))
-    return result[0].permute(1, 2, 0)
+        coarse = torch.randn(1, 3, grain, grain, generator=generator)
+        coarse = torch.lerp(coarse, coarse.mean(1, keepdim=True), 0.6) * _between(generator, 0.0, strength)
+        uneven += functional.interpolate(coarse, (size, size), mode="bilinear", align_corners=False)[0]
+    result = colour[:, None, None] * torch.exp(uneven)
+    for _ in range(int(_between(generator, 0.0, SHAPES + 1.0))):
+        (top, bottom), (left, right) = (torch.rand(2, 2, generator=generator).sort().values * size).int()
+        result[:, top:bottom, left:right] *= 0.3 + 1.4 * torch.rand(3, 1, 1, generator=generator)
+    return result.permute(1, 2, 0)
 
 
 def _blurred(image: Tensor, deviation: float) -> Tensor:

@@ -109,6 +109,12 @@ class AnnyFace(FaceModel):
         """A face of thirty years, between the sexes and ancestries."""
         return self._default
 
+    @property
+    def identity_ranges(self) -> tuple[tuple[float, float], ...]:
+        """Years of age, shares from 0 to 1, and signed face shapes."""
+        phenotypes = tuple((0.0, _AGE_ANCHORS[-1] if name == "age" else 1.0) for name in _PHENOTYPES)
+        return phenotypes + ((-1.0, 1.0),) * (len(self.identity_names) - len(_PHENOTYPES))
+
     def _phenotype_coefficients(self, identity: Tensor) -> Tensor:
         """Coefficients (..., P) of the phenotype basis: products of interpolations, as MakeHuman's macros."""
         tensors = self._tensors

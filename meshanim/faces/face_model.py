@@ -87,6 +87,11 @@ class FaceModel(ABC):
         """Lowest and highest weight (K,) of each unit in a performance: 0 and 1, as ARKit's."""
         return torch.zeros(len(self.weight_names)), torch.ones(len(self.weight_names))
 
+    @property
+    def identity_ranges(self) -> tuple[tuple[float, float], ...]:
+        """Least and largest sensible value of each identity coefficient; three standard deviations here."""
+        return ((-3.0, 3.0),) * len(self.identity_names)
+
     def identity(self, **named: float) -> Tensor:
         """Identity coefficients (I,) from some by name; the others are the mean face's.
 

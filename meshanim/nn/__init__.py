@@ -7,6 +7,7 @@ from meshanim.nn.mesh_pooling import MeshDown, MeshUp
 from meshanim.nn.modulation import FeatureModulation, Modulation
 from meshanim.nn.position_map_net import PositionMapNet, ResidualBlock
 from meshanim.nn.principal_components import PrincipalComponents
+from meshanim.nn.small_position_map_net import SmallPositionMapNet
 from meshanim.nn.spiral_conv import SpiralConv
 from meshanim.nn.spiral_decoder import SpiralDecoder
 from meshanim.nn.spiral_encoder import SpiralEncoder
@@ -24,6 +25,7 @@ __all__ = [
     "PositionMapNet",
     "PrincipalComponents",
     "ResidualBlock",
+    "SmallPositionMapNet",
     "SpiralConv",
     "SpiralDecoder",
     "SpiralEncoder",

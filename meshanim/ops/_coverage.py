@@ -17,12 +17,22 @@ def located(points: Tensor, faces: Tensor, face: Tensor, perspective: bool) -> t
     batch, row, column = seen.nonzero(as_tuple=True)
     corners = points.to(torch.float64)[batch[:, None], faces[face[seen]]]
     middle = torch.stack([column, row], dim=1).to(torch.float64) + 0.5
-    edge = _edge_functions(corners[..., :2] - middle[:, None])
-    weight = edge / corners[..., 2] if perspective else edge
-    share = weight / weight.sum(-1, keepdim=True)
-    depth = edge.sum(-1) / weight.sum(-1) if perspective else (share * corners[..., 2]).sum(-1)
+    edge = _edge_functions(seen_from(middle, corners, perspective))
+    share = edge / edge.sum(-1, keepdim=True)
+    depth = (share * corners[..., 2]).sum(-1)
     weights = points.new_zeros(*face.shape, 3).index_put((batch, row, column), share.to(points.dtype))
     return weights, points.new_zeros(face.shape).index_put((batch, row, column), depth.to(points.dtype))
+
+
+def seen_from(middle: Tensor, corners: Tensor, perspective: bool) -> Tensor:
+    """(N, 3, 2) how far corners (N, 3, 3) are from middles (N, 2) in the picture.
+
+    With perspective times depth, which is known of corners behind the camera as well.
+    """
+    away, depth = corners[..., :2] - middle[:, None], corners[..., 2:]
+    if not perspective:
+        return away
+    return torch.where(depth > 0, away * depth, corners[..., :2] - middle[:, None] * depth)
 
 
 def _edge_functions(away: Tensor) -> Tensor:
@@ -38,6 +48,11 @@ def nearest_faces_in_picture(
     """(H, W) face of each pixel, of corners (F, 3, 3) in float64."""
     corners, index = _seen(corners, perspective, near)
     low, high = corners[..., :2].amin(1), corners[..., :2].amax(1)
+    crossing = (
+        (corners[..., 2] <= near).any(1) if perspective else torch.zeros_like(low[:, 0], dtype=torch.bool)
+    )
+    low = torch.where(crossing[:, None], -torch.inf, low)
+    high = torch.where(crossing[:, None], torch.inf, high)
     first = (low - 0.5).ceil().clamp(min=0)
     last = (high - 0.5).floor().minimum(first.new_tensor([size[1] - 1, size[0] - 1]))
     extent = (last - first + 1).clamp(min=0).long()
@@ -50,7 +65,7 @@ def nearest_faces_in_picture(
         source, step = _expand(count[part])
         width = extent[part, 0][source]
         place = torch.stack([step % width, step // width], dim=1) + first[part][source]
-        inside, nearness = _covered(corners[part][source], place + 0.5, perspective)
+        inside, nearness = _covered(corners[part][source], place + 0.5, perspective, near)
         pixel, nearness = (place[:, 1] * size[1] + place[:, 0])[inside], nearness[inside]
         number = index[part][source[inside]]
         before = nearest.clone()
@@ -64,24 +79,58 @@ def nearest_faces_in_picture(
 
 def _seen(corners: Tensor, perspective: bool, near: float) -> tuple[Tensor, Tensor]:
     """The faces that can be seen, their corners clockwise in the picture, and their indices."""
-    area = _areas(corners)
+    area, before = _areas(corners), corners[..., 2] > near
+    if perspective:
+        area = torch.where(before.all(1), area, _volumes(corners))
     corners = torch.where((area < 0)[:, None, None], corners[:, [0, 2, 1]], corners)
     usable = torch.isfinite(corners).all(2).all(1) & torch.isfinite(area) & (area != 0)
     if perspective:
-        usable &= (corners[..., 2] > near).all(1)
+        usable &= before.any(1)
     index = usable.nonzero()[:, 0]
     return corners[index], index
 
 
-def _covered(corners: Tensor, middle: Tensor, perspective: bool) -> tuple[Tensor, Tensor]:
+def _volumes(corners: Tensor) -> Tensor:
+    """(N,) of the sign of the area of faces (N, 3, 3), also of those that reach behind the camera."""
+    away = seen_from(torch.zeros_like(corners[:, 0, :2]), corners, True)
+    return (_edge_functions(away) * corners[..., 2]).sum(-1)
+
+
+def _covered(corners: Tensor, middle: Tensor, perspective: bool, near: float) -> tuple[Tensor, Tensor]:
     """Whether faces (N, 3, 3) cover places (N, 2), and how near they are there."""
     edge = _edge_functions(corners[..., :2] - middle[:, None])
     x, y, depth = corners.unbind(-1)
     rise, run = y[:, [1, 2, 0]] - y[:, [2, 0, 1]], x[:, [2, 0, 1]] - x[:, [1, 2, 0]]
+    share = (1 / depth if perspective else -depth) / _areas(corners)[:, None]
+    nearness = edge[:, 0] * share[:, 0] + edge[:, 1] * share[:, 1] + edge[:, 2] * share[:, 2]
+    crossing = (
+        (depth <= near).any(1).nonzero()[:, 0] if perspective else depth.new_zeros(0, dtype=torch.int64)
+    )
+    if len(crossing):
+        beyond, turn = _beyond(corners[crossing], middle[crossing])
+        edge[crossing], rise[crossing], run[crossing] = beyond, turn[..., 0], turn[..., 1]
+        whole, far = beyond.sum(1), (beyond * depth[crossing]).sum(1)
+        nearness[crossing] = torch.where(far > near * whole, whole / far, -torch.inf)
     owned = (rise > 0) | ((rise == 0) & (run > 0))
     inside = torch.where(owned, edge >= 0, edge >= _ABOVE).all(1)
-    share = (1 / depth if perspective else -depth) / _areas(corners)[:, None]
-    return inside, edge[:, 0] * share[:, 0] + edge[:, 1] * share[:, 1] + edge[:, 2] * share[:, 2]
+    return inside, nearness
+
+
+def _beyond(corners: Tensor, middle: Tensor) -> tuple[Tensor, Tensor]:
+    """Edge functions (N, 3) of faces that reach behind the camera, and slopes (N, 3, 2): whose each edge is.
+
+    Edges of which both ends are before the camera begin as their other face has them: both agree on signs.
+    """
+    away, depth = seen_from(middle, corners, True), corners[..., 2]
+    following, preceding = [1, 2, 0], [2, 0, 1]
+    both = (depth[:, following] > 0) & (depth[:, preceding] > 0)
+    flat = _edge_functions(corners[..., :2] - middle[:, None]) * (depth[:, following] * depth[:, preceding])
+    edge = torch.where(both, flat, _edge_functions(away))
+    place, far = seen_from(torch.zeros_like(middle), corners, True), depth.unsqueeze(-1)
+    there = place[:, following] * far[:, preceding] - place[:, preceding] * far[:, following]
+    here = corners[:, following, :2] - corners[:, preceding, :2]
+    run, rise = torch.where(both.unsqueeze(-1), here, there).unbind(-1)
+    return edge, torch.stack([rise, -run], dim=-1)
 
 
 def _expand(count: Tensor) -> tuple[Tensor, Tensor]:
@@ -102,6 +151,7 @@ def faces_around(
 ) -> Tensor:
     """(H, W, K) faces within a radius of each pixel's middle, the nearest first, of corners (F, 3, 3)."""
     _, index = _seen(corners, perspective, near)
+    index = index[(corners[index, :, 2] > near).all(1)] if perspective else index
     corners = corners[index]  # as they come, which rounding goes by
     low, high = corners[..., :2].amin(1) - radius, corners[..., :2].amax(1) + radius
     first = (low - 0.5).ceil().clamp(min=0)

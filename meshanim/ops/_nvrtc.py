@@ -22,6 +22,9 @@ SCALARS = {torch.float32: "float", torch.float16: "meshanim::Half", torch.bfloat
 DEVICE_CODE = ("--device-as-default-execution-space",)
 """Unlike nvcc, NVRTC takes generic lambdas inside of kernels for host code, which it refuses."""
 
+IN_DOUBLES = ("rasterize", "soft_rasterize")
+"""Ops on float32 alone that work in double precision and, without fused multiply-add, round as on a CPU."""
+
 
 def source_folder() -> Path:
     """Where the CUDA sources lie: inside an installed package, beside it in a source tree."""
@@ -33,6 +36,11 @@ def source_options(dtype: torch.dtype) -> list[str]:
     """What every compiler of the sources is told."""
     narrow = ["-DMESHANIM_NARROW"] if dtype == torch.float32 else []
     return ["--std=c++17", f"-I{source_folder()}", f"-DMESHANIM_SCALAR={SCALARS[dtype]}", *narrow]
+
+
+def device_options(op: str) -> list[str]:
+    """What compilers for a GPU are told besides."""
+    return ["--fmad=false"] if op in IN_DOUBLES else []
 
 
 def compiled(op: str, dtype: torch.dtype, capability: int, driver: int) -> bytes:
@@ -50,7 +58,8 @@ def compiled(op: str, dtype: torch.dtype, capability: int, driver: int) -> bytes
         RuntimeError: the source does not compile.
     """
     nvrtc = library()
-    options = [*source_options(dtype), *DEVICE_CODE, f"--gpu-architecture={_architecture(nvrtc, capability)}"]
+    options = [*source_options(dtype), *device_options(op), *DEVICE_CODE]
+    options += [f"--gpu-architecture={_architecture(nvrtc, capability)}"]
     place = cache_folder() / "cuda" / f"{op}-{_key(nvrtc, op, options, driver)}.cubin"
     if place.is_file():
         return place.read_bytes()

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from meshanim._check import check_indices, check_shape
+from meshanim.ops import _cuda, _cuda_faces
 from meshanim.ops._arguments import check_kinds
 from meshanim.ops._library import (
     InterpolateArrays,
@@ -27,10 +28,11 @@ def interpolate(attributes: Tensor, faces: Tensor, face: Tensor, weights: Tensor
     .. math:: y_n = \sum_{k=1}^{3} w_{n,k}\, x_{i(f(n), k)}
 
     Args:
-        attributes: (B, V, C) of each vertex, any floating type; float32 and float64 on a CPU take the
-            compiled code.
+        attributes: (B, V, C) of each vertex, any floating type; float32 and float64 on a CPU, and all but
+            float64 on a GPU, take the compiled code.
         faces: (F, 3) int64 vertex indices.
-        face: (B, N) int64 face of each pixel, -1 where there is none.
+        face: (B, N) int64 face of each pixel, -1 where there is none. The compiled code of a GPU takes what
+            is no face for none: to look would be to wait for it at every call.
         weights: (B, N, 3) of its corners, of the type of ``attributes``.
 
     Returns:
@@ -62,6 +64,8 @@ def _checked(faces: Tensor, face: Tensor, vertices: int) -> None:
 
 
 def _forward(attributes: Tensor, faces: Tensor, face: Tensor, weights: Tensor) -> Tensor:
+    if _cuda.takes(attributes):
+        return _cuda_faces.interpolate(attributes, faces, face, weights)
     library = library_for(attributes)
     if library is None:
         _checked(faces, face, attributes.shape[1])
@@ -89,6 +93,9 @@ def _gradients(
     to_weights: bool,
 ) -> tuple[Tensor, Tensor]:
     """Gradients of attributes and weights, without elements where not wanted."""
+    if _cuda.takes(attributes):
+        needs = (to_attributes, to_weights)
+        return _cuda_faces.interpolate_gradients(grad, attributes, faces, face, weights, needs)
     library = library_for(attributes)
     if library is None:
         return reference_gradients(grad, attributes, faces, face, weights, to_attributes, to_weights)

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from meshanim._check import check_indices, check_range, check_shape
+from meshanim.ops import _cuda_rasterize
 from meshanim.ops._arguments import check_kinds
-from meshanim.ops._coverage import located, nearest_faces_in_picture
+from meshanim.ops._coverage import located, nearest_faces_in_picture, seen_from
 from meshanim.ops._library import RasterizeBackward, RasterizeShape, check_result, library_for, pointer
 from meshanim.ops._plans import pool_plan
 from meshanim.ops._registered import registered_op
@@ -32,13 +33,17 @@ def rasterize(
     and without perspective :math:`b_i = e_i / \sum_j e_j` and :math:`z = \sum_i b_i z_i`. Both sides of a
     face are seen. A middle exactly on an edge belongs to one of the two faces there, so that neighbours
     leave no gap and share no pixel; of faces that are equally near the lowest index is seen. Faces without
-    area, faces with a corner that is not finite, and with perspective those with a corner nearer than
-    ``near`` are left out whole. Gradients go to the points through weights and depth; which face is seen has
-    none.
+    area and faces with a corner that is not finite are left out whole. With perspective nothing is seen
+    nearer than ``near``; a face that reaches nearer, or behind the camera, is seen as far as it does not: its
+    edge functions are those of homogeneous coordinates (Olano and Greer, "Triangle Scan Conversion using 2D
+    Homogeneous Coordinates", 1997), so that nothing has to be cut off. Gradients go to the points through
+    weights and depth; which face is seen has none.
 
     Args:
         points: (B, V, 3) column, row (pixels) and depth (metres) of each vertex, any floating type; float32
-            and float64 on a CPU take the compiled code. Edges are always found in double precision.
+            and float64 on a CPU and float32 on a GPU take the compiled code. Edges are always found in double
+            precision. With perspective, vertices at a depth of zero or less come with column and row times
+            depth.
         faces: (F, 3) int64 vertex indices.
         size: (height, width) in pixels.
         perspective: whether depth divides what is seen, see above.
@@ -74,6 +79,10 @@ def _forward(
     points: Tensor, faces: Tensor, height: int, width: int, perspective: bool, near: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Weights, depth, face: what has a gradient comes first, which ``torch.library.opcheck`` needs."""
+    if _cuda_rasterize.takes(points):
+        weights, depth, face = _fake_forward(points, faces, height, width, perspective, near)
+        _cuda_rasterize.rasterize(points, faces, (face, weights, depth), perspective, near)
+        return weights, depth, face
     library = library_for(points)
     if library is None:
         check_indices("faces", faces, points.shape[1])
@@ -106,6 +115,9 @@ def _gradient(
     perspective: bool,
 ) -> Tensor:
     """Gradient (B, V, 3) of the points."""
+    if _cuda_rasterize.takes(points):
+        values = (weights, grad_weights, grad_depth)
+        return _cuda_rasterize.rasterize_gradient(points, faces, face, values, perspective)
     library = library_for(points)
     if library is None:
         return reference_gradient(points, faces, weights, depth, face, grad_weights, grad_depth, perspective)
@@ -129,29 +141,34 @@ def reference_gradient(
     grad_depth: Tensor | None,
     perspective: bool,
 ) -> Tensor:
-    """Gradient of the points in plain PyTorch, by the chain rule through the areas that a pixel cuts off."""
+    """Gradient of the points in plain PyTorch.
+
+    With corners (u, v) away from a pixel's middle, times their depths with perspective, the weights solve
+    ``sum(b u) = sum(b v) = 0`` and ``sum(b) = 1``, and depth is ``sum(b z)``. With g the gradients of the
+    weights, those of depth included, and p and q for which ``g - p u - q v`` is the same at all corners, u
+    gets ``-p b`` and v gets ``-q b``.
+    """
     seen = face >= 0
     batch, row, column = seen.nonzero(as_tuple=True)
     vertex = faces[face[seen]]
     corners = points.to(torch.float64)[batch[:, None], vertex]
-    share, z = weights[seen].to(torch.float64), corners[..., 2]
+    middle = torch.stack([column, row], 1).to(torch.float64) + 0.5
+    share, z = weights[seen].to(torch.float64), corners[..., 2:]
     g = torch.zeros_like(share) if grad_weights is None else grad_weights[seen].to(torch.float64)
     h = torch.zeros_like(share[:, :1]) if grad_depth is None else grad_depth[seen].to(torch.float64)[:, None]
-    side = corners[:, 1:, :2] - corners[:, :1, :2]
-    area = (side[:, 0, 0] * side[:, 1, 1] - side[:, 1, 0] * side[:, 0, 1])[:, None]
+    away, g = seen_from(middle, corners, perspective), g + h * z[..., 0]
+    side, rise = away[:, 1:] - away[:, :1], g[:, 1:] - g[:, :1]
+    area = side[:, 0, 0] * side[:, 1, 1] - side[:, 1, 0] * side[:, 0, 1]
+    p = (rise[:, 0] * side[:, 1, 1] - rise[:, 1] * side[:, 0, 1]) / area
+    q = (side[:, 0, 0] * rise[:, 1] - side[:, 1, 0] * rise[:, 0]) / area
+    to_away, grad_z = -torch.stack([p, q], 1)[:, None] * share[..., None], (h * share)[..., None]
     if perspective:
-        far = depth[seen].to(torch.float64)[:, None]
-        weight = (g - (g * share).sum(1, keepdim=True) - h * far) / z
-        edge, grad_z = (weight + h) * far / area, -weight * share
-    else:
-        whole = g + h * z
-        edge, grad_z = (whole - (whole * share).sum(1, keepdim=True)) / area, h * share
-    x, y = (corners[..., :2] - (torch.stack([column, row], 1)[:, None] + 0.5)).unbind(-1)
-    after, before = [1, 2, 0], [2, 0, 1]
-    grad_x = edge[:, before] * y[:, after] - edge[:, after] * y[:, before]
-    grad_y = edge[:, after] * x[:, before] - edge[:, before] * x[:, after]
+        before = z > 0
+        moved = torch.where(before, corners[..., :2] - middle[:, None], -middle[:, None])
+        grad_z = grad_z + (moved * to_away).sum(-1, keepdim=True)
+        to_away = to_away * torch.where(before, z, 1)
     total = torch.zeros_like(points, dtype=torch.float64)
-    total.index_put_((batch[:, None], vertex), torch.stack([grad_x, grad_y, grad_z], -1), accumulate=True)
+    total.index_put_((batch[:, None], vertex), torch.cat([to_away, grad_z], -1), accumulate=True)
     return total.to(points.dtype)
 
 

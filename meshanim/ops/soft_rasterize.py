@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from meshanim._check import check_indices, check_range, check_shape
+from meshanim.ops import _cuda_rasterize
 from meshanim.ops._arguments import check_kinds
 from meshanim.ops._coverage import faces_around, located_softly
 from meshanim.ops._library import (
@@ -36,11 +37,12 @@ def soft_rasterize(
     """Up to ``count`` faces within a radius of each pixel's middle, the nearest in depth first.
 
     Each comes with the place on it that is nearest to the middle in the picture: the middle itself inside the
-    face, a place on its outline otherwise. What makes a face seen at all is as in :func:`rasterize`.
+    face, a place on its outline otherwise. Faces that :func:`rasterize` leaves out are left out, and so are
+    those that reach nearer than a millimetre to the camera, with perspective.
 
     Args:
         points: (B, V, 3) column, row (pixels) and depth (metres) of each vertex, any floating type; float32
-            and float64 on a CPU take the compiled code.
+            and float64 on a CPU and float32 on a GPU take the compiled code.
         faces: (F, 3) int64 vertex indices.
         size: (height, width) in pixels.
         radius: how far outside of a face pixels still see it, in pixels.
@@ -85,6 +87,10 @@ def _forward(
     points: Tensor, faces: Tensor, height: int, width: int, radius: float, count: int, perspective: bool
 ) -> Soft:
     """Weights, depth, distance, face: what has a gradient comes first."""
+    if _cuda_rasterize.takes(points):
+        values = _fake_forward(points, faces, height, width, radius, count, perspective)
+        _cuda_rasterize.soft_rasterize(points, faces, (values[3], *values[:3]), perspective, NEAR, radius)
+        return values
     library = library_for(points)
     if library is None:
         check_indices("faces", faces, points.shape[1])
@@ -120,6 +126,8 @@ def _gradient(
     """Gradient (B, V, 3) of the points."""
     library = library_for(points)
     given = [x if x is None else x.contiguous() for x in (grad_weights, grad_depth, grad_distance)]
+    if _cuda_rasterize.takes(points):
+        return _cuda_rasterize.soft_rasterize_gradient(points, faces, face, given, perspective)
     if library is None:
         return _reference_gradient(points, faces, face, given, perspective)
     plan = pool_plan(faces, points.shape[1], "faces")

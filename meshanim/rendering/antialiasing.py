@@ -16,14 +16,16 @@ def antialias(image: Tensor, fragments: Fragments) -> Tensor:
     """Blend the two sides of each silhouette; gradients go to the colours and to where the silhouette runs.
 
     After Laine et al., "Modular Primitives for High-Performance Differentiable Rendering", SIGGRAPH Asia
-    2020, section 3.4. Where two neighbouring pixels see different faces, an edge of the nearer face that runs
-    between their middles and has no other face beyond it, or one that faces the other way, is a silhouette.
-    Where it leaves more than half the way to the farther pixel uncovered, the near pixel takes on that share
-    of the far one's colour; where it covers more, the far pixel takes on the near one's. Edges that are
-    nearer to upright count between pixels of a row, the others between those of a column.
+    2020, section 3.4. An edge is a silhouette where no other face lies beyond it, or one that faces the other
+    way. Where one runs between the middles of two neighbouring pixels, with its face on the side of the
+    nearer one and before what the farther one sees, the two blend: where it leaves more than half the way to
+    the farther pixel uncovered, the near pixel takes on that share of the far one's colour; where it covers
+    more, the far pixel takes on the near one's. Edges that are nearer to upright count between pixels of a
+    row, the others between those of a column.
 
-    A silhouette is only found where a face that it bounds covers the middle of a pixel beside it: of faces
-    much smaller than a pixel some are missed.
+    The paper looks at edges of the face that the near pixel sees; here all edges between two middles count,
+    and of several the outermost, since on meshes finer than pixels the outline belongs to a face that no
+    pixel sees. What lies between middles as a whole is not seen at all.
 
     Args:
         image: (..., H, W, C) colours of the fragments' pixels, background and all.
@@ -36,74 +38,112 @@ def antialias(image: Tensor, fragments: Fragments) -> Tensor:
     check_shape("image", image, (*face.shape, image.shape[-1]))
     if not len(fragments.faces) or not image.numel():
         return image
-    flat = image.reshape(-1, image.shape[-1])
+    colours = flat = image.reshape(-1, image.shape[-1])
     points = fragments.points.reshape(-1, *fragments.points.shape[-2:])
-    shown = face.reshape(-1, *face.shape[-2:])
-    outline = _silhouette_edges(points.detach(), fragments.faces)
+    edges = _silhouette_edges(points.detach(), fragments.faces, fragments.perspective)
+    shown = _Shown(face.reshape(-1, *face.shape[-2:]), fragments.depth.detach().flatten())
     for axis in (0, 1):
-        pairs = _pairs(shown, fragments.depth.detach().reshape(shown.shape), outline, axis)
-        crossing = _crossings(points, fragments.faces, pairs, outline, axis)
-        flat = flat + _blends(image.reshape(flat.shape), crossing)
+        flat = flat + _blends(colours, _crossings(points, edges, shown, axis, fragments.perspective))
     return flat.view(image.shape)
 
 
-class _Pairs(NamedTuple):
-    """Neighbouring pixels (N,) of which the near one sees a face with a silhouette."""
+class _Shown(NamedTuple):
+    """What pixels see: faces (B, H, W), and depths (B H W,)."""
 
-    member: Tensor  # of the batch
-    near: Tensor  # index of the pixel among those of all pictures
-    far: Tensor
-    middle: Tensor  # (N, 2) column and row of the near pixel's middle
-    direction: Tensor  # 1 where the far pixel has the higher column or row, else -1
     face: Tensor
+    depth: Tensor
+
+
+class _Edges(NamedTuple):
+    """Silhouette edges (E,): of which member of the batch, and (E, 3) their ends and the corner opposite."""
+
+    member: Tensor
+    corners: Tensor
 
 
 class _Crossings(NamedTuple):
     """Silhouettes (N,) between pixels, and how far they are from the near one, in pixels."""
 
-    near: Tensor
+    near: Tensor  # index of the pixel among those of all pictures
     far: Tensor
     distance: Tensor
 
 
-def _silhouette_edges(points: Tensor, faces: Tensor) -> Tensor:
-    """(B, F, 3) whether nothing of the same side lies beyond the edge opposite each corner."""
-    front, beyond = front_faces(points, faces), opposite_faces(faces)
-    return (beyond < 0) | (front[:, beyond.clamp(min=0)] != front.unsqueeze(-1))
+def _silhouette_edges(points: Tensor, faces: Tensor, perspective: bool) -> _Edges:
+    """Edges beyond which nothing of the same side lies; without those that reach behind the camera."""
+    front, beyond = front_faces(points, faces, perspective), opposite_faces(faces)
+    outline = (beyond < 0) | (front[:, beyond.clamp(min=0)] != front.unsqueeze(-1))
+    member, face, corner = outline.nonzero(as_tuple=True)
+    turned = torch.stack([corner + 1, corner + 2, corner], dim=1) % 3
+    corners = faces[face].gather(1, turned)
+    ends = points[member[:, None], corners]
+    usable = ends.isfinite().all(-1).all(-1)
+    if perspective:
+        usable &= (ends[:, :2, 2] > 0).all(-1)
+    return _Edges(member[usable], corners[usable])
 
 
-def _pairs(face: Tensor, depth: Tensor, outline: Tensor, axis: int) -> _Pairs:
-    """Neighbours along columns (axis 0: in a row) or rows (axis 1), of (B, H, W) pictures."""
-    count, height, width = face.shape
-    along = 2 - axis
-    first, second = (face.narrow(along, start, face.shape[along] - 1) for start in (0, 1))
-    front, back = (depth.narrow(along, start, face.shape[along] - 1) for start in (0, 1))
-    forwards = (first >= 0) & ((second < 0) | (front <= back))
-    nearer = torch.where(forwards, first, second)
-    outlined = torch.cat([outline.any(-1), outline.new_zeros(count, 1)], dim=1)  # last: no face
-    member = torch.arange(count, device=face.device).view(-1, 1, 1)
-    at_outline = (first != second) & outlined[member, nearer]
-    member, row, column = at_outline.nonzero(as_tuple=True)
-    pixel, step = (member * height + row) * width + column, (1, width)[axis]
-    ahead = forwards[at_outline]
-    near, far = (torch.where(which, pixel, pixel + step) for which in (ahead, ~ahead))
-    middle = torch.stack([near % width, near // width % height], dim=1) + 0.5
-    return _Pairs(member, near, far, middle, torch.where(ahead, 1, -1), nearer[at_outline])
+def _crossings(points: Tensor, edges: _Edges, shown: _Shown, axis: int, perspective: bool) -> _Crossings:
+    """The outermost visible silhouette edge between neighbours along columns (axis 0) or rows (axis 1)."""
+    _, height, width = shown.face.shape
+    lines, places = ((height, width), (width, height))[axis]
+    with torch.no_grad():
+        edge, line = _lines_crossed(points, edges, lines, axis)
+        place, depth, ahead = _place(points, edges, edge, line, axis, perspective)
+        within = (place >= 0.5) & (place < places - 0.5)
+        edge, line, place, depth, ahead = (x[within] for x in (edge, line, place, depth, ahead))
+        first = (place - 0.5).floor().long()
+        row, column = ((line, first), (first, line))[axis]
+        pixel = (edges.member[edge] * height + row) * width + column
+        step = (1, width)[axis]
+        near, far = torch.where(ahead, pixel, pixel + step), torch.where(ahead, pixel + step, pixel)
+        face, shown_depth = shown.face.flatten(), shown.depth
+        beyond = torch.where(face[far] < 0, torch.inf, shown_depth[far])
+        fits = (
+            (face[near] >= 0) & (face[near] != face[far]) & (shown_depth[near] <= beyond) & (depth < beyond)
+        )
+        reach = torch.where(ahead, place - first, first + 1 - place)
+        chosen = _outermost(2 * pixel + ahead, torch.where(fits, reach, -torch.inf), 2 * face.numel())
+    edge, line, first, ahead = (x[chosen] for x in (edge, line, first, ahead))
+    place = _place(points, edges, edge, line, axis, perspective)[0] - first - 0.5
+    return _Crossings(near[chosen], far[chosen], torch.where(ahead, place, 1 - place))
 
 
-def _crossings(points: Tensor, faces: Tensor, pairs: _Pairs, outline: Tensor, axis: int) -> _Crossings:
-    """The nearest silhouette edge between the pixels of each pair that has one."""
-    corners = points[pairs.member[:, None], faces[pairs.face]][..., :2] - pairs.middle.to(points)[:, None]
-    along, across = corners[..., axis], corners[..., 1 - axis]
-    after, before = [1, 2, 0], [2, 0, 1]
-    rise, run = across[:, before] - across[:, after], along[:, before] - along[:, after]
-    crossed = ((across[:, after] > 0) != (across[:, before] > 0)) & (rise.abs() >= run.abs())
-    share = -across[:, after] / torch.where(crossed, rise, torch.ones_like(rise))
-    distance = (along[:, after] + share * run) * pairs.direction.to(points)[:, None]
-    fits = crossed & outline[pairs.member, pairs.face] & (distance >= 0) & (distance <= 1)
-    nearest, edge = torch.where(fits, distance.detach(), torch.inf).min(dim=1)
-    found = nearest.isfinite().nonzero()[:, 0]
-    return _Crossings(pairs.near[found], pairs.far[found], distance[found, edge[found]])
+def _lines_crossed(points: Tensor, edges: _Edges, lines: int, axis: int) -> tuple[Tensor, Tensor]:
+    """Indices of edges nearer to upright, and of rows (axis 0) or columns through whose middles they run."""
+    ends = points[edges.member[:, None], edges.corners[:, :2], :2]
+    extent = (ends[:, 1] - ends[:, 0]).abs()
+    upright = extent[:, 1 - axis] >= extent[:, axis]
+    across = ends[..., 1 - axis]
+    first = (across.amin(1) - 0.5).floor().clamp(-1, lines) + 1
+    last = (across.amax(1) - 0.5).floor().clamp(-1, lines - 1)
+    count = torch.where(upright, last - first + 1, 0).clamp(min=0).long()
+    edge = torch.repeat_interleave(count)
+    step = torch.arange(len(edge), device=edge.device) - (count.cumsum(0) - count)[edge]
+    return edge, first.long()[edge] + step
+
+
+def _place(
+    points: Tensor, edges: _Edges, edge: Tensor, line: Tensor, axis: int, perspective: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Where edges cross lines, how deep, and whether their faces lie on the side of lower columns or rows."""
+    corners = points[edges.member[edge, None], edges.corners[edge]]
+    along, across, depth = corners[..., axis], corners[..., 1 - axis], corners[..., 2]
+    rise, run = across[:, 1] - across[:, 0], along[:, 1] - along[:, 0]
+    share = (line + 0.5 - across[:, 0]) / rise
+    place = along[:, 0] + share * run
+    value = 1 / depth if perspective else depth
+    far = value[:, 0] + share * (value[:, 1] - value[:, 0])
+    ahead = along[:, 2] - along[:, 0] < (across[:, 2] - across[:, 0]) / rise * run
+    return place, 1 / far if perspective else far, ahead
+
+
+def _outermost(pair: Tensor, reach: Tensor, pairs: int) -> Tensor:
+    """Indices of the largest finite reach of each pair, of equals the first."""
+    best = reach.new_full((pairs,), -torch.inf).scatter_reduce(0, pair, reach, "amax")
+    candidate = (reach.isfinite() & (reach == best[pair])).nonzero()[:, 0]
+    first = candidate.new_full((pairs,), len(pair)).scatter_reduce(0, pair[candidate], candidate, "amin")
+    return candidate[first[pair[candidate]] == candidate]
 
 
 def _blends(colours: Tensor, crossing: _Crossings) -> Tensor:

@@ -121,8 +121,8 @@ class Camera:
     def project(self, points: Tensor) -> Tensor:
         """World (..., 3) in metres to (..., 3): column and row in pixels, and depth in metres.
 
-        With perspective, points at or behind the camera have a depth of zero or less, and a meaningless
-        column and row.
+        With perspective, points at or behind the camera have a depth of zero or less, and column and row
+        times depth, which are not divided there.
 
         Args:
             points: (..., 3); for a batch of cameras (..., N, 3), whose leading dimensions broadcast with the

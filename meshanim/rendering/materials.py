@@ -127,18 +127,20 @@ def brow_coordinates(mesh: Mesh) -> Tensor:
     return places
 
 
-def paint_brows(albedo: Tensor, places: Tensor) -> Tensor:
-    """(N, 3) reflectance with brows where (N, 2) brow coordinates say so."""
+def paint_brows(albedo: Tensor, places: Tensor, colour: Tensor | None = None) -> Tensor:
+    """(N, 3) reflectance with brows, of BROW_COLOUR or another, where (N, 2) brow coordinates say so."""
     along = (places[:, 0] - BROW_FROM) / (BROW_TO - BROW_FROM)
     middle = BROW_HEIGHT + BROW_ARCH * (1 - ((along - 0.6) / 0.6) ** 2)
     half = BROW_THICKNESS * (1 - 0.75 * along.clamp(0, 1) ** 1.5)
     across = ((half - (places[:, 1] - middle).abs()) / (0.8 * half)).clamp(0, 1)
     ends = (along / 0.2).clamp(0, 1) * ((1 - along) / 0.2).clamp(0, 1)
-    return torch.lerp(albedo, torch.tensor(BROW_COLOUR), BROW_DENSITY * (across * ends)[:, None])
+    colour = torch.tensor(BROW_COLOUR) if colour is None else colour
+    return torch.lerp(albedo, colour, BROW_DENSITY * (across * ends)[:, None])
 
 
-def paint_eyes(albedo: Tensor, places: Tensor) -> Tensor:
-    """(N, 3) reflectance of pixels with iris and pupil painted where (N, 3) eye coordinates say so."""
+def paint_eyes(albedo: Tensor, places: Tensor, colour: Tensor | None = None) -> Tensor:
+    """(N, 3) reflectance with pupil and iris, of IRIS_COLOUR or another, by (N, 3) eye coordinates."""
+    colour = torch.tensor(IRIS_COLOUR) if colour is None else colour
     length = places.norm(dim=1)
     on_eye = length > 0.5
     places = places[on_eye] / length[on_eye, None]
@@ -146,7 +148,7 @@ def paint_eyes(albedo: Tensor, places: Tensor) -> Tensor:
     iris = ((IRIS + LIMBUS - off_axis) / (2 * LIMBUS)).clamp(0, 1)[:, None]
     pupil = ((PUPIL + LIMBUS - off_axis) / (2 * LIMBUS)).clamp(0, 1)[:, None]
     # The iris is lighter towards its pupil and has a dark rim.
-    tint = torch.tensor(IRIS_COLOUR) * (1.6 - 1.4 * (off_axis / IRIS).clamp(0, 1) ** 2)[:, None]
+    tint = colour * (1.6 - 1.4 * (off_axis / IRIS).clamp(0, 1) ** 2)[:, None]
     painted = albedo.clone()
     painted[on_eye] = torch.lerp(torch.lerp(albedo[on_eye], tint, iris), torch.tensor(0.005), pupil)
     return painted

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.linalg import splu
 from torch import Tensor, nn
@@ -15,15 +16,19 @@ from torch import Tensor, nn
 from meshanim._check import InputError, check_shape
 from meshanim._pretrained import find_model, load_model, save_model
 from meshanim.mesh import Mesh
-from meshanim.nn import PositionMapNet
+from meshanim.nn import PositionMapNet, SmallPositionMapNet
 from meshanim.rendering.camera import Camera
+from meshanim.rendering.face_cutting import cut_out, detected_square, square_about, uncut
 from meshanim.rendering.uv_layout import UvLayout
 
 REACH = 1.5
 """Farthest position that a map can hold, in half pictures from the middle: heads may be cut by the frame."""
+USUAL = 6.5
+"""Half pictures that a metre takes in pictures cut out about a face: a head takes three quarters."""
 SMOOTHNESS = 0.1
 """Weight of smooth deviation from the neutral mesh against a texel's position: vertices without texels, and
 noise of single ones, follow their neighbours."""
+_LOOKS = 2
 _FAR = 1.0
 """Metres from the camera of a face whose distance no picture without perspective tells."""
 
@@ -132,29 +137,61 @@ class PositionMapModel(nn.Module):
 
     Args:
         mesh: neutral with texture coordinates, see :func:`meshanim.mesh.repacked`.
-        width: of :class:`meshanim.nn.PositionMapNet`.
+        width: of the network.
         size: pixels along each side of pictures and maps, a multiple of 32.
+        directions: (K, V, 3) in which faces deviate from the neutral, in metres; with them the network is
+            :class:`meshanim.nn.SmallPositionMapNet`, without :class:`meshanim.nn.PositionMapNet`.
     """
 
-    def __init__(self, mesh: Mesh, width: int = 16, size: int = 256) -> None:
+    def __init__(
+        self, mesh: Mesh, width: int = 16, size: int = 256, directions: Tensor | None = None
+    ) -> None:
         super().__init__()
-        self.layout, self.net = UvLayout(mesh, size), PositionMapNet(width)
+        self.layout, self.directions = UvLayout(mesh, size), directions
+        self.net: nn.Module = PositionMapNet(width)
+        if directions is not None:
+            check_shape("directions", directions, (None, *mesh.vertices.shape))
+            middle = mesh.vertices.mean(0)
+            rest, deviation = _seen(mesh.vertices - middle, self.layout), _seen(directions, self.layout)
+            self.net = SmallPositionMapNet(rest, deviation, width)
         self._reader: MapReader | None = None
 
     def __repr__(self) -> str:
-        return f"PositionMapModel({self.layout.mesh}, width={self.net.width}, size={self.layout.size})"
+        return f"PositionMapModel({self.layout.mesh}, {self.net}, size={self.layout.size})"
 
     def forward(self, images: Tensor) -> Tensor:
         """Maps (B, R, R, 3), see :func:`picture_positions`, of pictures (B, R, R, 3) as displayed."""
+        return self.located(images)[0]
+
+    def located(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Maps as :meth:`forward`, and of a small network the heat maps of its landmarks."""
         size = self.layout.size
         check_shape("images", images, (None, size, size, 3))
-        shares = self.net(images.permute(0, 3, 1, 2))
-        return REACH * (2 * shares.permute(0, 2, 3, 1) - 1)
+        planes = images.permute(0, 3, 1, 2)
+        if isinstance(self.net, SmallPositionMapNet):
+            maps, heat = self.net.located(planes)
+            return maps.permute(0, 2, 3, 1), heat
+        return REACH * (2 * self.net(planes).permute(0, 2, 3, 1) - 1), None
 
     @torch.no_grad()
     def unproject(self, images: Tensor) -> FoundFace:
         """Meshes of pictures (B, R, R, 3) as displayed, in [0, 1], each cut out about a face."""
         return self.read(self(images))
+
+    def find(self, image: NDArray[np.uint8]) -> FoundFace:
+        """The largest face in a picture (H, W, 3): one mesh (V, 3), and the camera of the whole picture.
+
+        A detector (extra ``vision``) says where to look; what is found there says where to look again.
+
+        Raises:
+            InputError: no face is found.
+        """
+        square = detected_square(image)
+        for _ in range(_LOOKS):
+            found = self.unproject(cut_out(image, square, self.layout.size)[None])
+            camera = uncut(found.camera, square, image.shape[:2])
+            square = square_about(camera.project(found.vertices[0])[:, :2])
+        return FoundFace(found.vertices[0], camera)
 
     def read(self, positions: Tensor) -> FoundFace:
         """Meshes, and cameras that see them so, of position maps (B, R, R, 3)."""
@@ -175,6 +212,8 @@ class PositionMapModel(nn.Module):
         mesh = self.layout.mesh
         assert mesh.uv is not None and mesh.uv_faces is not None
         drawn = {"vertices": mesh.vertices, "faces": mesh.faces, "uv": mesh.uv, "uv_faces": mesh.uv_faces}
+        if self.directions is not None:
+            drawn["directions"] = self.directions
         tensors = {f"mesh.{name}": tensor for name, tensor in drawn.items()}
         config: Mapping[str, Any] = {"model": type(self).__name__, "settings": settings}
         return save_model(folder, config, {**self.state_dict(), **tensors})
@@ -190,13 +229,21 @@ class PositionMapModel(nn.Module):
         config, tensors = load_model(folder, cls.__name__)
         try:
             drawn = [tensors.pop(f"mesh.{part}") for part in ("vertices", "faces", "uv", "uv_faces")]
-            model = cls(Mesh(drawn[0], drawn[1], drawn[2], drawn[3]), **config["settings"])
+            directions = tensors.pop("mesh.directions", None)
+            mesh = Mesh(drawn[0], drawn[1], drawn[2], drawn[3])
+            model = cls(mesh, **config["settings"], directions=directions)
             model.load_state_dict(tensors)
         except (KeyError, TypeError, RuntimeError) as error:
             raise InputError(
                 f"{folder} must hold a whole {cls.__name__}, got one that lacks {error}"
             ) from None
         return model.eval()
+
+
+def _seen(vertices: Tensor, layout: UvLayout) -> Tensor:
+    """(..., 3, R, R) maps of vertices (..., V, 3) seen from before in a usual picture."""
+    place = vertices * vertices.new_tensor([1.0, -1.0, -1.0]) * USUAL
+    return layout.spread(place).movedim(-1, -3).contiguous()
 
 
 def _camera(pose: Similarity, size: int) -> Camera:

@@ -202,7 +202,7 @@ def _head(mesh: Mesh) -> Tensor:
     return mesh.vertices[head if head.any() else ~head].to(torch.float32)
 
 
-def _reached(performance: Performance) -> Tensor:
+def reach(performance: Performance) -> Tensor:
     """(N, 3) the neutral head; where the head moves, the corners of its bounding box in all poses."""
     head = _head(performance.neutral)
     if performance.head_motion is None:
@@ -224,7 +224,7 @@ def render_frames(
     Yields:
         (H, W, 3) uint8.
     """
-    preview = Preview(performance.neutral, framing_camera(_reached(performance), size, yaw))
+    preview = Preview(performance.neutral, framing_camera(reach(performance), size, yaw))
     for start, chunk in performance.chunks(16):
         for index, vertices in enumerate(performance.pose(chunk, start)):
             if not torch.isfinite(vertices).all():

@@ -42,7 +42,7 @@ class Fragments:
     @property
     def front(self) -> Tensor:
         """(..., H, W) whether a pixel sees the counter-clockwise side of a face."""
-        sides = front_faces(self.points.detach(), self.faces)
+        sides = front_faces(self.points.detach(), self.faces, self.perspective)
         sides = torch.cat([sides, sides.new_zeros(*sides.shape[:-1], 1)], dim=-1)  # last: no face
         if sides.ndim == 1:
             return sides[self.face]
@@ -57,17 +57,25 @@ class Fragments:
         return replace(self, face=face, barycentric=weights, depth=depth)
 
 
-def front_faces(points: Tensor, faces: Tensor) -> Tensor:
+def front_faces(points: Tensor, faces: Tensor, perspective: bool) -> Tensor:
     """(..., F) whether faces turn their counter-clockwise side to the camera.
 
     Args:
-        points: (..., V, 3) or (..., V, 2) column and row of each vertex.
+        points: (..., V, 3) column, row and depth of each vertex, as ``Camera.project`` has them.
         faces: (F, 3).
+        perspective: whether the camera has it; faces may then reach behind it.
     """
     one, two, three = (points[..., faces[:, k], :2] for k in range(3))
     side, other = two - one, three - one
     # Rows count downwards, which turns counter-clockwise into a negative area.
-    return side[..., 0] * other[..., 1] - other[..., 0] * side[..., 1] < 0
+    area = side[..., 0] * other[..., 1] - other[..., 0] * side[..., 1]
+    if not perspective or bool((points[..., 2] > 0).all()):
+        return area < 0
+    depth = points[..., 2:]
+    homogeneous = torch.cat([points[..., :2] * torch.where(depth > 0, depth, 1), depth], dim=-1)[
+        ..., faces, :
+    ]
+    return torch.where((homogeneous[..., 2] > 0).all(-1), area, torch.linalg.det(homogeneous)) < 0
 
 
 def rasterize(
@@ -75,9 +83,9 @@ def rasterize(
 ) -> Fragments:
     """What each pixel's middle sees of a mesh; gradients go to vertices and camera through weights and depth.
 
-    Both sides of a face are seen. Faces that reach nearer than a millimetre to a perspective camera, or
-    behind it, are left out whole, and so are those with a vertex that is not finite. Which face is seen has
-    no gradient: silhouettes get theirs from :func:`antialias`.
+    Both sides of a face are seen. Of faces that reach nearer than a millimetre to a perspective camera, or
+    behind it, the rest is seen; those with a vertex that is not finite are left out whole. Which face is seen
+    has no gradient: silhouettes get theirs from :func:`antialias`.
 
     Args:
         vertices: (..., V, 3) in metres; leading dimensions broadcast with the camera's.

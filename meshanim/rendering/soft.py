@@ -87,19 +87,23 @@ def soft_blend(
     check_range("gamma", gamma, 0, open_low=True)
     check_shape("colours", colours, (None, None))
     check_shape("background", background, (colours.shape[1],))
-    seen = fragments.face >= 0
-    pixel = seen[..., 0].nonzero(as_tuple=True)  # what sees nothing costs nothing
-    face, depth = fragments.face[pixel], fragments.depth[pixel]
-    here, weights = seen[pixel], fragments.barycentric[pixel]
-    flat = (colours[None], fragments.faces, face.view(1, -1), weights.reshape(1, -1, 3))
-    painted = ops.interpolate(*flat).view(*face.shape, colours.shape[1])
-    softness = fragments.distance[pixel] / sigma
+    count = fragments.face.shape[-1]
+    pixel = (fragments.face[..., 0] >= 0).flatten().nonzero()[:, 0]  # what sees nothing costs nothing
+    face, depth, distance = (
+        part.reshape(-1, count).index_select(0, pixel)
+        for part in (fragments.face, fragments.depth, fragments.distance)
+    )
+    weights = fragments.barycentric.reshape(-1, 3 * count).index_select(0, pixel).view(1, -1, 3)
+    painted = ops.interpolate(colours[None], fragments.faces, face.view(1, -1), weights)
     # In logarithms, where weights that are all too small for a number still have their proportions.
+    softness, missing = distance / sigma, face < 0
+    share = functional.logsigmoid(softness)
     first = depth[:, :1].detach()
-    known = functional.logsigmoid(softness) - (depth - first) / gamma
-    logits = torch.cat([torch.where(here, known, -torch.inf), (first - far) / gamma], dim=1)
-    weight = logits.softmax(dim=1).unsqueeze(-1)
-    blended = (weight[:, :-1] * painted).sum(1) + weight[:, -1] * background
-    alpha = 1 - torch.where(here, torch.sigmoid(-softness), 1).prod(1, keepdim=True)
-    empty = torch.cat([background, background.new_zeros(1)]).expand(*seen.shape[:-1], -1)
-    return empty.index_put(pixel, torch.cat([blended, alpha], dim=1))
+    logits = torch.cat([share - (depth - first) / gamma, (first - far) / gamma], dim=1)
+    weight = logits.masked_fill(functional.pad(missing, (0, 1)), -torch.inf).softmax(dim=1)
+    blended = (weight[:, :-1].unsqueeze(-1) * painted.view(*face.shape, colours.shape[1])).sum(1)
+    # sigmoid(-x), the share that a face leaves, is sigmoid(x) / exp(x).
+    alpha = -torch.expm1((share - softness).masked_fill(missing, 0).sum(1, keepdim=True))
+    image = torch.cat([blended + weight[:, -1:] * background, alpha], dim=1)
+    empty = torch.cat([background, background.new_zeros(1)]).expand(fragments.face[..., 0].numel(), -1)
+    return empty.index_copy(0, pixel, image).view(*fragments.face.shape[:-1], -1)

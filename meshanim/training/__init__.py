@@ -6,10 +6,11 @@ from meshanim.training.expression import RECIPES, VARIANTS, ExpressionRecipe, pa
 from meshanim.training.loop import Task, TrainingReport, train
 from meshanim.training.losses import motion_losses
 from meshanim.training.recipe import Recipe
-from meshanim.training.unprojection import UnprojectionRecipe, train_unprojection
+from meshanim.training.unprojection import UNPROJECTION_RECIPES, UnprojectionRecipe, train_unprojection
 
 __all__ = [
     "RECIPES",
+    "UNPROJECTION_RECIPES",
     "VARIANTS",
     "AutoencoderRecipe",
     "ClassifierRecipe",

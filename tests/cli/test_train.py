@@ -8,8 +8,9 @@ from meshanim.cli.train import app
 from meshanim.rendering import PositionMapModel
 
 
-def test_a_position_map_network_is_trained_and_says_where_it_is(tmp_path: Path) -> None:
-    sizes = ["--size", "32", "--samples", "4", "--batch-size", "2", "--width", "1"]
+def test_a_position_map_network_is_trained_and_says_where_it_is(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("MESHANIM_CACHE", str(tmp_path / "cache"))
+    sizes = ["--size", "32", "--pictures", "4", "--samples", "4", "--batch-size", "2", "--width", "1"]
     told = CliRunner().invoke(app, ["unprojection", "-o", str(tmp_path), "--epochs", "1", *sizes])
     assert told.exit_code == 0, told.output
     assert "1 of 1 epochs finished" in told.output

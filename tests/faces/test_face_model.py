@@ -173,3 +173,13 @@ def test_a_wrong_number_of_coefficients_is_named(face):
 def test_an_unknown_coefficient_is_named(face):
     with pytest.raises(InputError, match="'noSuchName'"):
         face.identity(noSuchName=1.0)
+
+
+def test_identity_ranges_hold_the_people_that_are_drawn(face):
+    low, high = torch.tensor(face.identity_ranges).reshape(-1, 2).unbind(1)
+    assert len(low) == len(face.identity_names)
+    people = face.sample_identity(torch.Generator().manual_seed(3), 8)
+    # Normal coefficients leave three standard deviations once in 370 times.
+    inside = ((people >= low) & (people <= high)).float().mean() if people.numel() else torch.ones(())
+    assert float(inside) > 0.99
+    assert bool(((face.default_identity >= low) & (face.default_identity <= high)).all())

@@ -15,6 +15,8 @@ from meshanim.mesh import Mesh
 from meshanim.ops import _cuda
 from meshanim.ops._library import cpu_library, library_for
 
+from .emulated import DTYPES, Emulator, Gpu
+
 Surface = tuple[np.ndarray, np.ndarray]
 Target = tuple[torch.device, torch.dtype]
 
@@ -84,3 +86,42 @@ def instruction_set(request: pytest.FixtureRequest, target: Target) -> Iterator[
         yield request.param
     finally:
         library.meshanim_use_instruction_set(best)
+
+
+@pytest.fixture(scope="session")
+def session_emulator(tmp_path_factory: pytest.TempPathFactory) -> Emulator:
+    """One for all tests, since compiling takes seconds."""
+    return Emulator(tmp_path_factory.mktemp("emulated"))
+
+
+def _emulated(emulator: Emulator, patch: pytest.MonkeyPatch) -> Emulator:
+    """The ops take CPU tensors to the CUDA kernels, and these run on the CPU."""
+    patch.setattr(_cuda, "takes", lambda x: x.dtype in DTYPES)
+    return emulator
+
+
+ON_GPU = pytest.param("gpu", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"))
+
+
+@pytest.fixture(params=["emulated", ON_GPU])
+def machine(
+    request: pytest.FixtureRequest, session_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Emulator | Gpu]:
+    """What runs the kernels; tensors of the test are made on it."""
+    emulated = request.param == "emulated"
+    found = _emulated(session_emulator, monkeypatch) if emulated else Gpu()
+    found.backwards = False
+    found.launched.clear()
+    monkeypatch.setattr(_cuda, "launch", found.launch)
+    torch.set_default_device("cpu" if emulated else "cuda")
+    yield found
+    torch.set_default_device("cpu")
+
+
+@pytest.fixture
+def emulator(session_emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Emulator:
+    """The CPU as the machine, for what only concerns sources and plans."""
+    session_emulator.backwards = False
+    session_emulator.launched.clear()
+    monkeypatch.setattr(_cuda, "launch", session_emulator.launch)
+    return _emulated(session_emulator, monkeypatch)

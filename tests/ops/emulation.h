@@ -63,6 +63,12 @@ inline emulation::Place threadIdx, blockIdx, gridDim;
 
 inline void __syncthreads() { emulation::wait(emulation::kAtBlock); }
 
+inline int atomicAdd(int* target, int value) {
+  const int before = *target;
+  *target += value;
+  return before;
+}
+
 namespace emulation {
 
 inline void enter() {

@@ -15,8 +15,17 @@ from meshanim._check import InputError
 from meshanim.ops import _cuda, _nvrtc
 
 OPS = sorted(path.stem for path in _nvrtc.source_folder().glob("*/*.cu"))
+TYPES = [
+    (op, dtype)
+    for op in OPS
+    for dtype in _nvrtc.SCALARS
+    if dtype == torch.float32 or op not in _nvrtc.IN_DOUBLES
+]
 KERNELS = {
+    "interpolate": "interpolate_shares",
     "mesh_pool": "mesh_pool_gradient",
+    "rasterize": "rasterize_gradient",
+    "soft_rasterize": "soft_rasterize_64",
     "spiral_conv": "spiral_product_128x16",
     "spiral_decode": "spiral_decode_64x16",
 }
@@ -27,8 +36,7 @@ def test_sources_are_found() -> None:
     assert set(KERNELS) == set(OPS)
 
 
-@pytest.mark.parametrize("dtype", _nvrtc.SCALARS, ids=str)
-@pytest.mark.parametrize("op", OPS)
+@pytest.mark.parametrize(("op", "dtype"), TYPES, ids=str)
 def test_nvcc_compiles_without_a_warning_or_a_spill(op: str, dtype: torch.dtype, tmp_path: Path) -> None:
     nvcc = shutil.which("nvcc") or shutil.which("/usr/local/cuda/bin/nvcc")
     if nvcc is None:
@@ -47,6 +55,7 @@ def test_nvcc_compiles_without_a_warning_or_a_spill(op: str, dtype: torch.dtype,
         *targets,
         *strict,
         *_nvrtc.source_options(dtype),
+        *_nvrtc.device_options(op),
         str(source),
         "-o",
         str(tmp_path / "out"),
@@ -67,8 +76,7 @@ def nvrtc() -> _nvrtc.Nvrtc:
         pytest.skip(str(error))
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float16], ids=str)
-@pytest.mark.parametrize("op", OPS)
+@pytest.mark.parametrize(("op", "dtype"), TYPES, ids=str)
 def test_nvrtc_compiles_as_at_a_first_use(op: str, dtype: torch.dtype, nvrtc: _nvrtc.Nvrtc) -> None:
     code = _nvrtc.compiled(op, dtype, 90, 13000)
     assert code[:4] == b"\x7fELF" and f"\0{KERNELS[op]}\0".encode() in code

@@ -8,16 +8,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from meshanim.ops import mesh_pool, spiral_conv, spiral_decode
+from meshanim.ops import interpolate, mesh_pool, rasterize, soft_rasterize, spiral_conv, spiral_decode
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 
 BATCH, COARSE, FINE, LENGTH, CHANNELS, OUTPUTS = 3, 60, 300, 9, 16, 8
+FACES, SIZE = 200, (40, 50)
 Op = Callable[[Tensor, Tensor], Tensor]
 
 
 def _ops() -> dict[str, tuple[Op, tuple[Tensor, Tensor]]]:
-    """Ops on indices of their own, as functions of features and weights; and such arguments."""
+    """Ops on indices of their own, as functions of features and weights, or places and scale; and such."""
     generator = torch.Generator().manual_seed(0)
     indices = torch.randint(0, COARSE, (FINE, 3), generator=generator).cuda()
     spirals = torch.randint(-1, FINE, (FINE, LENGTH), generator=generator).cuda()
@@ -27,7 +28,20 @@ def _ops() -> dict[str, tuple[Op, tuple[Tensor, Tensor]]]:
         for count in (COARSE, FINE)
     )
     weight = torch.randn((OUTPUTS, LENGTH * CHANNELS), generator=generator).cuda().requires_grad_()
+    corners = torch.randint(0, FINE, (FACES, 3), generator=generator).cuda()
+    face = torch.randint(-1, FACES, (BATCH, FINE), generator=generator).cuda()
+    places = torch.rand((BATCH, FINE, 3), generator=generator).cuda().requires_grad_()
+    onto = torch.tensor([SIZE[1], SIZE[0], 1.0], device="cuda"), torch.tensor([0, 0, 0.5], device="cuda")
+
+    def drawn(draw: Callable[..., tuple[Tensor, ...]], x: Tensor, scale: Tensor, *others: float) -> Tensor:
+        _, weights, *values = draw(x.abs() * onto[0] * scale + onto[1], corners, SIZE, *others)
+        return torch.cat([weights, *(value.unsqueeze(-1) for value in values)], dim=-1)
+
+    one = torch.ones(3, device="cuda")
     return {
+        "interpolate": (lambda x, weights: interpolate(x, corners, face, weights), (fine, places)),
+        "rasterize": (lambda x, scale: drawn(rasterize, x, scale), (places, one)),
+        "soft_rasterize": (lambda x, scale: drawn(soft_rasterize, x, scale, 1.5, 4), (places, one)),
         "mesh_pool": (lambda x, weights: mesh_pool(x, indices, weights), (coarse, up_weights)),
         "spiral_conv": (lambda x, weight: spiral_conv(x, spirals, weight, None, "elu"), (fine, weight)),
         "spiral_decode": (
@@ -37,7 +51,7 @@ def _ops() -> dict[str, tuple[Op, tuple[Tensor, Tensor]]]:
     }
 
 
-OPS = ("mesh_pool", "spiral_conv", "spiral_decode")
+OPS = ("interpolate", "mesh_pool", "rasterize", "soft_rasterize", "spiral_conv", "spiral_decode")
 
 
 def _step(op: Op, x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:

@@ -82,9 +82,27 @@ def test_noise_of_single_texels_is_averaged(face):
 def test_a_model_comes_back_from_its_folder(model, tmp_path: Path):
     images = torch.rand(2, 96, 96, 3, generator=torch.Generator().manual_seed(0))
     again = PositionMapModel.from_pretrained(model.save_pretrained(tmp_path / "model"))
-    assert repr(again).endswith("width=1, size=96)")
+    assert repr(again).endswith("PositionMapNet(width=1), size=96)")
     assert torch.equal(again(images), model(images))
     assert torch.equal(again.unproject(images).vertices, model.unproject(images).vertices)
+
+
+def test_a_small_model_begins_with_the_neutral_face(face, tmp_path: Path):
+    """Seen from before, in the middle of the picture; its directions come back from its folder, too."""
+    torch.manual_seed(0)
+    directions = 0.01 * torch.randn(2, len(face.neutral.vertices), 3)
+    small = PositionMapModel(repacked(face.neutral), 2, 96, directions).eval()
+    images = torch.rand(1, 96, 96, 3)
+    found = small.unproject(images)
+    torch.testing.assert_close(found.vertices[0], face.neutral.vertices, atol=2e-4, rtol=0)
+    torch.testing.assert_close(
+        found.camera.rotation[0], torch.diag(torch.tensor([1.0, -1, -1])), atol=1e-4, rtol=0
+    )
+    for weight in small.net.parameters():
+        torch.nn.init.normal_(weight, std=0.1)
+    again = PositionMapModel.from_pretrained(small.save_pretrained(tmp_path / "model"))
+    assert again.directions is not None and torch.equal(again.directions, directions)
+    assert torch.equal(again(images), small(images))
 
 
 def test_bad_arguments_are_named(model, tmp_path: Path):

@@ -153,8 +153,9 @@ def test_a_displaced_and_turned_mesh_finds_back(head):
         (render(motion) - wanted).square().mean().backward()
         optimizer.step()
         schedule.step()
-    # Radians, and tenths of a metre: 0.006 are 0.6 mm here, a seventh of a pixel. It began 50 times as far.
-    assert (motion.detach() - truth).abs().max() < 6e-3
+    # Radians, and tenths of a metre: 0.0005 are 0.05 mm here, an eightieth of a pixel, and the last steps are
+    # of 0.001. Silhouettes that jump as pixels change faces leave about a fifth of it.
+    assert (motion.detach() - truth).abs().max() < 5e-4
 
 
 def ray_cast(vertices, faces, camera):
@@ -183,8 +184,16 @@ def near_an_edge(points, faces, size, within):
     height, width = size
     near = torch.zeros(height, width, dtype=torch.bool)
     edges = torch.cat([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).sort(1).values.unique(dim=0)
-    ends = points[..., :2].double()[edges]
+    depth = points[..., 2:].double()
+    space = torch.cat([points[..., :2].double() * torch.where(depth > 0, depth, 1), depth], dim=-1)[edges]
+    seen = space[..., 2] > 1e-3
+    space, seen = space[seen.any(1)], seen[seen.any(1)]
+    cut = (1e-3 - space[:, :1, 2:]) / (space[:, 1:, 2:] - space[:, :1, 2:])
+    at_cut = space[:, :1] + cut * (space[:, 1:] - space[:, :1])
+    space = torch.where(seen[..., None], space, at_cut)
+    ends = space[..., :2] / space[..., 2:]
     low, high = ends.amin(1) - within - 0.5, ends.amax(1) + within - 0.5
+    high = high.clamp(min=-1.0)  # far beside the picture
     limit = torch.tensor([width - 1.0, height - 1.0])
     first = low.ceil().clamp(min=0)
     count = (high.floor().minimum(limit) - first + 1).clamp(min=0).long()
@@ -225,6 +234,20 @@ def test_rays_hit_random_triangles_where_pixels_see_them():
         assert (ours == theirs).float().mean() > 0.999
 
 
+def test_rays_hit_random_triangles_around_the_camera():
+    """Many reach behind it. Those within a millimetre, which pixels do not see, are too few to matter."""
+    for seed in range(4):
+        generator = torch.Generator().manual_seed(seed)
+        corners = torch.randn(60, 1, 3, generator=generator)
+        vertices = (corners + torch.randn(60, 3, 3, generator=generator)).view(-1, 3)
+        camera = Camera.looking_at((0.03, 0.02, 0.1), (0, 0, -1), 60, (120, 160))
+        faces = torch.arange(180).view(-1, 3)
+        behind = camera.project(vertices)[:, 2].view(-1, 3) < 0
+        ours, theirs = compare_with_rays(vertices, faces, camera, 1e-4)
+        assert (ours == theirs).float().mean() > 0.999
+        assert (behind[ours].any(1) & ~behind[ours].all(1)).float().mean() > 0.3
+
+
 def test_rays_hit_a_real_face_where_pixels_see_it(shared_data):
     packed = np.load(shared_data / "ict_facekit" / "ict_facekit_light.npz")
     mesh = Mesh(torch.tensor(packed["mean"]) / 100, torch.tensor(packed["faces"], dtype=torch.int64))
@@ -241,12 +264,28 @@ def test_bad_input_is_named_or_defined():
         rasterize(vertices[:, :2], faces, camera)
     with pytest.raises(InputError, match="image must have shape"):
         antialias(torch.zeros(50, 61, 3), rasterize(vertices, faces, camera))
+    with pytest.raises(InputError, match="height must be at least 1"):
+        Camera.looking_at((0, 0, 1), (0, 0, 0), 40, (0, 0))
     behind = rasterize(vertices + torch.tensor([0.0, 0, 5]), faces, camera)
     assert not behind.covered.any()
+    nothing = rasterize(vertices[:0], faces[:0], camera)
+    assert torch.equal(antialias(torch.ones(50, 60, 1), nothing), torch.ones(50, 60, 1))
     broken = rasterize(torch.full_like(vertices, math.nan), faces, camera)
     assert not broken.covered.any() and torch.equal(
         antialias(torch.ones(50, 60, 1), broken), torch.ones(50, 60, 1)
     )
+
+
+def test_silhouettes_of_a_mesh_around_the_camera_have_gradients():
+    """What reaches behind it has no silhouette there, and spoils no other."""
+    vertices, faces, camera = slanted(torch.float64)
+    behind = torch.tensor([[0.3, 0.0, 1.2], [0.1, 0.03, 0.45], [0.05, 0.0, 0.2]], dtype=torch.float64)
+    vertices = torch.cat([vertices, behind]).requires_grad_()
+    got = rasterize(vertices, torch.cat([faces, torch.tensor([[4, 5, 6]])]), camera)
+    assert (got.points[4, 2] < 0) and {0, 2} <= set(got.face.unique().tolist())
+    image = antialias(torch.where(got.covered[..., None], 1.0, 0.0).double(), got)
+    (gradient,) = torch.autograd.grad(image.square().sum(), vertices)
+    assert gradient.isfinite().all() and gradient[:4].abs().max() > 1
 
 
 @pytest.mark.parametrize("perspective", [True, False])

@@ -45,11 +45,19 @@ def test_blending_is_the_formula():
 
 
 def test_hard_limit_is_the_hard_picture():
-    """With outlines far sharper than depths, which a millimetre tells apart."""
+    """With outlines far sharper than depths, which a millimetre tells apart.
+
+    The background, 9 metres behind, weighs exp(-9000) of what stands before it, so that of a face beside a
+    pixel less than that may be left: its distance over sigma must be above (far - depth) / gamma, and 14 more
+    for a millionth. The closest outline passes a middle at a thousandth of a pixel.
+    """
     vertices, faces, camera, colours = scene()
     hard = rasterize(vertices, faces, camera)
     soft = soft_rasterize(vertices, faces, camera)
-    image = soft_blend(soft, colours, torch.zeros(3, dtype=torch.float64), sigma=1e-12, gamma=1e-3)
+    closest = soft.distance[soft.face >= 0].abs().min()
+    nearest = soft.depth[soft.face >= 0].min()
+    sigma = float(closest / ((10 - nearest) / 1e-3 + 14))
+    image = soft_blend(soft, colours, torch.zeros(3, dtype=torch.float64), sigma=sigma, gamma=1e-3)
     assert torch.allclose(image[..., :3], interpolate(hard, colours), atol=1e-6)
     assert torch.allclose(image[..., 3], hard.covered.double(), atol=1e-6)
 

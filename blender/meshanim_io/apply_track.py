@@ -1,0 +1,108 @@
+"""Weights of a file onto meshes that have shape keys of these names, and turns onto objects or bones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import bpy
+import numpy as np
+from numpy.typing import NDArray
+
+from .axes import multiply, without_flips
+from .curves import curves_of, write_vector, write_weights
+from .errors import Refusal
+from .names import matched
+from .tracks import Track
+
+
+@dataclass
+class Applied:
+    """Which names met on one mesh.
+
+    Args:
+        name: of the object.
+        matched: weight to shape key.
+        without_key: weights that no shape key is named after.
+        without_weight: shape keys that no weight is named after.
+        driven: shape keys that drivers move, which no curve can.
+    """
+
+    name: str
+    matched: dict[str, str]
+    without_key: list[str] = field(default_factory=list)
+    without_weight: list[str] = field(default_factory=list)
+    driven: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        parts = [f"{self.name}: {len(self.matched)} weights applied"]
+        for words, names in (
+            ("no shape key for", self.without_key),
+            ("no weight for", self.without_weight),
+            ("moved by drivers and left alone:", self.driven),
+        ):
+            parts += [f"{words} {', '.join(names)}"] if names else []
+        return "; ".join(parts)
+
+
+def keyed_meshes(things: Iterable[bpy.types.Object]) -> list[bpy.types.Object]:
+    """Those that are meshes with shape keys, one object for each mesh."""
+    by_mesh = {t.data.name: t for t in things if t.type == "MESH" and t.data.shape_keys}
+    return list(by_mesh.values())
+
+
+def apply_weights(things: list[bpy.types.Object], track: Track, frames: NDArray) -> list[Applied]:
+    """Write the curves of all shape keys that have a weight of their name.
+
+    Raises:
+        Refusal: no name meets any other, on any mesh; nothing has been written then.
+    """
+    plans = [_plan(thing, track.names) for thing in things]
+    if not any(plan.matched for plan in plans):
+        names = ", ".join(plan.name for plan in plans)
+        raise Refusal(f"no shape key of {names} has the name of a weight, such as {track.names[0]}")
+    columns = dict(zip(track.names, track.weights.T, strict=True))
+    for thing, plan in zip(things, plans, strict=True):
+        tracks = {key: columns[name] for name, key in plan.matched.items()}
+        if tracks:
+            write_weights(thing.data.shape_keys, tracks, frames)
+    return plans
+
+
+def _plan(thing: bpy.types.Object, names: list[str]) -> Applied:
+    keys = thing.data.shape_keys
+    shapes = [key.name for key in keys.key_blocks if key != keys.reference_key]
+    met = matched(names, shapes)
+    drivers = {d.data_path for d in keys.animation_data.drivers} if keys.animation_data else set()
+    driven = [
+        key for key in met.values() if f'key_blocks["{bpy.utils.escape_identifier(key)}"].value' in drivers
+    ]
+    return Applied(
+        thing.name,
+        {name: key for name, key in met.items() if key not in driven},
+        [name for name in names if name not in met],
+        [key for key in shapes if key not in met.values()],
+        driven,
+    )
+
+
+def turn_object(thing: bpy.types.Object, turns: NDArray, frames: NDArray) -> None:
+    """Turn an object about the axes of its parent, on top of the rotation that it has."""
+    thing.rotation_mode = "QUATERNION"
+    write_vector(curves_of(thing), "delta_rotation_quaternion", frames, turns)
+
+
+def turn_bone(rig: bpy.types.Object, bone: str, turns: NDArray, frames: NDArray) -> None:
+    """Turn a bone about the axes of its armature, Z up and the face looking along -Y at rest.
+
+    Raises:
+        Refusal: the armature has no such bone.
+    """
+    if rig.type != "ARMATURE" or bone not in rig.pose.bones:
+        raise Refusal(f"{rig.name} has no bone {bone} to turn")
+    posed = rig.pose.bones[bone]
+    posed.rotation_mode = "QUATERNION"
+    rest = np.array(posed.bone.matrix_local.to_quaternion())
+    own = multiply(multiply(rest * (1, -1, -1, -1), turns), rest)
+    path = f'pose.bones["{bpy.utils.escape_identifier(bone)}"].rotation_quaternion'
+    write_vector(curves_of(rig), path, frames, without_flips(own))

@@ -1,0 +1,82 @@
+"""A GLB of meshanim through Blender's own importer, then put on the frames that it stands for."""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+import bpy
+import numpy as np
+
+from .curves import curves_in, retime
+from .errors import Refusal
+from .scene import set_range, set_rate
+
+
+def import_glb(context: bpy.types.Context, path: Path, start: int = 1) -> str:
+    """Import a performance and return what was done, in words.
+
+    Blender's importer places keys by the scene's frame rate, from frame 0 on, and misreads a rate that is no
+    whole number: key t lands here on the frame ``start + t``, whatever the rate is.
+
+    Raises:
+        Refusal: the file cannot be used.
+    """
+    extras = _performance_extras(path)
+    fps, count = float(extras["fps"]), int(extras["frames"])
+    scene = context.scene
+    set_rate(scene, max(1, round(fps)))
+    actions, things = set(bpy.data.actions), set(scene.objects)
+    try:
+        bpy.ops.import_scene.gltf(filepath=str(path))
+    except (AttributeError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise Refusal(f"{path.name} was refused by Blender's glTF importer: {reason}") from error
+    new = [action for action in bpy.data.actions if action not in actions]
+    first = min((curve.range()[0] for action in new for curve in curves_in(action)), default=0.0)
+    for action in new:
+        retime(action, first, scene.render.fps / fps, start)
+    things = set(scene.objects) - things
+    _drop_stashes(things)
+    set_rate(scene, fps)
+    set_range(scene, start, count)
+    names = ", ".join(sorted(thing.name for thing in things if thing.type == "MESH"))
+    return f"{names}: {count} frames at {fps:g} fps as {len(extras['targetNames'])} shape keys"
+
+
+def _drop_stashes(things: set[bpy.types.Object]) -> None:
+    """Take away the importer's tracks, which hold the animation once more at the frames it came on."""
+    for thing in things:
+        owners = [thing, *([thing.data.shape_keys] if thing.type == "MESH" and thing.data.shape_keys else [])]
+        for data in [owner.animation_data for owner in owners if owner.animation_data]:
+            for track in list(data.nla_tracks) if data.action else ():
+                data.nla_tracks.remove(track)
+
+
+def _document(path: Path) -> dict[str, Any]:
+    """The JSON of a GLB."""
+    try:
+        with open(path, "rb") as file:
+            magic, _, total = struct.unpack("<4sII", file.read(12))
+            size, kind = struct.unpack("<I4s", file.read(8))
+            if magic != b"glTF" or kind != b"JSON" or total > path.stat().st_size:
+                raise ValueError("not a whole GLB")
+            document = json.loads(file.read(size))
+    except FileNotFoundError as error:
+        raise Refusal(f"{path} is not there, or is not a file") from error
+    except (ValueError, struct.error) as error:
+        raise Refusal(f"{path.name} cannot be read as a GLB, or is damaged") from error
+    return document if isinstance(document, dict) else {}
+
+
+def _performance_extras(path: Path) -> dict[str, Any]:
+    """What meshanim writes beside the mesh: frame rate, number of frames, names of the targets."""
+    for mesh in _document(path).get("meshes", ()):
+        extras = mesh.get("extras") or {}
+        if {"fps", "frames", "targetNames"} <= extras.keys():
+            fps, frames = extras["fps"], extras["frames"]
+            if np.isfinite(fps) and fps > 0 and frames > 0:
+                return extras
+    raise Refusal(f"{path.name} is not a performance of meshanim; use Blender's own glTF import")

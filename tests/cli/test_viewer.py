@@ -1,0 +1,91 @@
+"""``meshanim view`` and ``meshanim studio``: where the page is, how it ends, and what does not fit."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+import trimesh
+
+from meshanim.cli.main import run
+from meshanim.viewer import Player
+
+pytest.importorskip("viser", reason="the extra viewer is not installed")
+
+
+def call(*arguments: str | Path) -> int:
+    with pytest.raises(SystemExit) as stopped:
+        run([str(argument) for argument in arguments])
+    return int(stopped.value.code or 0)
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Path:
+    trimesh.creation.box().export(tmp_path / "box.obj")
+    return tmp_path / "box.obj"
+
+
+def test_the_page_is_there_until_an_interrupt_ends_it(box: Path) -> None:
+    command = f"from meshanim.cli.main import run; run(['view', {str(box)!r}, '--port', '0'])"
+    running = subprocess.Popen(
+        [sys.executable, "-u", "-c", command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert running.stdout is not None
+        address = running.stdout.readline().split()[0]
+        with urllib.request.urlopen(address, timeout=30) as page:
+            assert b"<html" in page.read()
+        running.send_signal(signal.SIGINT)
+        out, err = running.communicate(timeout=30)
+    finally:
+        running.kill()
+    assert (running.returncode, out, err) == (0, "", "")
+
+
+def test_beyond_loopback_there_is_a_warning(
+    box: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Player, "run", lambda self: None)
+    assert call("view", box, "--port", "0", "--host", "0.0.0.0") == 0
+    assert "over the network" in capsys.readouterr().err
+    assert call("view", box, "--port", "0") == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_a_second_file_of_another_mesh_is_one_sentence(
+    box: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trimesh.creation.icosphere(1).export(tmp_path / "ball.obj")
+    assert call("view", box, "--against", tmp_path / "ball.obj", "--port", "0") == 2
+    assert "must have 8 vertices, got 42" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["view", "nowhere.npz"], "nowhere.npz"),
+        (["studio", "--folder", "/no/such/folder"], "must be a folder that exists"),
+        (["studio", "--face", "nobody", "--port", "0"], "nobody"),
+        (["studio", "--host", "192.0.2.1"], "cannot listen at 192.0.2.1"),
+        (["studio", "--port", "70000"], "port must be at least 0 and at most 65535"),
+    ],
+)
+def test_what_does_not_fit_is_one_sentence(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(*arguments) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1 and said in lines[0]
+
+
+def test_without_the_extra_one_sentence_names_it(
+    box: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "viser", None)
+    for command in (["view", box], ["studio"]):
+        assert call(*command) == 2
+        assert "pip install 'meshanim[viewer]'" in capsys.readouterr().err
