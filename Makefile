@@ -1,6 +1,7 @@
 # make demo     .venv, install, the built-in face smiles: demo/smile.glb, demo/smile_obj/, demo/smile.mp4
 # make test     .venv, install with what the tests need, lint, types, tests
 # make addon    the Blender extension: dist/meshanim_io-<version>.zip
+# make gallery  the pictures that the README shows, drawn again (ten minutes; Chromium for the studio's)
 # make kernels  only the compiled ops, beside the sources, for running from a checkout without an install
 # make sanitize the ops' tests on kernels built with AddressSanitizer and UndefinedBehaviorSanitizer (GCC, Linux;
 #               minutes); the plain kernels are put back at the end
@@ -10,7 +11,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 INPUTS := pyproject.toml constraints.txt CMakeLists.txt $(shell find kernels -type f)
 
-.PHONY: demo test lint types pytest addon kernels sanitize clean
+.PHONY: demo test lint types pytest addon gallery kernels sanitize clean
 
 demo:
 	@start=$$(date +%s); \
@@ -38,6 +39,10 @@ pytest: $(VENV)/installed-test $(VENV)/installed-blender $(VENV)/installed-node
 
 addon:
 	$(PYTHON) blender/build_extension.py dist
+
+gallery: $(VENV)/installed-test
+	$(BIN)/python benchmarks/expression.py
+	$(BIN)/python benchmarks/studio_picture.py
 
 kernels:
 	cmake -S . -B build/kernels -DCMAKE_BUILD_TYPE=Release
