@@ -121,7 +121,7 @@ def write_glb(
 
     Args:
         performance: what to write; head motion becomes the node's rotation and translation.
-        path: the ``.glb`` file.
+        path: the ``.glb`` file, or a ``.gltf`` with its buffer inside.
         progress: told the frames done and in all.
         targets: "auto", "components" (principal ones in any case), or "frames" (each frame a target: exact,
             large, and more than some readers take).

@@ -1,7 +1,8 @@
-"""The container of a GLB: accessors, buffer views and the two chunks."""
+"""The container of a glTF or GLB: accessors, buffer views and the two chunks."""
 
 from __future__ import annotations
 
+import base64
 import json
 import struct
 from pathlib import Path
@@ -98,10 +99,20 @@ class GlbBuffer:
         return self._add(accessor)
 
     def write(self, place: Path, document: dict[str, Any]) -> None:
-        """Write the file with ``document`` as its JSON, completed by what this buffer holds."""
-        tables = {"accessors": self.accessors, "bufferViews": self._views}
-        document = document | tables | {"buffers": [{"byteLength": self.size}]}
-        text = _padded(json.dumps(document, separators=(",", ":"), ensure_ascii=True).encode(), b" ")
+        """Write the file with ``document`` as its JSON, completed by what this buffer holds.
+
+        A ``.gltf`` is that JSON alone, one file too: the buffer is inside it as text.
+        """
+        buffer: dict[str, Any] = {"byteLength": self.size}
+        alone = self.path.suffix.lower() == ".gltf"
+        if alone:
+            content = base64.b64encode(b"".join(self._parts)).decode()
+            buffer["uri"] = f"data:application/octet-stream;base64,{content}"
+        tables = {"accessors": self.accessors, "bufferViews": self._views, "buffers": [buffer]}
+        text = _padded(json.dumps(document | tables, separators=(",", ":")).encode(), b" ")
+        if alone:
+            place.write_bytes(text)
+            return
         total = 12 + 8 + len(text) + 8 + self.size
         with open(place, "wb") as file:
             file.write(struct.pack("<4sII", b"glTF", 2, total))

@@ -24,6 +24,7 @@ from meshanim.talking_heads.appearance import Appearance
 
 FORMATS: dict[str, Callable[..., None]] = {
     ".glb": write_glb,
+    ".gltf": write_glb,
     ".npz": write_npz,
     ".pc2": write_pc2,
     ".mdd": write_mdd,
@@ -39,7 +40,7 @@ FORMATS: dict[str, Callable[..., None]] = {
 }
 """Writer of each suffix; called with performance, path, ``progress`` and the format's own options."""
 
-TEXTURED = {".glb", ".usda", ".usdc", ".usdz"}
+TEXTURED = {".glb", ".gltf", ".usda", ".usdc", ".usdz"}
 """Suffixes of the formats that hold a texture; their writers take an ``appearance`` as well."""
 
 SEQUENCES: dict[str, Callable[..., None]] = {"obj": write_obj_sequence, "ply": write_ply_sequence}
@@ -104,9 +105,9 @@ def export(
 
     Args:
         performance: what to write.
-        path: ``x.glb``, ``x.usda``, ``x.usdc``, ``x.usdz``, ``x.abc``, ``x.fbx``, ``x.blend``, ``x.npz``,
-            ``x.pc2`` or ``x.mdd`` (with ``x.obj`` beside it), ``x.csv`` (Live Link Face), ``x.mp4``,
-            ``x.gif``, or a ``folder/``.
+        path: ``x.glb``, ``x.gltf``, ``x.usda``, ``x.usdc``, ``x.usdz``, ``x.abc``, ``x.fbx``, ``x.blend``,
+            ``x.npz``, ``x.pc2`` or ``x.mdd`` (with ``x.obj`` beside it), ``x.csv`` (Live Link Face),
+            ``x.mp4``, ``x.gif``, or a ``folder/``.
         progress: called with the number of frames done and in all.
         appearance: whom the face looks like; its texture goes into the formats that hold one (GLB, USD).
         **options: those of the format's writer, such as ``size`` and ``yaw`` for pictures or ``max_error``

@@ -1,4 +1,4 @@
-"""GLB as the Khronos glTF validator sees it: no error, no warning."""
+"""GLB and glTF as the Khronos glTF validator sees it: no error, no warning."""
 
 import json
 import shutil
@@ -39,8 +39,9 @@ def test_no_error_and_no_warning(request, issues, tmp_path, name, targets):
     assert (found["numErrors"], found["numWarnings"]) == (0, 0), found["messages"]
 
 
-def test_nor_with_a_texture(weighted, painted, issues, tmp_path):
-    found = issues(export(weighted, tmp_path / "a.glb", appearance=painted))
+@pytest.mark.parametrize("suffix", [".glb", ".gltf"])
+def test_nor_with_a_texture(weighted, painted, issues, tmp_path, suffix):
+    found = issues(export(weighted, tmp_path / f"a{suffix}", appearance=painted))
     assert (found["numErrors"], found["numWarnings"]) == (0, 0), found["messages"]
 
 

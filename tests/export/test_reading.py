@@ -17,7 +17,7 @@ from meshanim.export import export, read_performance
 from meshanim.export.gltf_tracks import Track
 
 FLOAT32_MM = 2e-4
-LOSSLESS = ("a.glb", "a.usda", "a.usdc", "a.usdz", "a.pc2", "a.mdd", "a_ply/")
+LOSSLESS = ("a.glb", "a.gltf", "a.usda", "a.usdc", "a.usdz", "a.pc2", "a.mdd", "a_ply/")
 
 
 def read(path, fps=None, face=None) -> Any:
