@@ -17,14 +17,11 @@ peak of resident memory (VmHWM) of a process of its own, above what it held befo
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import gc
-import os
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping
-from multiprocessing import get_context
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,6 +29,7 @@ import numpy as np
 import torch
 import trimesh
 from plain_decoder import PlainDecoder, csr_pooling, scatter_pooling
+from processes import KEPT_MEMORY, in_new_process
 from report import table, write_results
 from torch import Tensor, nn
 
@@ -48,7 +46,6 @@ SHARES = {"raised": 1.0, "default": 1 / 3}
 MEMORY_BATCH, MEMORY_STEPS = 16, 3
 # At least so many times the frames of the better pooling; at most that share of the lesser memory.
 BARS, MEMORY_BAR = {1: 3.0, 16: 3.0, 64: 2.5}, 1 / 3
-RAISED = {"MALLOC_MMAP_THRESHOLD_": str(2**33), "MALLOC_TRIM_THRESHOLD_": str(2**34)}
 Result = TypeVar("Result")
 SIDES = ("meshanim", "scatter pooling", "CSR pooling")
 
@@ -176,23 +173,6 @@ def peak_memory(name: str) -> int:
     return resident("VmHWM") - before
 
 
-@contextlib.contextmanager
-def environment(variables: dict[str, str]) -> Iterator[None]:
-    """What processes started inside get, beside what they would get anyway."""
-    before = dict(os.environ)
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-
-
-def in_new_process(function: Callable[..., Result], *arguments: Any) -> Result:
-    with get_context("spawn").Pool(1) as pool:
-        return pool.apply(function, arguments)
-
-
 def show(title: str, rows: list[dict[str, Any]]) -> None:
     def cell(row: dict[str, Any], name: str) -> str:
         side = row["sides"][name]
@@ -211,8 +191,7 @@ def show(title: str, rows: list[dict[str, Any]]) -> None:
 
 def main() -> None:
     torch.set_num_threads(THREADS)
-    with environment(RAISED):
-        rows = {"raised": in_new_process(timings, SHARES["raised"])}
+    rows = {"raised": in_new_process(timings, SHARES["raised"], environment=KEPT_MEMORY)}
     rows["default"] = in_new_process(timings, SHARES["default"])
     memory = {name: in_new_process(peak_memory, name) for name in SIDES}
     share = memory[SIDES[0]] / min(memory[name] for name in SIDES[1:])
@@ -226,7 +205,12 @@ def main() -> None:
     )
     _, levels, mesh = sides()
     settings = {"mesh": mesh, "levels": levels.vertex_counts, "spiral_length": LENGTH, "widths": WIDTHS}
-    settings |= {"latent": LATENT, "warm_up": WARM_UP, "malloc_raised": RAISED, "kernels": kernels_in_use()}
+    settings |= {
+        "latent": LATENT,
+        "warm_up": WARM_UP,
+        "malloc_raised": KEPT_MEMORY,
+        "kernels": kernels_in_use(),
+    }
     content = {
         "settings": settings,
         "rows": rows,

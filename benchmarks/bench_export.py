@@ -18,12 +18,12 @@ import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import torch
 import trimesh
+from processes import in_new_process
 from report import table, write_results
 
 from meshanim.export import export
@@ -113,11 +113,6 @@ def peak(name: str, seconds: float, options: dict[str, Any]) -> dict[str, Any]:
         return {"peak_bytes": most, "seconds": taken, "bytes": size, "options": options}
     finally:
         shutil.rmtree(folder)
-
-
-def in_new_process(function: Callable[..., Any], *arguments: Any) -> Any:
-    with get_context("spawn").Pool(1) as pool:
-        return pool.apply(function, arguments)
 
 
 def main() -> None:

@@ -13,12 +13,12 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from processes import in_new_process
 from report import table, write_results
 
 from meshanim.mesh import Mesh, MeshHierarchy, spiral_sequences
@@ -66,11 +66,6 @@ def time_hierarchy(arrays: Arrays, cache: str) -> tuple[Seconds, list[int], int]
     return seconds, [len(level.vertices) for level in hierarchy.meshes], mesh.topology.component_count
 
 
-def in_new_process(arrays: Arrays, cache: str) -> tuple[Seconds, list[int], int]:
-    with get_context("spawn").Pool(1) as pool:
-        return pool.apply(time_hierarchy, (arrays, cache))
-
-
 def time_spirals(arrays: Arrays) -> Seconds:
     mesh = as_mesh(arrays)
     return timed(lambda: spiral_sequences(mesh, LENGTH))[1]
@@ -85,11 +80,11 @@ def row(arrays: Arrays) -> dict[str, Any]:
     nothing = []
     for _ in range(FROM_NOTHING):
         with tempfile.TemporaryDirectory() as empty:
-            seconds, levels, components = in_new_process(arrays, empty)
+            seconds, levels, components = in_new_process(time_hierarchy, arrays, empty)
         nothing.append(seconds)
     with tempfile.TemporaryDirectory() as filled:
-        in_new_process(arrays, filled)
-        cached = [in_new_process(arrays, filled)[0] for _ in range(FROM_CACHE)]
+        in_new_process(time_hierarchy, arrays, filled)
+        cached = [in_new_process(time_hierarchy, arrays, filled)[0] for _ in range(FROM_CACHE)]
     time_spirals(arrays)
     spirals = [time_spirals(arrays) for _ in range(SPIRALS)]
     measured = {"from nothing": nothing, "from the cache": cached, "spirals": spirals}

@@ -19,19 +19,18 @@ Mitsuba needs an LLVM library (apt-get install libllvm15). Packages: pip install
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping
-from multiprocessing import get_context
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import trimesh
+from processes import KEPT_MEMORY, in_new_process
 from report import table, write_results
 from torch import Tensor
 
@@ -44,7 +43,6 @@ THREADS, WARM_UP, ROUNDS = 2, 10, 21
 SIZE, BATCH = (512, 512), 16
 PUBLISHED = {"forward": 28.5, "backward": 2.5, "soft": 46.0}
 """Seconds of PyTorch3D's CPU rasterizer; soft with 8 faces a pixel."""
-RAISED = {"MALLOC_MMAP_THRESHOLD_": str(2**33), "MALLOC_TRIM_THRESHOLD_": str(2**34)}
 Calls = Mapping[str, Callable[[], Any]]
 
 
@@ -199,23 +197,6 @@ def over_sizes() -> dict[str, Any]:
     return {"by_size": by_size, "by_faces": by_faces}
 
 
-@contextlib.contextmanager
-def environment(variables: dict[str, str]) -> Iterator[None]:
-    """What processes started inside get, beside what they would get anyway."""
-    before = dict(os.environ)
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-
-
-def in_new_process(function: Callable[..., Any], *arguments: Any) -> Any:
-    with get_context("spawn").Pool(1) as pool:
-        return pool.apply(function, arguments)
-
-
 def bars(rows: Mapping[str, Mapping[str, float]]) -> list[dict[str, Any]]:
     """What must hold, and what was found."""
     ms = {name: row["median"] for name, row in rows.items()}
@@ -245,8 +226,7 @@ def show(title: str, rows: Mapping[str, Mapping[str, float]]) -> None:
 def main() -> None:
     torch.set_num_threads(THREADS)
     load = os.getloadavg()[0]
-    with environment(RAISED):
-        raised, costs = in_new_process(main_table), in_new_process(over_sizes)
+    raised, costs = (in_new_process(measure, environment=KEPT_MEMORY) for measure in (main_table, over_sizes))
     default = in_new_process(main_table)
     for malloc, measured in (("raised", raised), ("default", default)):
         show(f"512 x 512, ICT face, malloc's thresholds {malloc}", measured["rows"])
@@ -262,7 +242,13 @@ def main() -> None:
             [key, *(f"{row[side]['median']:.2f}" for side in header[1:])] for key, row in costs[name].items()
         ]
         table("Forward, ms", header, cells)
-    settings = {"size": SIZE, "batch": BATCH, "warm_up": WARM_UP, "rounds": ROUNDS, "malloc_raised": RAISED}
+    settings = {
+        "size": SIZE,
+        "batch": BATCH,
+        "warm_up": WARM_UP,
+        "rounds": ROUNDS,
+        "malloc_raised": KEPT_MEMORY,
+    }
     settings |= {"kernels": kernels_in_use(), "soft": {"radius": 2.0, "faces_per_pixel": 8}}
     settings |= {"load_average_before": load}  # others' work on the machine shows in every figure
     content = {

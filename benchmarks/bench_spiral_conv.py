@@ -14,14 +14,13 @@ length 9 are measured with the default as well.
 
 from __future__ import annotations
 
-import os
 import statistics
 import time
 from collections.abc import Callable
-from multiprocessing import get_context
 from typing import Any
 
 import torch
+from processes import KEPT_MEMORY, in_new_process
 from report import spread, table, write_results
 from spiral_layers import LAYERS, PASSES, Layer, floors, inputs, reference, sphere
 from torch import Tensor
@@ -31,7 +30,6 @@ from meshanim.ops import kernels_in_use, spiral_conv
 
 LENGTHS, BATCHES = (9, 27), (1, 16)
 THREADS, WARM_UP, ROUNDS, SECONDS, CHEBYSHEV = 2, 10, (5, 100), 0.6, 6
-KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 33), "MALLOC_TRIM_THRESHOLD_": str(1 << 36)}
 BARS = {"forward": 5.0, "forward and backward": 6.0, "every layer": 2.0}
 ACCURACY = {"forward": 2e-6, "gradient of x": 2e-6, "gradient of weight": 1e-5}
 Side = tuple[Callable[[], Tensor], tuple[Tensor, ...]]
@@ -145,18 +143,6 @@ def layer_accuracy(layer: Layer) -> dict[str, float]:
     return dict(zip(ACCURACY, map(float, errors), strict=True))
 
 
-def in_new_process(environment: dict[str, str], function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a function in a process that starts under these variables."""
-    before = dict(os.environ)
-    os.environ.update(environment)
-    try:
-        with get_context("spawn").Pool(1) as pool:
-            return pool.apply(function, arguments)
-    finally:
-        for name in environment.keys() - before.keys():
-            del os.environ[name]
-
-
 def ratios(rows: list[Row], what: str, side: str = "reference") -> list[float]:
     """How many times as fast as another side ours is, row by row."""
     passes = [row["seconds"][what] for row in rows]
@@ -194,10 +180,10 @@ def summary(rows: list[Row]) -> dict[str, dict[str, float]]:
 def main() -> None:
     settings = [(layer, length, batch) for layer in LAYERS for length in LENGTHS for batch in BATCHES]
     some = [(layer, LENGTHS[0], BATCHES[-1]) for layer in LAYERS]
-    rate = in_new_process(KEEP_MEMORY, rates)
-    rows = in_new_process(KEEP_MEMORY, measure_rows, settings, True)
-    default_rows = in_new_process({}, measure_rows, some, False)
-    errors = in_new_process(KEEP_MEMORY, accuracy)
+    rate = in_new_process(rates, environment=KEPT_MEMORY)
+    rows = in_new_process(measure_rows, settings, True, environment=KEPT_MEMORY)
+    default_rows = in_new_process(measure_rows, some, False)
+    errors = in_new_process(accuracy, environment=KEPT_MEMORY)
     show("memory kept", rows, rate)
     show("glibc's default", default_rows, rate)
     means = summary(rows)
@@ -215,7 +201,7 @@ def main() -> None:
             "threads": THREADS,
             "warm_up": WARM_UP,
             "kernels": kernels_in_use(),
-            "malloc": KEEP_MEMORY,
+            "malloc": KEPT_MEMORY,
         },
         "rates": rate,
         "rows": rows,
