@@ -64,6 +64,7 @@ def check_range(
     if not math.isfinite(value) or value < low or value > high or (open_low and value == low):
         at_least = f"above {low:g}" if open_low else f"at least {low:g}"
         wanted = at_least if math.isinf(high) else f"{at_least} and at most {high:g}"
+        wanted += "" if math.isfinite(value) else " and finite"
         raise InputError(f"{name} must be {wanted}, got {value:g}")
 
 

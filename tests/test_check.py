@@ -49,8 +49,8 @@ def test_indices_see_both_ends() -> None:
         (-1.0, {"low": 0}, "duration must be at least 0, got -1"),
         (0.0, {"low": 0, "open_low": True}, "duration must be above 0, got 0"),
         (2.0, {"low": 0, "high": 1}, "duration must be at least 0 and at most 1, got 2"),
-        (math.nan, {"low": 0}, "duration must be at least 0, got nan"),
-        (math.inf, {"low": 0}, "duration must be at least 0, got inf"),
+        (math.nan, {"low": 0}, "duration must be at least 0 and finite, got nan"),
+        (math.inf, {"low": 0}, "duration must be at least 0 and finite, got inf"),
     ],
 )
 def test_range_names_limits_and_value(value: float, limits: dict, words: str) -> None:

@@ -91,11 +91,12 @@ def _perform(
 def _identity(face: FaceModel, named: str | None, seed: int | None) -> Tensor | None:
     import torch
 
-    from meshanim._check import InputError
+    from meshanim._check import InputError, check_range
 
     if named is not None and seed is not None:
         raise InputError("the person must come from --identity or from --seed, got both")
     if seed is not None:
+        check_range("seed", seed, 0, 2**63 - 1)
         return face.sample_identity(torch.Generator().manual_seed(seed), 1)[0]
     return None if named is None else face.identity(**_named_values(named))
 

@@ -16,7 +16,7 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from meshanim._check import InputError
+from meshanim._check import InputError, check_range
 from meshanim._files import atomic_path, cache_folder
 from meshanim.faces._anny_layout import LANDMARKS
 from meshanim.faces.arkit import ARKIT_NAMES
@@ -114,6 +114,17 @@ class AnnyFace(FaceModel):
         """Years of age, shares from 0 to 1, and signed face shapes."""
         phenotypes = tuple((0.0, _AGE_ANCHORS[-1] if name == "age" else 1.0) for name in _PHENOTYPES)
         return phenotypes + ((-1.0, 1.0),) * (len(self.identity_names) - len(_PHENOTYPES))
+
+    def identity(self, **named: float) -> Tensor:
+        """Identity coefficients (135,) from some by name; the others are the mean face's.
+
+        Raises:
+            InputError: a name that the model does not have, or an age or share out of its range.
+        """
+        values = super().identity(**named)
+        for name, (low, high) in zip(_PHENOTYPES, self.identity_ranges, strict=False):
+            check_range(name, named.get(name, low), low, high)
+        return values
 
     def _phenotype_coefficients(self, identity: Tensor) -> Tensor:
         """Coefficients (..., P) of the phenotype basis: products of interpolations, as MakeHuman's macros."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from difflib import get_close_matches
 from functools import cached_property
 from typing import NamedTuple
 
@@ -101,8 +102,10 @@ class FaceModel(ABC):
         values = self.default_identity.clone()
         for name, value in named.items():
             if name not in self.identity_names:
-                known = ", ".join(self.identity_names) or "nothing, it is fixed"
-                raise InputError(f"identity of {self.name} must be named among {known}, got {name!r}")
+                near = get_close_matches(name, self.identity_names, n=3) or self.identity_names[:12]
+                known = ", ".join(near) or "nothing, it is fixed"
+                more = f" and {len(self.identity_names) - len(near)} more" if near else ""
+                raise InputError(f"identity of {self.name} must be named among {known}{more}, got {name!r}")
             values[self.identity_names.index(name)] = float(value)
         check_finite("identity", values)
         return values
