@@ -30,7 +30,9 @@ def box(tmp_path: Path) -> Path:
 
 
 def test_the_page_is_there_until_an_interrupt_ends_it(box: Path) -> None:
-    command = f"from meshanim.cli.main import run; run(['view', {str(box)!r}, '--port', '0'])"
+    # A shell that started the tests in the background made all below deaf to interrupts.
+    hearing = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    command = f"{hearing}; from meshanim.cli.main import run; run(['view', {str(box)!r}, '--port', '0'])"
     running = subprocess.Popen(
         [sys.executable, "-u", "-c", command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
