@@ -3,8 +3,9 @@
 Beside ours, the first hits of Mitsuba 3 (``llvm_ad_rgb``: ``scene.ray_intersect_preliminary`` of one ray
 through each pixel's middle, rays made beforehand, its compiled code cached) and of Embree through trimesh and
 embreex (``intersects_first``). 512 x 512 pixels, one face of 52,220 triangles, two threads (Embree is called
-from one). All sides are timed in turns in one process after warm-up calls; malloc's thresholds are raised for
-all alike, since otherwise large results go back to the system at every call; the default is beside it.
+from one). All sides are timed in turns in one process, in another order each turn, after warm-up calls;
+malloc's thresholds are raised for all alike, since otherwise large results go back to the system at every
+call; the default is beside it.
 Forward begins at the vertices, projection included, and gives face, barycentric weights and depth; backward
 goes from gradients of both to the vertices. The soft side keeps 8 faces within 2 pixels, and blends colours.
 
@@ -21,6 +22,7 @@ from __future__ import annotations
 
 import functools
 import os
+import random
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -109,12 +111,16 @@ def soft_both_ways(leaf: Tensor, faces: Tensor, camera: Camera, colours: Tensor,
 
 
 def in_turns(calls: Calls, rounds: int = ROUNDS) -> dict[str, dict[str, float]]:
-    """Milliseconds of each call: median, fastest and slowest tenth."""
+    """Milliseconds of each call: median, fastest and slowest tenth.
+
+    In another order each turn, since the caches are as the call before leaves them.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in calls}
+    order = random.Random(0)
     for turn in range(WARM_UP + rounds):
-        for name, call in calls.items():
+        for name in order.sample(list(calls), len(calls)):
             start = time.perf_counter()
-            call()
+            calls[name]()
             if turn >= WARM_UP:
                 seconds[name].append(1e3 * (time.perf_counter() - start))
     return {
