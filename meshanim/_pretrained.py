@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,19 @@ def save_model(folder: str | Path, config: Mapping[str, Any], tensors: Mapping[s
 
 def _digest(text: bytes) -> str:
     return hashlib.sha256(text).hexdigest()
+
+
+@contextmanager
+def assembling(folder: Path, kind: str) -> Iterator[None]:
+    """Around putting a model together from what :func:`load_model` gave: says which part it lacks.
+
+    Raises:
+        InputError: a tensor or setting is missing, too many, or of another shape.
+    """
+    try:
+        yield
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise InputError(f"{folder} must hold a whole {kind}, got one that lacks {error}") from None
 
 
 def load_model(folder: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:

@@ -11,14 +11,26 @@ from meshanim._check import check_shape
 
 
 class Similarity(NamedTuple):
-    """Turn, scale and shift: takes p to ``linear @ (p - source) + target``.
+    """Turn, scale and shift: takes p to ``scale * rotation @ (p - source) + target``.
 
-    ``linear`` (..., 3, 3) is a rotation times a scale, ``source`` (3,) and ``target`` (..., 3) mean points.
+    ``rotation`` (..., 3, 3) is proper, ``scale`` (...) not negative, ``source`` (3,) and ``target`` (..., 3)
+    are mean points.
     """
 
-    linear: Tensor
+    rotation: Tensor
+    scale: Tensor
     source: Tensor
     target: Tensor
+
+    @property
+    def linear(self) -> Tensor:
+        """(..., 3, 3): scale times rotation."""
+        return self.scale[..., None, None] * self.rotation
+
+    @property
+    def translation(self) -> Tensor:
+        """(..., 3): where the origin goes."""
+        return self.target - self.linear @ self.source
 
     def point(self, place: Tensor) -> Tensor:
         """Where a point (3,) goes: (..., 3)."""
@@ -26,8 +38,7 @@ class Similarity(NamedTuple):
 
     def direction(self, axis: Tensor) -> Tensor:
         """Where a unit vector (3,) points: (..., 3), of unit length."""
-        turned = self.linear @ axis
-        return turned / turned.norm(dim=-1, keepdim=True)
+        return self.rotation @ axis
 
 
 def fit_similarity(
@@ -53,8 +64,7 @@ def fit_similarity(
     u, size, vt = torch.linalg.svd((second - end[..., None, :]).mT @ (part * arm))
     handed = torch.ones_like(size)
     handed[..., 2] = torch.linalg.det(u @ vt).sign()
-    linear = (u * handed[..., None, :]) @ vt
+    rotation, scale = (u * handed[..., None, :]) @ vt, torch.ones_like(size[..., 0])
     if scaled:
-        spread = (part * arm.square()).sum()
-        linear = linear * ((size * handed).sum(dim=-1) / spread)[..., None, None]
-    return Similarity(linear.to(target), middle.to(source), end.to(target))
+        scale = (size * handed).sum(dim=-1) / (part * arm.square()).sum()
+    return Similarity(rotation.to(target), scale.to(target), middle.to(source), end.to(target))

@@ -13,9 +13,9 @@ from scipy import sparse
 from scipy.sparse.linalg import splu
 from torch import Tensor, nn
 
-from meshanim._check import InputError, check_shape
-from meshanim._pretrained import find_model, load_model, save_model
-from meshanim.mesh import Mesh
+from meshanim._check import check_shape
+from meshanim._pretrained import assembling, find_model, load_model, save_model
+from meshanim.mesh import Mesh, Similarity, fit_similarity
 from meshanim.nn import PositionMapNet, SmallPositionMapNet
 from meshanim.rendering.camera import Camera
 from meshanim.rendering.face_cutting import cut_out, detected_square, square_about, uncut
@@ -54,26 +54,6 @@ def picture_scale(vertices: Tensor, camera: Camera) -> Tensor:
     """(...) halves of the picture's height that a metre takes at the mean depth of vertices (..., V, 3)."""
     focal = camera.matrix[..., 1, 1] * (2 / camera.size[0])
     return focal / camera.project(vertices)[..., 2].mean(-1) if camera.perspective else focal
-
-
-class Similarity(NamedTuple):
-    """A turn, a scale and a shift: ``y = scale * (rotation @ x) + translation``."""
-
-    scale: Tensor
-    rotation: Tensor
-    translation: Tensor
-
-
-def align(points: Tensor, targets: Tensor) -> Similarity:
-    """The similarities (B) that take (N, 3) points nearest to (B, N, 3) targets (Umeyama 1991)."""
-    middle, aim = points.mean(0), targets.mean(1, keepdim=True)
-    away, reach = points - middle, targets - aim
-    left, stretch, right = torch.linalg.svd(reach.mT @ away)
-    proper = torch.ones_like(stretch)
-    proper[..., 2] = torch.linalg.det(left @ right).sign()
-    rotation = left @ (proper.unsqueeze(-1) * right)
-    scale = (stretch * proper).sum(-1) / away.square().sum()
-    return Similarity(scale, rotation, aim[:, 0] - scale[:, None] * (rotation @ middle))
 
 
 class MapReader:
@@ -199,7 +179,7 @@ class PositionMapModel(nn.Module):
         check_shape("positions", positions, (None, layout.size, layout.size, 3))
         seen = layout.covered
         neutral = layout.spread(layout.mesh.vertices)[seen]
-        pose = align(neutral, positions[:, seen])
+        pose = fit_similarity(neutral, positions[:, seen])
         local = (positions - pose.translation[:, None, None]) @ pose.rotation[:, None]
         local = local / pose.scale[:, None, None, None]
         if self._reader is None:
@@ -227,16 +207,12 @@ class PositionMapModel(nn.Module):
         """
         folder = find_model(name)
         config, tensors = load_model(folder, cls.__name__)
-        try:
+        with assembling(folder, cls.__name__):
             drawn = [tensors.pop(f"mesh.{part}") for part in ("vertices", "faces", "uv", "uv_faces")]
             directions = tensors.pop("mesh.directions", None)
             mesh = Mesh(drawn[0], drawn[1], drawn[2], drawn[3])
             model = cls(mesh, **config["settings"], directions=directions)
             model.load_state_dict(tensors)
-        except (KeyError, TypeError, RuntimeError) as error:
-            raise InputError(
-                f"{folder} must hold a whole {cls.__name__}, got one that lacks {error}"
-            ) from None
         return model.eval()
 
 

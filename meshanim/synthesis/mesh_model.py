@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Self
 import torch
 from torch import Tensor, nn
 
-from meshanim._check import InputError, check_shape
-from meshanim._pretrained import find_model, load_model, save_model
+from meshanim._check import check_shape
+from meshanim._pretrained import assembling, find_model, load_model, save_model
 from meshanim.mesh import Mesh
 from meshanim.nn import HasLevels, MeshLevels
 from meshanim.synthesis.pretrained import topology_digest
@@ -79,13 +79,9 @@ class MeshModel(nn.Module):
         """
         folder = find_model(name)
         config, tensors = load_model(folder, cls.__name__)
-        try:
+        with assembling(folder, cls.__name__):
             named = [key for key in tensors if key.startswith(_LEVELS)]
             levels = MeshLevels.from_tensors({key.removeprefix(_LEVELS): tensors.pop(key) for key in named})
             model = cls.build(Mesh(tensors["mean"], tensors.pop(_FACES)), levels, config["settings"])
             model.load_state_dict(tensors)
-        except (KeyError, TypeError, RuntimeError) as error:
-            raise InputError(
-                f"{folder} must hold a whole {cls.__name__}, got one that lacks {error}"
-            ) from None
         return model.eval()

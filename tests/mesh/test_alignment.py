@@ -19,10 +19,13 @@ def points():
 
 def test_a_similarity_is_found_again_in_every_batch(points):
     turns = axis_angle_to_matrix(torch.tensor([[0.1, 0.5, -0.2], [3.0, 0.2, 0.1]], dtype=torch.float64))
-    scales = torch.tensor([0.7, 1.9], dtype=torch.float64)[:, None, None]
+    scales = torch.tensor([0.5, 30.0], dtype=torch.float64)[:, None, None]
     moved = points @ (scales * turns).mT + 0.3
     found = fit_similarity(points, moved)
     assert (found.linear - scales * turns).abs().max() < EXACT
+    assert (found.scale - scales[:, 0, 0]).abs().max() < EXACT
+    assert (found.rotation - turns).abs().max() < EXACT
+    assert (found.translation - 0.3).abs().max() < EXACT
     assert (found.point(points[4]) - moved[:, 4]).abs().max() < EXACT
     assert (found.direction(points[4] / points[4].norm()).norm(dim=-1) - 1).abs().max() < EXACT
     rigid = fit_similarity(points, moved, scaled=False)
@@ -33,6 +36,7 @@ def test_a_mirrored_copy_is_met_by_a_rotation(points):
     mirrored = points * torch.tensor([-1.0, 1.0, 1.0], dtype=torch.float64)
     linear = fit_similarity(points, mirrored, scaled=False).linear
     assert torch.linalg.det(linear) == pytest.approx(1, abs=EXACT)
+    assert torch.linalg.det(fit_similarity(points, mirrored).rotation) == pytest.approx(1, abs=EXACT)
 
 
 def test_points_without_a_share_do_not_count(points):

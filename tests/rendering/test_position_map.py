@@ -9,7 +9,7 @@ from meshanim._check import InputError
 from meshanim.faces import AnnyFace
 from meshanim.mesh import axis_angle_to_matrix, repacked
 from meshanim.rendering import Camera, PositionMapModel, UvLayout, picture_positions, picture_scale
-from meshanim.rendering.position_map import MapReader, align
+from meshanim.rendering.position_map import MapReader
 
 
 @pytest.fixture(scope="module")
@@ -33,20 +33,6 @@ def test_positions_are_worked_by_hand():
     assert float(picture_scale(points, camera)) == pytest.approx(2.0)
     flat = camera.weak_perspective(2.0)
     torch.testing.assert_close(picture_positions(points, flat), wanted)
-
-
-def test_alignment_finds_similarities():
-    generator = torch.Generator().manual_seed(0)
-    points = torch.randn(30, 3, generator=generator, dtype=torch.float64)
-    turn = axis_angle_to_matrix(torch.randn(4, 3, generator=generator, dtype=torch.float64))
-    scale = torch.tensor([0.5, 1.0, 2.0, 30.0], dtype=torch.float64)
-    shift = torch.randn(4, 3, generator=generator, dtype=torch.float64)
-    found = align(points, scale[:, None, None] * (points @ turn.mT) + shift[:, None])
-    torch.testing.assert_close(found.scale, scale)
-    torch.testing.assert_close(found.rotation, turn)
-    torch.testing.assert_close(found.translation, shift)
-    # A mirror image is no turn.
-    assert torch.linalg.det(align(points, (points * torch.tensor([-1.0, 1, 1]))[None]).rotation) > 0
 
 
 def test_a_map_drawn_from_a_mesh_is_read_as_that_mesh(face, model):

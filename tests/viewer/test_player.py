@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from dataclasses import replace
 from functools import partial
 
@@ -126,8 +127,13 @@ def test_wires_take_the_place_of_the_picture(server, speaking, clock) -> None:
 
 def test_the_end_ends_the_loop(server, speaking) -> None:
     player = view_performance(server, speaking)
+    loop = threading.Thread(target=player.run, daemon=True)
+    loop.start()
+    assert loop.is_alive()
     player.end()
-    player.run()
+    # A turn of the loop lasts hundredths of a second.
+    loop.join(30)
+    assert not loop.is_alive()
 
 
 def test_a_longer_onset_makes_the_timeline_longer(server, clock) -> None:
