@@ -17,6 +17,7 @@ from meshanim.synthesis.acting import Acting, EyeControl, columns_of
 from meshanim.synthesis.blinks import Blinks
 from meshanim.synthesis.gaze import LOOKS, Gaze, gaze_directions
 from meshanim.synthesis.labels import MOST_FRAMES
+from meshanim.synthesis.lips import Lips
 
 BLOCK = SPEECH_RATE
 """Samples that are heard at once: a second."""
@@ -107,7 +108,8 @@ def speak(
     check_range("fps", fps, 0, open_low=True)
     check_range("frames, duration times fps,", sound.duration * fps, 0, MOST_FRAMES)
     names = spoken_names(face)
-    acting = Acting(face, identity, blinks, gaze, amplitude, emotion)
+    articulation = Articulation(face, identity)
+    acting = Acting(Lips(face, articulation), blinks, gaze, amplitude, emotion)
     known = identity if face.name == BUILT_IN and face.identity_names else None
     weights = _acted(acting, model.stream(_heard(sound), known, fps), fps, sound.frame_count(fps), progress)
     own = columns_of(names)
@@ -118,7 +120,7 @@ def speak(
         weights=weights[:, own],
         basis=torch.einsum("ak,kvc->avc", mapping, face.basis(identity)),
         weight_names=names,
-        mover=_ArkitMover(Articulation(face, identity), mapping),
+        mover=_ArkitMover(articulation, mapping),
         face_model=face.name,
         identity=identity,
         labels=acting.label.expand(len(weights), -1) if bool(acting.label.any()) else None,

@@ -11,6 +11,7 @@ from meshanim.faces import ARKIT_NAMES, Articulation, FaceModel, load_face
 from meshanim.faces.face_model import FaceModel as Base
 from meshanim.mesh import Mesh
 from meshanim.synthesis import Acting, Blinks, Gaze, speak, spoken_names
+from meshanim.synthesis.lips import Lips
 from meshanim.synthesis.speaking import LipModel
 
 Babble = Callable[..., Sound]
@@ -63,7 +64,7 @@ def test_eyes_belong_to_their_controls(face: FaceModel, lip_model: LipModel, bab
 
 
 def test_a_stream_is_acted_as_the_whole(face: FaceModel, lip_model: LipModel, babble: Babble) -> None:
-    acting = Acting(face, None, Blinks(0.8), Gaze(), 1.4, "fear:0.7,happy:0.3")
+    acting = Acting(Lips(face, Articulation(face)), Blinks(0.8), Gaze(), 1.4, "fear:0.7,happy:0.3")
     speech = torch.cat(list(lip_model.stream([babble(6).waveform], fps=60.0)))
     times = torch.arange(len(speech), dtype=torch.float64) / 60
     whole = acting.weights(speech, times)
