@@ -3,9 +3,11 @@
 from meshanim.training.autoencoder import AutoencoderRecipe, train_autoencoder
 from meshanim.training.classifier import ClassifierRecipe, train_classifier
 from meshanim.training.expression import RECIPES, VARIANTS, ExpressionRecipe, paper_factors, train_expression
+from meshanim.training.expression_motion import ExpressionMotionRecipe, train_expression_motion
 from meshanim.training.loop import Task, TrainingReport, train
 from meshanim.training.losses import motion_losses
 from meshanim.training.recipe import Recipe
+from meshanim.training.speech import SpeechRecipe, train_speech
 from meshanim.training.unprojection import UNPROJECTION_RECIPES, UnprojectionRecipe, train_unprojection
 
 __all__ = [
@@ -14,8 +16,10 @@ __all__ = [
     "VARIANTS",
     "AutoencoderRecipe",
     "ClassifierRecipe",
+    "ExpressionMotionRecipe",
     "ExpressionRecipe",
     "Recipe",
+    "SpeechRecipe",
     "Task",
     "TrainingReport",
     "UnprojectionRecipe",
@@ -25,5 +29,7 @@ __all__ = [
     "train_autoencoder",
     "train_classifier",
     "train_expression",
+    "train_expression_motion",
+    "train_speech",
     "train_unprojection",
 ]
