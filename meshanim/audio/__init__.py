@@ -5,6 +5,7 @@ from meshanim.audio.log_mel_encoder import EncoderStream, LogMelEncoder
 from meshanim.audio.noise import NOISE_DECIBELS, mix_noise
 from meshanim.audio.sound import SPEECH_RATE, Sound, find_sound, read_sound, resample
 from meshanim.audio.wav import encode_wav, write_sound
+from meshanim.audio.wav2vec2 import Wav2Vec2Encoder
 
 __all__ = [
     "NOISE_DECIBELS",
@@ -12,6 +13,7 @@ __all__ = [
     "EncoderStream",
     "LogMelEncoder",
     "Sound",
+    "Wav2Vec2Encoder",
     "encode_wav",
     "find_sound",
     "log_mel",
