@@ -125,8 +125,8 @@ def measure(task: tuple[str, Path]) -> dict[str, Any]:
     blink = refined.weights[:, [columns["eyeBlinkLeft"], columns["eyeBlinkRight"]]].mean(dim=1)
     ratio = eye_aspect_ratio(truth)
     ratio = ratio / ratio.quantile(0.6)
-    waveform, sample_rate = clip.sound()
-    assert waveform is not None and sample_rate is not None
+    sound = clip.sound()
+    assert sound is not None
     return {
         "split": split,
         "clip": path.stem,
@@ -139,7 +139,9 @@ def measure(task: tuple[str, Path]) -> dict[str, Any]:
         "landmark_cpu_seconds_per_second": (found - start) / seconds,
         "fit_cpu_seconds_per_second": (fitted - found) / seconds,
         "refine_cpu_seconds_per_second": (done - fitted) / seconds,
-        "jaw_envelope_correlation": correlation(jaw, envelope(waveform, sample_rate, len(jaw), clip.fps)),
+        "jaw_envelope_correlation": correlation(
+            jaw, envelope(sound.waveform, sound.sample_rate, len(jaw), clip.fps)
+        ),
         "blinks_captured": count_below(-blink, -BLINK_ABOVE, -BLINK_BELOW),
         "blinks_eye_aspect_ratio": count_below(ratio, SHUT_BELOW, OPEN_ABOVE),
     }
