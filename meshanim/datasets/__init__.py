@@ -2,8 +2,16 @@
 
 from meshanim.datasets.expressions4d import Expressions4D, ExpressionSequence
 from meshanim.datasets.kept_faces import KeptFaces
-from meshanim.datasets.published import Recording, read_4dfab, read_coma, read_vocaset
+from meshanim.datasets.published import Recording, read_4dfab, read_biwi, read_coma, read_vocaset
 from meshanim.datasets.rendered_faces import RenderedFace, RenderedFaces
+from meshanim.datasets.spoken_clips import (
+    Spoken,
+    SpokenClip,
+    read_crema_d,
+    read_grid,
+    read_tcd_timit,
+    split_by_speaker,
+)
 
 __all__ = [
     "ExpressionSequence",
@@ -12,7 +20,14 @@ __all__ = [
     "Recording",
     "RenderedFace",
     "RenderedFaces",
+    "Spoken",
+    "SpokenClip",
     "read_4dfab",
+    "read_biwi",
     "read_coma",
+    "read_crema_d",
+    "read_grid",
+    "read_tcd_timit",
     "read_vocaset",
+    "split_by_speaker",
 ]
