@@ -12,9 +12,7 @@ from torch import Tensor, nn
 
 from meshanim._check import InputError, check_shape
 from meshanim._pretrained import assembling, find_model, load_model, save_model
-from meshanim.audio import SPEECH_RATE, Sound, resample
-from meshanim.audio.log_mel_encoder import EncoderStream, LogMelEncoder
-from meshanim.audio.wav2vec2 import Wav2Vec2Encoder
+from meshanim.audio import SPEECH_RATE, EncoderStream, LogMelEncoder, Sound, Wav2Vec2Encoder, resample
 from meshanim.faces import FaceModel
 from meshanim.faces.lid_clearing import clear_lids
 from meshanim.nn import AlignedDecoderBlock, DecoderCache
@@ -104,7 +102,7 @@ class SpeechModel(nn.Module):
 
     @property
     def samples_around(self) -> tuple[int, int]:
-        """Samples that :meth:`listen` needs before the moment of the first frame and after that of the last."""
+        """Samples that :meth:`listen` needs before the first frame's moment and after the last one's."""
         if isinstance(self.encoder, LogMelEncoder):
             return self.encoder.samples_before, self.encoder.samples_after
         return 0, self.frame_samples
@@ -199,8 +197,8 @@ class SpeechModel(nn.Module):
         """ARKit weights in blocks (n, 52) while sound comes in, in memory that does not grow.
 
         With the log-mel encoder the blocks together are what :meth:`weights` gives of the whole, to rounding,
-        and each frame comes as soon as the sound is there that it depends on. wav2vec 2.0 attends to the whole
-        file: here it hears windows of 14 s that overlap by 4 s, and weights differ.
+        and each frame comes as soon as the sound is there that it depends on. wav2vec 2.0 attends to the
+        whole file: here it hears windows of 14 s that overlap by 4 s, and weights differ.
 
         Args:
             blocks: waveforms (n,) at 16 kHz, of any lengths.

@@ -23,8 +23,8 @@ AT_ONCE = 10 * SPEECH_RATE
 class SpeechStream:
     """One voice, as far as it has been heard.
 
-    Frames at another rate than the model's are read on a smooth curve through four of the model's own. No more
-    is kept than what follows depends on.
+    Frames at another rate than the model's are read on a smooth curve through four of the model's own. No
+    more is kept than what follows depends on.
 
     Args:
         model: in evaluation mode.

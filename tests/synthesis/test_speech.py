@@ -8,8 +8,7 @@ import pytest
 import torch
 
 from meshanim._check import InputError
-from meshanim.audio import Sound
-from meshanim.audio.log_mel_encoder import EncoderStream
+from meshanim.audio import EncoderStream, Sound, Wav2Vec2Encoder
 from meshanim.faces.anny import AnnyFace
 from meshanim.mesh import MeshHierarchy
 from meshanim.synthesis import SPEECH_CONFIGS, ExpressionMotion, SpeechConfig, SpeechModel
@@ -178,7 +177,7 @@ def test_it_performs_by_weights_or_by_a_spiral_decoder(model: SpeechModel) -> No
     with pytest.raises(InputError, match="motion must be of the speech model's expressions"):
         model.animate(sound, face, identity, motion=motion)
     motion.calibrate(model.space, lambda: [torch.full((1, 4, 3), 0.001)])
-    still = motion(model.space.encode(torch.zeros(2, 52)))
+    still = motion(model.space.encode(torch.zeros(2, 52))).detach()
     # of metres: the same sums in another place of the batch
     assert float(still.abs().max()) < 1e-9
     by_spirals = model.animate(sound, face, identity, motion=motion)
@@ -186,8 +185,62 @@ def test_it_performs_by_weights_or_by_a_spiral_decoder(model: SpeechModel) -> No
     assert torch.equal(by_spirals.neutral.vertices, face.rest(identity))
 
 
+SMALL_WAV2VEC = SpeechConfig(
+    encoder_width=16, encoder_layers=1, encoder_heads=2, width=8, heads=2, feed_forward=8, expression_size=64
+)
+
+
+@pytest.fixture(scope="module")
+def listener(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small untrained wav2vec 2.0 in a folder, as transformers writes it."""
+    transformers = pytest.importorskip("transformers")
+    folder = tmp_path_factory.mktemp("wav2vec2")
+    torch.manual_seed(0)
+    config = transformers.Wav2Vec2Config(
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+        conv_dim=(8,) * 7,
+        num_conv_pos_embeddings=8,
+        num_conv_pos_embedding_groups=2,
+    )
+    transformers.Wav2Vec2Model(config).save_pretrained(folder)
+    return folder
+
+
 def test_the_paper_s_sizes() -> None:
-    config = SPEECH_CONFIGS["paper"]
-    assert (config.encoder_layers, config.encoder_heads, config.encoder_width) == (24, 16, 1024)
-    assert (config.width, config.heads, config.feed_forward, config.blocks) == (1024, 4, 2048, 1)
-    assert (config.expression_size, config.window, config.period) == (64, 100, 25)
+    """Huang et al. 2023, supplement, section 1.1; nothing is allocated."""
+    pytest.importorskip("transformers")
+    with torch.device("meta"):
+        model = SpeechModel(SPEECH_CONFIGS["paper"])
+    shapes = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
+    assert isinstance(model.encoder, Wav2Vec2Encoder) and len(model.blocks) == 1
+    layers = model.encoder.model.encoder.layers
+    assert len(layers) == 24 and all(layer.attention.num_heads == 16 for layer in layers)
+    for layer in range(24):
+        assert shapes[f"encoder.model.encoder.layers.{layer}.attention.q_proj.weight"] == (1024, 1024)
+    assert shapes["project.weight"] == (1024, 1024)
+    assert shapes["style.weight"] == (1024, 135)
+    assert shapes["expression_encoder.weight"] == (1024, 64)
+    assert shapes["expression_decoder.weight"] == (64, 1024)
+    assert shapes["blocks.0.look_back.project.weight"] == (3 * 1024, 1024)
+    assert shapes["blocks.0.listen.query.weight"] == (1024, 1024)
+    assert shapes["blocks.0.think.0.weight"] == (2048, 1024)
+    assert SPEECH_CONFIGS["paper"].window == 100 and SPEECH_CONFIGS["paper"].period == 25
+    assert SPEECH_CONFIGS["paper"].heads == 4
+
+
+def test_it_takes_wav2vec_from_a_folder_and_streams_near_the_whole(listener: Path, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    made = SpeechModel(SMALL_WAV2VEC, Wav2Vec2Encoder.from_pretrained(listener)).eval()
+    waveform = voice(31)
+    whole = made.weights(Sound(waveform, 16000), IDENTITY)
+    streamed = torch.cat(list(made.stream(waveform.split(5000), IDENTITY)))
+    assert whole.shape == streamed.shape == (775, 52)
+    # what is further than two seconds away, and the level of the whole, are not heard in a stream
+    assert float((streamed - whole).abs().max()) < 0.2 * float(whole.std(dim=0).max())
+    loaded = SpeechModel.from_pretrained(made.save_pretrained(tmp_path / "model"))
+    assert torch.equal(loaded.weights(Sound(waveform, 16000), IDENTITY), whole)
+    with pytest.raises(InputError, match="encoder must have width 1024, got 16"):
+        SpeechModel(SPEECH_CONFIGS["paper"], Wav2Vec2Encoder.from_pretrained(listener))

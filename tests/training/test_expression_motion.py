@@ -16,7 +16,7 @@ def test_a_decoder_learns_an_opening_jaw(tmp_path: Path) -> None:
     weights[:, ARKIT_NAMES.index("jawOpen")] = torch.linspace(0, 0.6, 64)
     space.fit(weights)
     hierarchy = MeshHierarchy.from_mesh(face.neutral, factors=(8, 8))
-    recipe = ExpressionMotionRecipe(epochs=6, samples=64, batch_size=8, widths=(16, 8), learning_rate=5e-3)
+    recipe = ExpressionMotionRecipe(epochs=8, samples=64, batch_size=8, widths=(16, 8), learning_rate=1e-2)
     model, report = train_expression_motion(space, weights, face, hierarchy, recipe, tmp_path, progress=False)
     assert report.finished
     truth = ExpressionMotionTask(model, face, weights, 64).displacements(weights)

@@ -145,6 +145,22 @@ def test_rehearsals_make_frames_the_model_s_own(face: AnnyFace) -> None:
         torch.testing.assert_close(task._rehearse(batch), rolled, rtol=1e-4, atol=1e-5)
 
 
+def test_the_paper_s_architecture_trains_a_step(
+    face: AnnyFace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a small encoder in its place; sizes are the synthesis room's matter."""
+    pytest.importorskip("transformers")
+    narrow = replace(SPEECH_CONFIGS["paper"], encoder_layers=1, encoder_width=32, width=16, feed_forward=16)
+    monkeypatch.setitem(SPEECH_CONFIGS, "paper", narrow)
+    recipe = replace(RECIPE, epochs=1, config="paper")
+    model, report = train_speech([spoken(0), spoken(1)], face, recipe, tmp_path, progress=False)
+    assert report.finished and report.history[0]["lips_mm"] > 0
+    untrained = dict(SpeechModel(narrow).named_parameters())
+    assert model.config.expression_size == 64 and set(untrained) == set(dict(model.named_parameters()))
+    again = SpeechModel.from_pretrained(tmp_path).weights(spoken(2).sound)
+    assert again.shape == (40, 52)
+
+
 def test_recipes_are_checked() -> None:
     with pytest.raises(InputError, match="config must be one of paper, small, got 'huge'"):
         SpeechRecipe(config="huge")
