@@ -30,11 +30,11 @@ def convert(
 ) -> None:
     """Convert a performance: read it from one file, write it to others."""
     from meshanim.cli.progress import Steps
-    from meshanim.export import check_targets, export, read_performance
+    from meshanim.cli.writing import write_all
+    from meshanim.export import check_targets, read_performance
     from meshanim.faces import load_face
 
     check_targets(output)
     with Steps(quiet) as steps:
         performance = read_performance(source, fps, None if face is None else load_face(face))
-        for path in output:
-            steps.say(f"written: {export(performance, path, progress=steps.step(Path(path).name))}")
+        write_all(performance, output, steps)

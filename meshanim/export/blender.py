@@ -50,6 +50,11 @@ def blender_command(script: Path) -> list[str]:
     raise MissingExtra("bpy (or name a Blender in MESHANIM_BLENDER)", "blender")
 
 
+def require_blender() -> None:
+    """Raise where there is no Blender."""
+    blender_command(SCRIPT)
+
+
 def _scene(performance: Performance, name: str, targets: Targets | None) -> dict[str, Any]:
     """What the script asks for: everything but positions over time."""
     mesh, none = performance.neutral, np.zeros((0, 3))
@@ -118,7 +123,7 @@ def write_with_blender(
     """
     check_choice("targets", targets, ("auto", "components"))
     check_range("max_error", max_error, 0, open_low=True)
-    blender_command(SCRIPT)
+    require_blender()
     sampled = path.suffix.lower() == ".abc"
     found = None if sampled else within_unit(
         fitting_targets(performance, targets == "auto", max_error, progress)

@@ -108,7 +108,8 @@ def write_glb(
     """Write one mesh with morph targets and an animation of their weights.
 
     The targets are the performance's own basis with its names where that explains every vertex to within
-    ``max_error``, else principal components as many as that takes. The error really made stands in the
+    ``max_error``, or to within the arcs of its mover, which no target can follow; else principal components,
+    as many as ``max_error`` takes. The error really made stands in the
     mesh's ``extras``, beside ``targetNames``, the frame rate, the number V of own vertices, and the vertex
     that each copy on a texture seam (they follow the first V) stands for. Targets move positions only:
     in Blender 5.0 the normals follow the moved faces, three.js and others keep those of the neutral. One

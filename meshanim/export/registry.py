@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from meshanim._check import InputError, check_choice
-from meshanim.export.blender import write_with_blender
+from meshanim.export.blender import require_blender, write_with_blender
 from meshanim.export.frames import Progress
 from meshanim.export.glb import write_glb
-from meshanim.export.live_link import write_live_link
+from meshanim.export.live_link import require_arkit_names, write_live_link
 from meshanim.export.mdd import write_mdd
 from meshanim.export.npz import write_npz
 from meshanim.export.obj import write_obj_sequence
 from meshanim.export.pc2 import write_pc2
 from meshanim.export.ply import write_ply_sequence
 from meshanim.export.preview import write_gif_preview, write_mp4
-from meshanim.export.usd import write_usd
+from meshanim.export.usd import require_usd, write_usd
 from meshanim.performance import Performance
 from meshanim.talking_heads.appearance import Appearance
 
@@ -39,6 +39,12 @@ FORMATS: dict[str, Callable[..., None]] = {
     ".gif": write_gif_preview,
 }
 """Writer of each suffix; called with performance, path, ``progress`` and the format's own options."""
+
+PACKAGES: dict[str, Callable[[], None]] = {
+    **dict.fromkeys((".usda", ".usdc", ".usdz"), require_usd),
+    **dict.fromkeys((".abc", ".fbx", ".blend"), require_blender),
+}
+"""What raises where the package is not installed that writes a suffix."""
 
 TEXTURED = {".glb", ".gltf", ".usda", ".usdc", ".usdz"}
 """Suffixes of the formats that hold a texture; their writers take an ``appearance`` as well."""
@@ -76,21 +82,35 @@ def _check_target(path: str | Path, others: Iterable[str] = ()) -> Path:
     return target
 
 
-def check_targets(paths: Iterable[str | Path], others: Iterable[str] = ()) -> list[Path]:
-    """See to it, before any work is done, that each path names a known format and can be written.
+def check_targets(
+    paths: Iterable[str | Path], others: Iterable[str] = (), weight_names: Iterable[str] | None = None
+) -> list[Path]:
+    """See to it, before any work is done, that each path can be written and its format can hold the motion.
 
     Args:
         paths: what is to be written.
         others: suffixes of files, besides :data:`FORMATS`, that the caller writes itself.
+        weight_names: those that the performance will have, as soon as they are known.
 
     Raises:
-        InputError: an unknown suffix, a folder where a file should go or the reverse, a path given twice.
+        InputError: an unknown suffix, a folder where a file should go or the reverse, a path given twice or
+            inside a file, a format for ARKit's weights where the performance has none.
+        MissingExtra: a format whose writer is not installed.
         OSError: no permission.
     """
+    paths = list(paths)
     targets = [_check_target(path, others) for path in paths]
     for index, target in enumerate(targets):
         if target.absolute() in [other.absolute() for other in targets[:index]]:
             raise InputError(f"{target} is given twice as a file to write")
+    files = [target for target, path in zip(targets, paths, strict=True) if not _is_folder(path)]
+    for target in targets:
+        if above := next((file for file in files if file.absolute() in target.absolute().parents), None):
+            raise InputError(f"{target} must lie in a folder, but {above} is a file to write")
+    for suffix in {file.suffix.lower() for file in files}:
+        PACKAGES.get(suffix, lambda: None)()
+        if suffix == ".csv" and weight_names is not None:
+            require_arkit_names(weight_names)
     return targets
 
 

@@ -99,6 +99,7 @@ def solve_performance(
         basis=basis.shapes,
         weight_names=basis.names,
         residual=torch.cat(left) if residual else None,
+        mover=None,
         face_model=face.name,
         identity=who,
         head_motion=performance.head_motion if motion is None else _joined(performance.head_motion, motion),

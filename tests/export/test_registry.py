@@ -3,6 +3,7 @@
 import errno
 import os
 import resource
+import sys
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from meshanim._check import InputError
+from meshanim._check import InputError, MissingExtra
 from meshanim.export import FORMATS, SEQUENCES, check_targets, export
 
 SMALL: dict[str, dict[str, Any]] = {".mp4": {"size": (32, 32)}, ".gif": {"size": (32, 32)}}
@@ -131,7 +132,27 @@ def test_targets_are_checked_before_any_work(tmp_path):
         check_targets([tmp_path / "a.glb", f"{tmp_path}/./a.glb"])
     with pytest.raises(InputError, match="must end in one of"):
         check_targets([tmp_path / "a.glb", tmp_path / "a.xyz"])
+    with pytest.raises(InputError, match=r"b\.mp4 must lie in a folder, but .*a\.glb is a file to write"):
+        check_targets([tmp_path / "a.glb", tmp_path / "a.glb" / "b.mp4"])
+    assert check_targets([f"{tmp_path}/b/", tmp_path / "b" / "c.mp4"])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_curves_need_arkit_names_before_any_work(tmp_path):
+    assert check_targets([tmp_path / "a.csv"]) and check_targets([tmp_path / "a.csv"], (), ("jawOpen", "x"))
+    for names in ((), ("component0", "JawOpen")):
+        with pytest.raises(InputError, match="ARKit's 52 weights, and the performance has none"):
+            check_targets([tmp_path / "a.glb", tmp_path / "a.csv"], weight_names=names)
+        assert check_targets([tmp_path / "a.glb", f"{tmp_path}/a.csv/"], weight_names=names)
+
+
+@pytest.mark.parametrize(("suffix", "package"), [(".usdz", "usd-core"), (".fbx", "bpy")])
+def test_a_missing_package_is_said_before_any_work(tmp_path, monkeypatch, suffix, package):
+    monkeypatch.delenv("MESHANIM_BLENDER", raising=False)
+    monkeypatch.setitem(sys.modules, "pxr.Usd", None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(MissingExtra, match=package):
+        check_targets([tmp_path / "a.glb", tmp_path / f"a{suffix}"])
 
 
 def test_unknown_kind_of_sequence_is_named(moving, tmp_path):
