@@ -85,9 +85,9 @@ def measure(task: tuple[str, Path]) -> dict[str, Any]:
     columns = {name: column for column, name in enumerate(fit.names)}
     jaw = refined.weights[:, columns["jawOpen"]]
     blink = refined.weights[:, [columns["eyeBlinkLeft"], columns["eyeBlinkRight"]]].mean(dim=1)
-    waveform, sample_rate = clip.sound()
-    assert waveform is not None and sample_rate is not None
-    voice = envelope(waveform, sample_rate, len(jaw), clip.fps, lead=0.5)
+    sound = clip.sound()
+    assert sound is not None
+    voice = envelope(sound.waveform, sound.sample_rate, len(jaw), clip.fps, lead=0.5)
     return {
         "split": split,
         "clip": path.stem,

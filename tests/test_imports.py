@@ -9,8 +9,8 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "meshanim"
 
-GROUND = {"_check", "_files", "_pretrained"}
-"""What every room may use: argument checks, writing files whole, and models in folders."""
+GROUND = {"_check", "_files", "_media", "_pretrained"}
+"""What every room may use: argument checks, writing files whole, opening media, and models in folders."""
 
 BELOW_TRAINING = {
     "audio",
@@ -32,6 +32,7 @@ BELOW_TRAINING = {
 ARROWS: dict[str, set[str]] = {
     "_check": set(),
     "_files": set(),
+    "_media": set(),
     "_pretrained": set(),
     "ops": set(),
     "audio": set(),

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from meshanim._check import InputError
+from meshanim.audio import Sound, find_sound
 from meshanim.capture.landmark_fit import LandmarkFit, Person
 from meshanim.capture.look import FINE_SIDE, SQUARELY, Look
 from meshanim.capture.references import choose_references, crop_square
@@ -70,10 +71,9 @@ class Clip:
         elif self._photo is not None:
             yield self._photo
 
-    def sound(self) -> tuple[Tensor | None, int | None]:
-        """Waveform (N,) and samples per second, where there is sound."""
-        sound = None if self._video is None else self._video.sound()
-        return (None, None) if sound is None else (torch.from_numpy(sound.waveform), sound.sample_rate)
+    def sound(self) -> Sound | None:
+        """In step with the frames, where there is any."""
+        return None if self._video is None else find_sound(self.path)
 
 
 def capture(path: str | Path, face: FaceModel, progress: Steps = _silent) -> Captured:
@@ -125,7 +125,7 @@ def _performance(clip: Clip, fit: LandmarkFit, person: Person, state: State) -> 
     origin = state.pose[:, 3:].median(dim=0).values
     weights = torch.zeros(len(state.weights), len(face.weight_names))
     weights[:, fit.points.units] = state.weights.float()
-    waveform, sample_rate = clip.sound()
+    sound = clip.sound()
     performance = Performance(
         neutral=face.neutral.with_vertices(face.rest(identity)),
         fps=clip.fps,
@@ -135,8 +135,8 @@ def _performance(clip: Clip, fit: LandmarkFit, person: Person, state: State) -> 
         face_model=face.name,
         identity=identity,
         head_motion=torch.cat([state.pose[:, :3], state.pose[:, 3:] - origin], dim=1).float(),
-        waveform=waveform,
-        sample_rate=sample_rate,
+        waveform=None if sound is None else sound.waveform,
+        sample_rate=None if sound is None else sound.sample_rate,
     )
     flip = torch.diag(torch.tensor([1.0, -1.0, -1.0]))
     focal, (height, width) = float(person.focal), clip.size

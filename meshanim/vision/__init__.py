@@ -4,12 +4,11 @@ from meshanim.vision.embedding import embed_face
 from meshanim.vision.images import IMAGE_SUFFIXES, check_image, read_image, write_gif, write_image
 from meshanim.vision.landmarks import Box, find_faces, find_landmarks, follow_landmarks, read_landmarks
 from meshanim.vision.video import write_video
-from meshanim.vision.video_reading import Sound, Video, read_video
+from meshanim.vision.video_reading import Video, read_video
 
 __all__ = [
     "IMAGE_SUFFIXES",
     "Box",
-    "Sound",
     "Video",
     "check_image",
     "embed_face",

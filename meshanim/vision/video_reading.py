@@ -1,9 +1,8 @@
-"""Reading video frame by frame, and its sound, through PyAV."""
+"""Reading video frame by frame, through PyAV."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -13,22 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meshanim._check import InputError
+from meshanim._media import decoded, opened
 
+_KIND = "a video"
 _UNKNOWN_RATE = Fraction(25)
 """Frames per second of a file that names no rate and has one frame only."""
-
-
-@dataclass(frozen=True)
-class Sound:
-    """One channel of sound that begins with the first frame.
-
-    Args:
-        waveform: (N,) float32 samples in [-1, 1], the mean of all channels.
-        sample_rate: samples per second.
-    """
-
-    waveform: NDArray[np.float32]
-    sample_rate: int
 
 
 @dataclass(frozen=True)
@@ -62,7 +50,7 @@ class Video:
             InputError: not one frame can be decoded.
         """
         count = 0
-        with _opened(self.path) as container:
+        with opened(self.path, _KIND) as container:
             for frame, repeats in _steady(container, self.fps):
                 image = _upright(frame)
                 for _ in range(repeats):
@@ -70,23 +58,6 @@ class Video:
                     yield image
         if count == 0:
             raise InputError(f"{self.path} must hold at least one frame that can be decoded, got none")
-
-    def sound(self) -> Sound | None:
-        """The first sound track in one channel, in step with the frames; None where there is none."""
-        with _opened(self.path) as container:
-            if not container.streams.audio:
-                return None
-            track, picture = container.streams.audio[0], container.streams.video[0]
-            resampler = av.AudioResampler("flt", "mono", track.rate)
-            parts = []
-            for frame in _decoded(container, track):
-                parts += [part.to_ndarray()[0] for part in resampler.resample(frame)]
-            parts += [part.to_ndarray()[0] for part in resampler.resample(None)] if parts else []
-            late = _start(track) - _start(picture)
-            rate = int(track.rate)
-        if not parts:
-            return None
-        return Sound(_shifted(np.concatenate(parts), round(late * rate)), rate)
 
 
 def read_video(path: str | Path) -> Video:
@@ -97,13 +68,11 @@ def read_video(path: str | Path) -> Video:
         OSError: the file is missing or cannot be read.
     """
     place = Path(path)
-    if not place.is_file():
-        raise FileNotFoundError(f"{place} does not exist, or is not a file")
-    with _opened(place) as container:
+    with opened(place, _KIND) as container:
         if not container.streams.video:
             raise InputError(f"{place} must have a video stream, got a file without one")
         stream = container.streams.video[0]
-        first = next(_decoded(container, stream), None)
+        first = next(decoded(container, stream), None)
         if first is None:
             raise InputError(f"{place} must hold at least one frame that can be decoded, got none")
         size = _upright(first).shape[:2]
@@ -111,28 +80,10 @@ def read_video(path: str | Path) -> Video:
         return Video(place, float(rate), (size[0], size[1]), _duration(container, stream))
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[av.container.InputContainer]:
-    try:
-        container = av.open(str(path))
-    except (av.error.FFmpegError, ValueError) as error:
-        raise InputError(f"{path} must be a video, and cannot be read as one") from error
-    with container:
-        yield container
-
-
-def _decoded(container: av.container.InputContainer, stream: av.stream.Stream) -> Iterator:
-    """Frames of one stream as far as they can be decoded: a file may break off anywhere."""
-    try:
-        yield from container.decode(stream)
-    except (av.error.FFmpegError, EOFError):
-        return
-
-
 def _steady(container: av.container.InputContainer, fps: float) -> Iterator[tuple[av.VideoFrame, int]]:
     """Frames, and how many ticks of a steady clock each is shown."""
     shown, start, last = 0, None, None
-    for frame in _decoded(container, container.streams.video[0]):
+    for frame in decoded(container, container.streams.video[0]):
         if start is None:
             start = frame.time
         tick = shown + 1 if frame.time is None or start is None else round((frame.time - start) * fps)
@@ -151,19 +102,7 @@ def _upright(frame: av.VideoFrame) -> NDArray[np.uint8]:
     return np.ascontiguousarray(np.rot90(image, quarters))
 
 
-def _start(stream: av.stream.Stream) -> float:
-    """Seconds at which a stream begins."""
-    return float((stream.start_time or 0) * (stream.time_base or 0))
-
-
 def _duration(container: av.container.InputContainer, stream: av.stream.Stream) -> float:
     if stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
     return (container.duration or 0) / av.time_base
-
-
-def _shifted(waveform: NDArray[np.float32], samples: int) -> NDArray[np.float32]:
-    """The waveform begun ``samples`` later, in silence, or with so many cut away where negative."""
-    if samples >= 0:
-        return np.concatenate([np.zeros(samples, np.float32), waveform])
-    return waveform[-samples:]

@@ -1,13 +1,13 @@
 """What was written is read back; files that are not what they should be end in one sentence."""
 
+import wave
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from meshanim._check import InputError
 from meshanim.vision import read_image, read_video, write_image, write_video
-
-RATE = 16_000
 
 
 def frames(count, height=48, width=58):
@@ -21,8 +21,7 @@ def frames(count, height=48, width=58):
 @pytest.fixture
 def clip(tmp_path):
     path = tmp_path / "clip.mp4"
-    tone = 0.5 * np.sin(2 * np.pi * 300 * np.arange(RATE) / RATE)
-    write_video(path, frames(25), 25, tone, RATE)
+    write_video(path, frames(25), 25)
     return path
 
 
@@ -37,28 +36,16 @@ def test_frames_come_back_in_order_and_as_often_as_asked(clip):
         assert level == pytest.approx([40 + 4 * index for index in range(25)], abs=4)
 
 
-def test_sound_comes_back_in_step(clip):
-    sound = read_video(clip).sound()
-    assert sound is not None and sound.sample_rate == RATE
-    spectrum = np.abs(np.fft.rfft(sound.waveform[:RATE]))
-    assert abs(int(spectrum.argmax()) - 300) <= 2
-    assert np.sqrt((sound.waveform[2000:12000] ** 2).mean()) == pytest.approx(0.5 / np.sqrt(2), abs=0.02)
-
-
-def test_a_clip_may_be_silent_and_one_frame_long(tmp_path):
+def test_a_clip_may_be_one_frame_long(tmp_path):
     write_video(tmp_path / "one.mp4", frames(1), 25)
     video = read_video(tmp_path / "one.mp4")
     assert len(list(video.frames())) == 1
-    assert video.sound() is None
 
 
-def test_real_clips_have_their_frames_and_sound(shared_data):
+def test_real_clips_have_their_frames(shared_data):
     video = read_video(shared_data / "grid_sample" / "speakers" / "bbaf2n.mpg")
     assert (video.fps, video.size) == (25.0, (288, 360))
     assert sum(1 for _ in video.frames()) == 75
-    sound = video.sound()
-    assert sound is not None and sound.sample_rate == 44_100
-    assert len(sound.waveform) / sound.sample_rate == pytest.approx(video.duration, abs=0.05)
 
 
 def test_a_truncated_clip_ends_where_it_breaks_off(shared_data, tmp_path):
@@ -81,15 +68,10 @@ def test_files_that_are_no_video_are_named(tmp_path, clip):
 
 
 def test_sound_alone_is_no_video(tmp_path):
-    import av
-
     path = tmp_path / "sound.wav"
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("pcm_s16le", rate=8000)
-        frame = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), "s16", "mono")
-        frame.sample_rate = 8000
-        container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        file.writeframes(bytes(1600))
     with pytest.raises(InputError, match="video stream"):
         read_video(path)
 

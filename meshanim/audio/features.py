@@ -1,0 +1,70 @@
+"""Features of speech beside a track of frames: mel spectra and their cepstral coefficients."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from meshanim._check import check_range
+from meshanim.audio.sound import SPEECH_RATE, Sound, resample
+from meshanim.audio.spectra import log_energies, windows_about
+
+COEFFICIENTS, STEPS = 12, 28
+"""Of an MFCC window: 12 cepstral coefficients, without that of the energy, at 28 steps."""
+STEP = 0.01
+"""Seconds from step to step; the 28 of them span 280 ms."""
+MEL_BANDS = 80
+
+_BANDS = 26
+_PRE_EMPHASIS = 0.97
+_CHUNK = 512
+"""Frames whose windows are in memory at once."""
+
+
+def log_mel(sound: Sound, rate: float = 1 / STEP, bands: int = MEL_BANDS) -> Tensor:
+    """Log-mel spectrum (M, bands), natural logarithms; step m is centred at m / rate seconds.
+
+    Args:
+        sound: at any rate.
+        rate: steps per second.
+        bands: on the mel scale, from 0 to 8 kHz.
+
+    Returns:
+        As many steps as a track at ``rate`` has frames, at least one.
+    """
+    check_range("bands", bands, 1)
+    count, waveform = sound.frame_count(rate), resample(sound, SPEECH_RATE).waveform
+    centres = (torch.arange(count, dtype=torch.float64) * (SPEECH_RATE / rate)).round().long()
+    chunks = centres.split(_CHUNK * STEPS)
+    return torch.cat([log_energies(windows_about(waveform, chunk), bands) for chunk in chunks])
+
+
+def mfcc_windows(sound: Sound, fps: float) -> Tensor:
+    """MFCC windows (T, 12, 28), each centred on its frame (Chen et al. 2022, sections 3.1 and 4.1).
+
+    Frame t is seen at t / fps seconds; its 28 steps of 10 ms lie evenly about that moment. Before its beginning
+    and after its end the sound is silent, and silence is zero in every coefficient. Loudness plays no part, down
+    to :data:`meshanim.audio.spectra.FLOOR`.
+
+    Args:
+        sound: at any rate.
+        fps: frames per second, any positive number.
+    """
+    count, waveform = sound.frame_count(fps), resample(sound, SPEECH_RATE).waveform
+    emphasised = waveform - _PRE_EMPHASIS * functional.pad(waveform, (1, 0))[:-1]
+    moments = torch.arange(count, dtype=torch.float64)[:, None] / fps
+    offsets = (torch.arange(STEPS, dtype=torch.float64) - (STEPS - 1) / 2) * STEP
+    centres = ((moments + offsets) * SPEECH_RATE).round().long()
+    chunks = centres.split(_CHUNK)
+    return torch.cat([cepstrum(log_energies(windows_about(emphasised, c), _BANDS)).mT for c in chunks])
+
+
+def cepstrum(energies: Tensor) -> Tensor:
+    """Coefficients 1 to 12 (..., 12) of the orthonormal DCT-II of log energies (..., bands)."""
+    bands = energies.shape[-1]
+    order = torch.arange(1, COEFFICIENTS + 1, dtype=torch.float64)[:, None]
+    basis = torch.cos(math.pi / bands * order * (torch.arange(bands) + 0.5)) * math.sqrt(2 / bands)
+    return energies @ basis.to(energies).mT

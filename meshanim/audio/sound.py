@@ -1,0 +1,137 @@
+"""One channel of sound: reading it from anything, and changing its rate."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.signal import firwin, resample_poly
+from torch import Tensor
+
+from meshanim._check import InputError, check_finite, check_range, check_shape
+from meshanim._media import decoded, opened, start_of
+
+SPEECH_RATE = 16_000
+"""Samples per second at which everything here listens to speech."""
+
+_CROSSINGS, _ROLL_OFF, _BETA = 32, 0.94, 10.0
+"""Of the low-pass filter when resampling: zero crossings on each side, the edge as a share of the lower
+Nyquist frequency, and Kaiser's beta, which leaves less than -95 dB beyond the edge's slope."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sound:
+    """One channel of sound; immutable.
+
+    Args:
+        waveform: (N,) float32 samples; full scale is [-1, 1], and louder ones are kept as they are.
+        sample_rate: samples per second.
+
+    Raises:
+        InputError: no samples, some that are not finite, or a rate that is not a whole number above 0.
+    """
+
+    waveform: Tensor
+    sample_rate: int
+
+    def __post_init__(self) -> None:
+        check_shape("waveform", self.waveform, (None,))
+        if len(self.waveform) == 0:
+            raise InputError("waveform must hold at least one sample, got none")
+        if self.waveform.dtype != torch.float32:
+            raise InputError(f"waveform must be float32, got {self.waveform.dtype}")
+        check_finite("waveform", self.waveform)
+        check_range("sample_rate", self.sample_rate, 1)
+        if self.sample_rate != int(self.sample_rate):
+            raise InputError(f"sample_rate must be a whole number, got {self.sample_rate:g}")
+
+    @property
+    def duration(self) -> float:
+        """Seconds."""
+        return len(self.waveform) / self.sample_rate
+
+    def frame_count(self, fps: float) -> int:
+        """Frames of a track beside the sound, at least one; frame t is seen at t / fps seconds."""
+        check_range("fps", fps, 0, open_low=True)
+        return max(1, round(self.duration * fps))
+
+
+def read_sound(path: str | Path) -> Sound:
+    """The first sound track of a file, as :func:`find_sound` reads it.
+
+    Raises:
+        InputError: nothing that can be read, no sound in it, or samples that are not finite.
+        OSError: the file is missing or cannot be read.
+    """
+    sound = find_sound(path)
+    if sound is None:
+        raise InputError(f"{path} must have sound, got a file without any")
+    return sound
+
+
+def find_sound(path: str | Path) -> Sound | None:
+    """The first sound track of a sound or video file, None where there is none or nothing in it.
+
+    Any format that FFmpeg reads, at the rate it has; the mean of all channels, however many. The sound of a
+    video begins with its first picture: what comes earlier is cut away, and silence stands before what begins
+    later. A file that breaks off ends with the last samples that can be decoded.
+
+    Raises:
+        InputError: nothing that can be read, or samples that are not finite.
+        OSError: the file is missing or cannot be read.
+    """
+    with opened(path, "a file with sound") as container:
+        if not container.streams.audio:
+            return None
+        track = container.streams.audio[0]
+        parts = [_mixed(frame) for frame in decoded(container, track)]
+        # not the picture on a record's sleeve, which has no time
+        pictures = [
+            s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic
+        ]
+        late = start_of(track) - start_of(pictures[0]) if pictures else 0.0
+        rate = int(track.rate)
+    waveform = _shifted(np.concatenate([np.zeros(0, np.float32), *parts]), round(late * rate))
+    if len(waveform) == 0:
+        return None
+    if not np.isfinite(waveform).all():
+        place = int(np.flatnonzero(~np.isfinite(waveform))[0])
+        raise InputError(f"{path} must hold finite samples, got {waveform[place]} at {place / rate:.3f} s")
+    return Sound(torch.from_numpy(waveform), rate)
+
+
+def resample(sound: Sound, rate: int) -> Sound:
+    """The sound at ``rate`` samples per second, without delay: ceil(N * rate / sample_rate) samples."""
+    check_range("rate", rate, 1)
+    if rate == sound.sample_rate:
+        return sound
+    common = math.gcd(rate, sound.sample_rate)
+    up, down = rate // common, sound.sample_rate // common
+    wider = max(up, down)
+    taps = firwin(2 * _CROSSINGS * wider + 1, _ROLL_OFF / wider, window=("kaiser", _BETA))
+    changed = resample_poly(sound.waveform.numpy(), up, down, window=taps.astype(np.float32))
+    return Sound(torch.from_numpy(changed), rate)
+
+
+def _mixed(frame: av.AudioFrame) -> NDArray[np.float32]:
+    """(N,) the mean of a frame's channels; whole numbers become shares of full scale."""
+    samples: NDArray = frame.to_ndarray()
+    if frame.format.is_packed:
+        samples = samples.reshape(-1, frame.layout.nb_channels).T
+    if samples.dtype == np.uint8:
+        samples = (samples.astype(np.float32) - 128) / 128
+    elif samples.dtype.kind == "i":
+        samples = samples / np.float64(np.iinfo(samples.dtype).max + 1)
+    return samples.mean(axis=0).astype(np.float32)
+
+
+def _shifted(waveform: NDArray[np.float32], samples: int) -> NDArray[np.float32]:
+    """The waveform begun ``samples`` later, in silence, or with so many cut away where negative."""
+    if samples >= 0:
+        return np.concatenate([np.zeros(samples, np.float32), waveform])
+    return waveform[-samples:]
