@@ -1,6 +1,7 @@
 """Layers: spiral convolution on meshes, pooling between levels, encoders and decoders, position maps."""
 
 from meshanim.nn.expression_classifier import ExpressionClassifier
+from meshanim.nn.head_motion_net import HeadMotionNet, StatisticsDiscriminator
 from meshanim.nn.label_encoder import LabelEncoder
 from meshanim.nn.levels import HasLevels, MeshLevels
 from meshanim.nn.mesh_pooling import MeshDown, MeshUp
@@ -17,6 +18,7 @@ __all__ = [
     "ExpressionClassifier",
     "FeatureModulation",
     "HasLevels",
+    "HeadMotionNet",
     "LabelEncoder",
     "MeshDown",
     "MeshLevels",
@@ -29,5 +31,6 @@ __all__ = [
     "SpiralConv",
     "SpiralDecoder",
     "SpiralEncoder",
+    "StatisticsDiscriminator",
     "UpSpiralConv",
 ]

@@ -2,7 +2,9 @@
 
 from meshanim.faces.facs import EXPRESSIONS
 from meshanim.synthesis.autoencoder import SpiralAutoencoder
+from meshanim.synthesis.disentangling import RIGID_LANDMARKS, Disentangled, disentangle
 from meshanim.synthesis.expression import ExpressionConfig, ExpressionModel
+from meshanim.synthesis.head_motion import HeadMotionConfig, HeadMotionModel
 from meshanim.synthesis.labels import expression_labels, parse_mixture
 from meshanim.synthesis.pretrained import topology_digest
 from meshanim.synthesis.prototypes import perform_prototype, prototype_weights
@@ -10,9 +12,14 @@ from meshanim.synthesis.timing import retime
 
 __all__ = [
     "EXPRESSIONS",
+    "RIGID_LANDMARKS",
+    "Disentangled",
     "ExpressionConfig",
     "ExpressionModel",
+    "HeadMotionConfig",
+    "HeadMotionModel",
     "SpiralAutoencoder",
+    "disentangle",
     "expression_labels",
     "parse_mixture",
     "perform_prototype",

@@ -3,6 +3,7 @@
 from meshanim.training.autoencoder import AutoencoderRecipe, train_autoencoder
 from meshanim.training.classifier import ClassifierRecipe, train_classifier
 from meshanim.training.expression import RECIPES, VARIANTS, ExpressionRecipe, paper_factors, train_expression
+from meshanim.training.head_motion import HeadMotionRecipe, style_gaps, train_head_motion
 from meshanim.training.loop import Task, TrainingReport, train
 from meshanim.training.losses import motion_losses
 from meshanim.training.recipe import Recipe
@@ -15,15 +16,18 @@ __all__ = [
     "AutoencoderRecipe",
     "ClassifierRecipe",
     "ExpressionRecipe",
+    "HeadMotionRecipe",
     "Recipe",
     "Task",
     "TrainingReport",
     "UnprojectionRecipe",
     "motion_losses",
     "paper_factors",
+    "style_gaps",
     "train",
     "train_autoencoder",
     "train_classifier",
     "train_expression",
+    "train_head_motion",
     "train_unprojection",
 ]
