@@ -13,10 +13,10 @@ BILABIALS = frozenset({"p", "b", "m"})
 """Consonants that the lips close for."""
 LABIODENTALS = frozenset({"f", "v"})
 """Consonants of the lower lip at the upper teeth."""
-STOPS = frozenset({"p", "b", "t", "d", "k", "g", "tS", "dZ", "?", "t2", "t#"})
+STOPS = frozenset({"p", "b", "t", "d", "k", "g", "tS", "dZ", "?", "t2", "t#", "t["})
 """Consonants that stop the breath, affricates among them."""
-OPEN_VOWELS = frozenset({"a", "aa", "A:", "A@", "0", "aI", "aU", "aI@", "aU@", "A~", "V", "V#"})
-"""Vowels that the jaw is low for, diphthongs that begin so among them."""
+OPEN_VOWELS = frozenset({"a", "aa", "A:", "A@", "0", "aI", "aI2", "aI3", "aI@", "aU", "aU@"})
+"""Vowels that the jaw is low for, glides that begin so among them."""
 
 
 class Phone(NamedTuple):
@@ -39,6 +39,11 @@ class Phone(NamedTuple):
     def centre(self) -> float:
         """Seconds: the middle of a stop's closure, and of any other sound."""
         return (self.start + (self.end if self.release is None else self.release)) / 2
+
+    def later(self, seconds: float) -> Phone:
+        """The same sound so much later."""
+        release = None if self.release is None else self.release + seconds
+        return self._replace(start=self.start + seconds, end=self.end + seconds, release=release)
 
 
 class Word(NamedTuple):
