@@ -4,6 +4,7 @@ from meshanim.nn.aligned_attention import AlignedAttention
 from meshanim.nn.aligned_decoder import AlignedDecoderBlock, DecoderCache
 from meshanim.nn.biased_attention import AttentionCache, BiasedCausalAttention
 from meshanim.nn.expression_classifier import ExpressionClassifier
+from meshanim.nn.head_motion_net import HeadMotionNet, StatisticsDiscriminator
 from meshanim.nn.label_encoder import LabelEncoder
 from meshanim.nn.levels import HasLevels, MeshLevels
 from meshanim.nn.mesh_pooling import MeshDown, MeshUp
@@ -26,6 +27,7 @@ __all__ = [
     "ExpressionClassifier",
     "FeatureModulation",
     "HasLevels",
+    "HeadMotionNet",
     "LabelEncoder",
     "MeshDown",
     "MeshLevels",
@@ -39,5 +41,6 @@ __all__ = [
     "SpiralConv",
     "SpiralDecoder",
     "SpiralEncoder",
+    "StatisticsDiscriminator",
     "UpSpiralConv",
 ]

@@ -4,6 +4,7 @@ from meshanim.training.autoencoder import AutoencoderRecipe, train_autoencoder
 from meshanim.training.classifier import ClassifierRecipe, train_classifier
 from meshanim.training.expression import RECIPES, VARIANTS, ExpressionRecipe, paper_factors, train_expression
 from meshanim.training.expression_motion import ExpressionMotionRecipe, train_expression_motion
+from meshanim.training.head_motion import HeadMotionRecipe, style_gaps, train_head_motion
 from meshanim.training.loop import Task, TrainingReport, train
 from meshanim.training.losses import motion_losses
 from meshanim.training.recipe import Recipe
@@ -18,6 +19,7 @@ __all__ = [
     "ClassifierRecipe",
     "ExpressionMotionRecipe",
     "ExpressionRecipe",
+    "HeadMotionRecipe",
     "Recipe",
     "SpeechRecipe",
     "Task",
@@ -25,11 +27,13 @@ __all__ = [
     "UnprojectionRecipe",
     "motion_losses",
     "paper_factors",
+    "style_gaps",
     "train",
     "train_autoencoder",
     "train_classifier",
     "train_expression",
     "train_expression_motion",
+    "train_head_motion",
     "train_speech",
     "train_unprojection",
 ]
