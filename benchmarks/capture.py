@@ -38,6 +38,7 @@ from meshanim.capture import (
     shut_slits,
 )
 from meshanim.faces import load_face
+from meshanim.metrics import correlation, envelope, eye_closure, find_blinks
 from meshanim.vision import write_image
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "grid_sample"
@@ -47,10 +48,6 @@ SHOWN = ("bbaf2n", "brbk7n", "lrwp9a", "swwp2s", "swiz3n")
 TEST = ("s1 test", "speakers")
 MOMENTS = (0.15, 0.4, 0.55, 0.7)
 """Of a clip's length, at which strips show it, besides the widest open mouth and the most closed eye."""
-SHUT_BELOW, OPEN_ABOVE = 0.65, 0.8
-"""A blink begins below and ends above these shares of a clip's usual eye aspect ratio."""
-BLINK_ABOVE, BLINK_BELOW = 0.35, 0.2
-"""The same for the captured blink weight."""
 
 
 def clips() -> list[tuple[str, Path]]:
@@ -65,41 +62,6 @@ def landmark_errors(fit: LandmarkFit, person: Any, state: Any, truth: Tensor) ->
     """(T, 68) distances to dlib's landmarks in inter-ocular distances (outer corners of the eyes)."""
     pixels = fit.residuals(slice(None)).project(state, fit.shape(person.identity), person.focal)
     return (pixels - truth).norm(dim=-1) / interocular(truth)[:, None]
-
-
-def eye_aspect_ratio(landmarks: Tensor) -> Tensor:
-    """(T,) opening of both eyes over their width (Soukupova and Cech 2016)."""
-
-    def apart(first: int, second: int) -> Tensor:
-        return (landmarks[:, first] - landmarks[:, second]).norm(dim=-1)
-
-    heights = apart(37, 41) + apart(38, 40) + apart(43, 47) + apart(44, 46)
-    return heights / (2 * (apart(36, 39) + apart(42, 45)))
-
-
-def count_below(track: Tensor, enter: float, leave: float) -> int:
-    """How often a track falls below ``enter``, having been above ``leave`` before."""
-    count, below = 0, False
-    for value in track.tolist():
-        if not below and value < enter:
-            count, below = count + 1, True
-        elif below and value > leave:
-            below = False
-    return count
-
-
-def envelope(waveform: Tensor, sample_rate: int, count: int, fps: float) -> Tensor:
-    """(T,) root mean square of the sound around each frame, over three frames."""
-    half = round(1.5 * sample_rate / fps)
-    middles = [round((frame + 0.5) * sample_rate / fps) for frame in range(count)]
-    parts = [waveform[max(0, middle - half) : middle + half] for middle in middles]
-    return torch.stack([part.square().mean().sqrt() if len(part) else torch.zeros(()) for part in parts])
-
-
-def correlation(first: Tensor, second: Tensor) -> float:
-    """Pearson's, zero where one of them does not vary."""
-    pair = torch.stack([first.double(), second.double()])
-    return float(torch.corrcoef(pair)[0, 1].nan_to_num(0.0))
 
 
 def measure(task: tuple[str, Path]) -> dict[str, Any]:
@@ -123,10 +85,9 @@ def measure(task: tuple[str, Path]) -> dict[str, Any]:
     columns = {name: column for column, name in enumerate(fit.names)}
     jaw = refined.weights[:, columns["jawOpen"]]
     blink = refined.weights[:, [columns["eyeBlinkLeft"], columns["eyeBlinkRight"]]].mean(dim=1)
-    ratio = eye_aspect_ratio(truth)
-    ratio = ratio / ratio.quantile(0.6)
     sound = clip.sound()
     assert sound is not None
+    voice = envelope(sound.waveform, sound.sample_rate, len(jaw), clip.fps, lead=0.5)
     return {
         "split": split,
         "clip": path.stem,
@@ -139,11 +100,9 @@ def measure(task: tuple[str, Path]) -> dict[str, Any]:
         "landmark_cpu_seconds_per_second": (found - start) / seconds,
         "fit_cpu_seconds_per_second": (fitted - found) / seconds,
         "refine_cpu_seconds_per_second": (done - fitted) / seconds,
-        "jaw_envelope_correlation": correlation(
-            jaw, envelope(sound.waveform, sound.sample_rate, len(jaw), clip.fps)
-        ),
-        "blinks_captured": count_below(-blink, -BLINK_ABOVE, -BLINK_BELOW),
-        "blinks_eye_aspect_ratio": count_below(ratio, SHUT_BELOW, OPEN_ABOVE),
+        "jaw_envelope_correlation": correlation(jaw, voice),
+        "blinks_captured": len(find_blinks(blink, clip.fps).spans),
+        "blinks_eye_aspect_ratio": len(find_blinks(eye_closure(truth), clip.fps).spans),
     }
 
 

@@ -94,11 +94,27 @@ class Blender:
         self._log.close()
 
 
-def pytest_configure() -> None:
-    """Name the Blender that ``make test`` puts beside the environment."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the Blender that ``make test`` puts beside the environment; share cores with other workers."""
     beside = Path(sys.prefix) / "blender" / "bin" / "python"
     if beside.exists():
         os.environ.setdefault("MESHANIM_BLENDER", str(beside))
+    if hasattr(config, "workerinput"):  # one of several processes of pytest-xdist
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+        torch.set_num_threads(1)
+
+
+SHARED_BY_FILES = ("blender", "session_emulator")
+"""Session fixtures that take long to make: a running Blender, the CUDA sources compiled for the host."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep with one worker what shares fixtures: a file, or a folder's files with the same Blender."""
+    if not config.pluginmanager.hasplugin("xdist"):
+        return
+    for item in items:
+        shared = (name for name in SHARED_BY_FILES if name in getattr(item, "fixturenames", ()))
+        item.add_marker(pytest.mark.xdist_group(str(item.path.parent / next(shared, item.path.name))))
 
 
 @pytest.fixture(scope="session")

@@ -3,8 +3,16 @@
 from meshanim.datasets.expressions4d import Expressions4D, ExpressionSequence
 from meshanim.datasets.kept_faces import KeptFaces
 from meshanim.datasets.made_speech import MadeSpeech
-from meshanim.datasets.published import Recording, read_4dfab, read_coma, read_vocaset
+from meshanim.datasets.published import Recording, read_4dfab, read_biwi, read_coma, read_vocaset
 from meshanim.datasets.rendered_faces import RenderedFace, RenderedFaces
+from meshanim.datasets.spoken_clips import (
+    Spoken,
+    SpokenClip,
+    read_crema_d,
+    read_grid,
+    read_tcd_timit,
+    split_by_speaker,
+)
 from meshanim.datasets.utterances import Utterance
 
 __all__ = [
@@ -15,8 +23,15 @@ __all__ = [
     "Recording",
     "RenderedFace",
     "RenderedFaces",
+    "Spoken",
+    "SpokenClip",
     "Utterance",
     "read_4dfab",
+    "read_biwi",
     "read_coma",
+    "read_crema_d",
+    "read_grid",
+    "read_tcd_timit",
     "read_vocaset",
+    "split_by_speaker",
 ]

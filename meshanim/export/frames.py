@@ -16,7 +16,7 @@ from meshanim.performance import Performance
 Progress = Callable[[int, int], None]
 """Called with the number of frames done and of frames in all."""
 
-CHUNK_BYTES = 32 * 2**20
+CHUNK_BYTES = 8 * 2**20
 """Positions held at once."""
 
 

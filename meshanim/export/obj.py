@@ -69,12 +69,13 @@ def write_obj_sequence(
 
     Args:
         performance: what to write.
-        folder: made where it is missing; older files of the same sequence in it give way at the end.
+        folder: made where it is missing; at the end it takes the place of an older one, whose files of the
+            same sequence go and others stay.
         progress: told the frames done and in all.
         normals: whether to write ``vn`` lines.
         name: first part of the file names; default: the folder's.
     """
-    name = name or folder.name
+    name = name or folder.resolve().name
     fixed = fixed_parts(performance.neutral, normals)
     with atomic_folder(folder, f"{glob.escape(name)}_{'[0-9]' * 6}.obj") as place:
         for start, chunk in posed_chunks(performance, progress):

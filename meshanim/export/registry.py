@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from meshanim._check import InputError, check_choice
+from meshanim._files import check_folder
 from meshanim.export.blender import require_blender, write_with_blender
 from meshanim.export.frames import Progress
 from meshanim.export.glb import write_glb
@@ -63,8 +64,7 @@ def _check_target(path: str | Path, others: Iterable[str] = ()) -> Path:
     """The path, if its name and place allow writing there."""
     target, suffixes = Path(path), [*FORMATS, *others]
     if _is_folder(path):
-        if target.exists() and not target.is_dir():
-            raise InputError(f"{target} must be a folder to write, but it is a file")
+        check_folder(target)
     elif target.suffix.lower() not in suffixes:
         known = ", ".join(suffixes)
         raise InputError(
@@ -74,11 +74,13 @@ def _check_target(path: str | Path, others: Iterable[str] = ()) -> Path:
     elif target.is_dir():
         raise InputError(f"{target} must be a file to write, but it is a folder")
     standing = next(place for place in (target.absolute(), *target.absolute().parents) if place.exists())
-    place = standing if standing.is_dir() else standing.parent
     if not standing.is_dir() and standing != target.absolute():
         raise InputError(f"{target} must lie in a folder, but {standing} is a file")
-    if not os.access(place, os.W_OK | os.X_OK):
-        raise PermissionError(f"{target} cannot be written: no permission to write in {place}")
+    # What stands there gives way to another, which is made beside it.
+    places = [standing] * standing.is_dir() + [standing.parent] * (standing == target.absolute())
+    closed = next((place for place in places if not os.access(place, os.W_OK | os.X_OK)), None)
+    if closed is not None:
+        raise PermissionError(f"{target} cannot be written: no permission to write in {closed}")
     return target
 
 

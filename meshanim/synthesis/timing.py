@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from meshanim._check import check_range
+from meshanim.mesh.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 
 
 def ease(share: Tensor) -> Tensor:
@@ -43,6 +44,36 @@ def read_smoothly(track: Tensor, position: Tensor) -> Tensor:
     cubic = 2 * (start - end) + leaving + arriving
     square = 3 * (end - start) - 2 * leaving - arriving
     return start + share * (leaving + share * (square + share * cubic))
+
+
+def read_motion_smoothly(track: Tensor, position: Tensor) -> Tensor:
+    """Head motion (N, 6) of a track (T, 6) at fractional frames (N,): as :func:`read_smoothly`, on arcs.
+
+    Translations lie on the Catmull-Rom spline, rotations (axis-angle) on its like among rotations, Shoemake's
+    (1987) spherical quadrangle: at whole frames the track's own come back, and their speed is continuous.
+    """
+    last = len(track) - 1
+    position = position.clamp(0, last)
+    low = position.floor().long()
+    share = (position - low).to(track.dtype)[:, None]
+    neighbours = (low + step for step in (-1, 0, 1, 2))
+    before, start, end, after = (
+        axis_angle_to_matrix(track[frame.clamp(0, last), :3]) for frame in neighbours
+    )
+    leaving, arriving = _inner(before, start, end), _inner(start, end, after)
+    outer, inner = _along_arc(start, end, share), _along_arc(leaving, arriving, share)
+    turned = matrix_to_axis_angle(_along_arc(outer, inner, 2 * share * (1 - share)))
+    return torch.cat([turned, read_smoothly(track[:, 3:], position)], dim=1)
+
+
+def _along_arc(start: Tensor, end: Tensor, share: Tensor) -> Tensor:
+    return start @ axis_angle_to_matrix(share * matrix_to_axis_angle(start.mT @ end))
+
+
+def _inner(before: Tensor, middle: Tensor, after: Tensor) -> Tensor:
+    """The inner corner of a spherical quadrangle at ``middle``."""
+    bend = matrix_to_axis_angle(middle.mT @ before) + matrix_to_axis_angle(middle.mT @ after)
+    return middle @ axis_angle_to_matrix(-bend / 4)
 
 
 def retime(track: Tensor, fps: float, to_fps: float, speed: float = 1.0) -> Tensor:

@@ -3,9 +3,12 @@
 from meshanim.training.autoencoder import AutoencoderRecipe, train_autoencoder
 from meshanim.training.classifier import ClassifierRecipe, train_classifier
 from meshanim.training.expression import RECIPES, VARIANTS, ExpressionRecipe, paper_factors, train_expression
+from meshanim.training.expression_motion import ExpressionMotionRecipe, train_expression_motion
+from meshanim.training.head_motion import HeadMotionRecipe, style_gaps, train_head_motion
 from meshanim.training.loop import Task, TrainingReport, train
 from meshanim.training.losses import motion_losses
 from meshanim.training.recipe import Recipe
+from meshanim.training.speech import SpeechRecipe, train_speech
 from meshanim.training.unprojection import UNPROJECTION_RECIPES, UnprojectionRecipe, train_unprojection
 
 __all__ = [
@@ -14,16 +17,23 @@ __all__ = [
     "VARIANTS",
     "AutoencoderRecipe",
     "ClassifierRecipe",
+    "ExpressionMotionRecipe",
     "ExpressionRecipe",
+    "HeadMotionRecipe",
     "Recipe",
+    "SpeechRecipe",
     "Task",
     "TrainingReport",
     "UnprojectionRecipe",
     "motion_losses",
     "paper_factors",
+    "style_gaps",
     "train",
     "train_autoencoder",
     "train_classifier",
     "train_expression",
+    "train_expression_motion",
+    "train_head_motion",
+    "train_speech",
     "train_unprojection",
 ]

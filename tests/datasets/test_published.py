@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import trimesh
 
 from meshanim._check import InputError
-from meshanim.datasets import read_4dfab, read_coma, read_vocaset
+from meshanim.datasets import read_4dfab, read_biwi, read_coma, read_vocaset
+from meshanim.datasets.published import VOCASET_SPLIT
 
 CORNERS = torch.tensor([[0.0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]])
 FACES = [[0, 2, 1], [0, 1, 3], [1, 2, 3], [2, 0, 3]]
@@ -62,9 +64,111 @@ def test_a_frame_of_another_topology_is_named(tmp_path: Path) -> None:
         recording.performance()
 
 
-@pytest.mark.parametrize("reader", [read_coma, read_vocaset, read_4dfab])
+def write_array(path: Path, count: int = 4) -> np.ndarray:
+    """Frames (T, 3 V) that grow, as the arrays of VOCASET and BIWI are laid out."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frames = np.stack([CORNERS.numpy().reshape(-1) * (frame + 1) for frame in range(count)])
+    np.save(path, frames)
+    return frames
+
+
+def write_mesh(path: Path, size: float = 1.0) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    trimesh.Trimesh((CORNERS * size).numpy(), FACES, process=False).export(path)
+
+
+@pytest.fixture
+def arrays(tmp_path: Path) -> Path:
+    """VOCASET as it is laid out since FaceFormer, one subject of each part of the split."""
+    for part in VOCASET_SPLIT:
+        for sentence in ("sentence07", "sentence33"):
+            write_array(tmp_path / "vertices_npy" / f"{VOCASET_SPLIT[part][0]}_{sentence}.npy")
+    write_mesh(tmp_path / "templates" / "FLAME_sample.ply")
+    return tmp_path
+
+
+def test_vocaset_as_arrays_with_vocas_split(arrays: Path) -> None:
+    recordings = list(read_vocaset(arrays))
+    assert {(r.subject, r.name): r.split for r in recordings} == {
+        (VOCASET_SPLIT[part][0], sentence): part if part == "train" or sentence == "sentence33" else None
+        for part in VOCASET_SPLIT
+        for sentence in ("sentence07", "sentence33")
+    }
+    assert [len(subjects) for subjects in VOCASET_SPLIT.values()] == [8, 2, 2]
+    performance = recordings[0].performance(step=2)
+    assert performance.fps == 30 and performance.neutral.faces.tolist() == FACES
+    torch.testing.assert_close(performance.vertices(), torch.stack([CORNERS, CORNERS * 3]))
+    torch.testing.assert_close(performance.neutral.vertices, CORNERS)
+
+
+def test_vocaset_arrays_with_template_and_sound(arrays: Path) -> None:
+    subject = VOCASET_SPLIT["train"][0]
+    write_mesh(arrays / "templates" / f"{subject}.ply", 9)
+    (arrays / "wav").mkdir()
+    (arrays / "wav" / f"{subject}_sentence07.wav").touch()
+    recording = next(r for r in read_vocaset(arrays) if (r.subject, r.name) == (subject, "sentence07"))
+    assert recording.sound == arrays / "wav" / f"{subject}_sentence07.wav"
+    torch.testing.assert_close(recording.performance().neutral.vertices, CORNERS * 9)
+
+
+def test_biwi_gets_its_size_from_the_scan(tmp_path: Path) -> None:
+    """Frames as the arrays in use were made: turned half round X, centred, over the root of the area."""
+    size, flip = 150.0, torch.tensor([1.0, -1.0, -1.0])
+    write_mesh(tmp_path / "rigid_scans" / "F2.obj", size)
+    scan = trimesh.load_mesh(tmp_path / "rigid_scans" / "F2.obj", process=False)
+    upright = (CORNERS - CORNERS.mean(dim=0)) * flip * size
+    (tmp_path / "vertices_npy").mkdir()
+    made = (upright / scan.area**0.5).reshape(1, -1).numpy()
+    for name in ("e01", "e33", "e37", "e40", "07"):
+        np.save(tmp_path / "vertices_npy" / f"F2_{name}.npy", made)
+    recordings = list(read_biwi(tmp_path))
+    found = {r.name: (r.subject, r.fps, r.split) for r in recordings}
+    parts = {"e01": "train", "e33": "validation", "e37": "test-a", "e40": "test-a", "07": None}
+    assert found == {name: ("F2", 25.0, part) for name, part in parts.items()}
+    performance = recordings[0].performance()
+    torch.testing.assert_close(performance.vertices()[0], upright * 1e-3)
+    torch.testing.assert_close(performance.neutral.vertices, upright * 1e-3)
+
+
+def test_biwi_subjects_that_nothing_was_trained_on(tmp_path: Path) -> None:
+    write_mesh(tmp_path / "rigid_scans" / "M1.obj", 150)
+    for name in ("e36", "e37"):
+        write_array(tmp_path / "vertices_npy" / f"M1_{name}.npy")
+    assert [r.split for r in read_biwi(tmp_path)] == [None, "test-b"]
+
+
+def test_biwi_scans_must_be_there_and_in_millimetres(tmp_path: Path) -> None:
+    write_array(tmp_path / "vertices_npy" / "M1_e37.npy")
+    with pytest.raises(InputError, match=r"rigid_scans has no M1\.obj"):
+        read_biwi(tmp_path)
+    write_mesh(tmp_path / "rigid_scans" / "M1.obj", 0.15)
+    (recording,) = read_biwi(tmp_path)
+    with pytest.raises(InputError, match=r"M1\.obj must be a face in millimetres"):
+        recording.performance()
+
+
+def test_arrays_that_do_not_fit_are_named(arrays: Path) -> None:
+    recording = next(read_vocaset(arrays))
+    (path,) = recording.frames
+    for content, said in (
+        (np.zeros((3, 15)), r"must have shape \(any, 12\), got \(3, 15\)"),
+        (np.full((3, 12), np.nan), r"must be finite"),
+        (np.array([{"a": 1}], dtype=object), "must be an array of positions"),
+    ):
+        np.save(path, content, allow_pickle=True)
+        with pytest.raises(InputError, match=rf"{path.name} {said}"):
+            recording.performance()
+    path.write_bytes(b"noise")
+    with pytest.raises(InputError, match="cannot be read as one"):
+        recording.performance()
+    (arrays / "templates" / "FLAME_sample.ply").unlink()
+    with pytest.raises(InputError, match="no mesh was found in templates"):
+        read_vocaset(arrays)
+
+
+@pytest.mark.parametrize("reader", [read_coma, read_vocaset, read_biwi, read_4dfab])
 def test_a_folder_without_recordings_is_named(reader, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no mesh files were found"):
-        list(reader(tmp_path))
+    with pytest.raises(InputError, match=r"no (mesh files|arrays) were found"):
+        reader(tmp_path)
     with pytest.raises(InputError, match="there is no such folder"):
-        list(reader(tmp_path / "missing"))
+        reader(tmp_path / "missing")

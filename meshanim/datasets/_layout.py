@@ -1,0 +1,34 @@
+"""Checks at the door of a published corpus: a folder laid out otherwise is named before anything is read."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+from meshanim._check import InputError
+
+Item = TypeVar("Item")
+
+
+def corpus_folder(folder: str | Path, layout: str) -> Path:
+    """The folder, which must be there."""
+    root = Path(folder)
+    if not root.is_dir():
+        raise InputError(f"{root} must be a folder laid out as {layout}, but there is no such folder")
+    return root
+
+
+def at_least_one(found: Iterable[Item], root: Path, layout: str, what: str) -> Iterator[Item]:
+    """``found`` as it comes, after a look whether anything does."""
+    remaining = iter(found)
+    first = next(remaining, None)
+    if first is None:
+        raise InputError(f"{root} must be laid out as {layout}, but no {what} were found there")
+    return itertools.chain([first], remaining)
+
+
+def beside(path: Path) -> Path | None:
+    """The path, where a file is there."""
+    return path if path.is_file() else None
