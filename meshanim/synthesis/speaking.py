@@ -38,9 +38,9 @@ class LipModel(Protocol):
 
 
 class HeadControl(Protocol):
-    """What moves the head."""
+    """What moves the head, such as :class:`meshanim.synthesis.HeadMotionModel`."""
 
-    def motion(self, sound: Sound, fps: float) -> Tensor:
+    def head_motion(self, sound: Sound, *, fps: float) -> Tensor:
         """Head motion (T, 6): axis-angle in radians, then translation in metres."""
 
 
@@ -93,7 +93,7 @@ def speak(
         fps: frames per second, any positive number.
         blinks: :class:`Blinks`, :class:`ClipBlinks`, or None for none.
         gaze: :class:`Gaze`, :class:`ClipGaze`, or None for eyes that look straight ahead.
-        head: :class:`ClipHead` or a model of head motion; None for a head that keeps still.
+        head: a :class:`HeadMotionModel`, :class:`ClipHead`, :class:`ClipHeadStyle`, or None for a still one.
         amplitude: how many times as widely as the model has it the mouth moves; lips close all the same.
         emotion: expression under the speech, ``happy:0.5``, or a mixture; closed lips stay closed.
         progress: told the frames done and in all.
@@ -124,7 +124,7 @@ def speak(
         face_model=face.name,
         identity=identity,
         labels=acting.label.expand(len(weights), -1) if bool(acting.label.any()) else None,
-        head_motion=None if head is None else head.motion(sound, fps),
+        head_motion=None if head is None else head.head_motion(sound, fps=fps),
         gaze=gaze_directions(weights[:, columns_of(LOOKS)]),
         waveform=sound.waveform.clamp(-1, 1),
         sample_rate=sound.sample_rate,

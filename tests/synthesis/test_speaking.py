@@ -39,6 +39,7 @@ class Nameless(Base):
 def test_a_performance_has_all_that_is_known(face: FaceModel, lip_model: LipModel, babble: Babble) -> None:
     who = face.identity(age=30)
     said = speak(babble(), face, lip_model, who, fps=30, emotion="happy:0.5")
+    assert said.weights is not None
     assert said.frame_count == 60 and said.weight_names == ARKIT_NAMES
     assert said.waveform is not None and said.sample_rate == 16_000 and said.duration == 2.0
     assert said.labels is not None and said.labels[0].tolist() == [0.5, 0, 0, 0, 0, 0]
@@ -102,4 +103,4 @@ def test_numbers_have_bounds(face: FaceModel, lip_model: LipModel, babble: Babbl
         ({"emotion": "bored"}, "expression must be one of"),
     ):
         with pytest.raises(InputError, match=words):
-            speak(babble(), face, lip_model, **wrong)  # type: ignore[arg-type]
+            speak(babble(), face, lip_model, **wrong)
