@@ -164,7 +164,8 @@ class Articulation:
         place[kept] = torch.arange(len(kept))
         part = copy(self)
         part.rest, part.straight = self.rest[kept], self.straight[:, kept]
-        part._parts = [moved.of(kept, place) for moved in self._parts]
+        parts = (moved.of(kept, place) for moved in self._parts)
+        part._parts = [moved for moved in parts if isinstance(moved, _Jaw) or len(moved.vertices)]
         return part
 
     def vertices(self, weights: Tensor) -> Tensor:

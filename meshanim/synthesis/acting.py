@@ -66,7 +66,7 @@ class Acting:
         acted[:, columns_of((*EYES, *LOOKS))] = 0
         if bool(self._expression.any()):
             acted = self._lips.add(acted, self._expression.expand(len(acted), -1))
-        if self.amplitude != 1:
+        if self.amplitude != 1 or bool(self._expression.any()):
             acted = self._lips.seal(acted, speech)
         if self.gaze is not None:
             acted[:, columns_of(LOOKS)] = self.gaze.weights(times).to(acted)

@@ -63,13 +63,14 @@ class Lips:
     def add(self, speech: Tensor, expression: Tensor) -> Tensor:
         """ARKit weights (T, 52) of speech with an expression (T, 52) under it, in [0, 1].
 
-        What of the expression parts the lips comes in as speech opens them.
+        What of the expression parts the lips comes in as speech opens them; what else of it does, such as a
+        smile, is for :meth:`seal`.
         """
         under = expression.clone()
         if self.known:
             open_by = self.opening(speech).amax(dim=1, keepdim=True)
             under[:, mouth_columns(*PARTING)] *= ease(open_by / OPEN)
-        return self.seal((speech + under).clamp(0, 1), speech)
+        return (speech + under).clamp(0, 1)
 
     def seal(self, weights: Tensor, speech: Tensor) -> Tensor:
         """ARKit weights (T, 52) whose lips are closed wherever those of ``speech`` (T, 52) are.

@@ -51,9 +51,9 @@ def test_an_expression_parts_no_closed_lips(lips: Lips, name: str) -> None:
     speech = poses(*CLOSURES)
     under = expression(name, 1.0).expand(len(speech), -1)
     # three steps of Newton's method end within a twentieth of a millimetre
-    assert float((lips.gap(lips.add(speech, under)) - lips.gap(speech)).max()) < 5e-5
+    assert float((lips.gap(lips.seal(lips.add(speech, under), speech)) - lips.gap(speech)).max()) < 5e-5
     vowels = poses(*VOWELS)
-    moved = lips.add(vowels, under[: len(vowels)])
+    moved = lips.seal(lips.add(vowels, under[: len(vowels)]), vowels)
     assert float(lips.opening(moved).min()) > 2e-3
     brows = [column for column, unit in enumerate(ARKIT_NAMES) if unit.startswith(("brow", "cheek", "eye"))]
     torch.testing.assert_close(moved[:, brows], under[: len(vowels), brows])
@@ -82,7 +82,7 @@ def test_as_wide_as_before_is_as_before() -> None:
 
 def test_it_changes_no_more_than_it_must(lips: Lips) -> None:
     path = torch.linspace(0, 1, 60)[:, None] * poses(VOWELS[0])
-    moved = lips.add(path, expression("surprise", 0.5).expand(60, -1))
+    moved = lips.seal(lips.add(path, expression("surprise", 0.5).expand(60, -1)), path)
     # the lips come apart without a jump: no frame's step beyond three times the mean
     step = lips.opening(moved).diff(dim=0).abs()
     assert float(step.max()) < 3 * float(step.mean())
