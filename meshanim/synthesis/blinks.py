@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -66,13 +67,19 @@ class Blinks:
 
     def weights(self, times: Tensor) -> Tensor:
         """Closure (n, 2) in [0, 1] of left and right eye at times (n,) in seconds."""
-        onsets, slowness = self.onsets(float(times.max()))
+        onsets, slowness = _by_minutes(self, math.ceil(float(times.max()) / 60))
         if not len(onsets):
             return torch.zeros(len(times), 2)
         latest = torch.searchsorted(onsets, times.double(), right=True) - 1
         since = (times - onsets[latest]) / slowness[latest]
         closed = torch.where(latest >= 0, _lid(since), 0.0)
         return closed.float()[:, None].expand(-1, 2)
+
+
+@lru_cache(maxsize=8)
+def _by_minutes(blinks: Blinks, minutes: int) -> tuple[Tensor, Tensor]:
+    """Onsets of whole minutes, drawn once for all stretches of frames in the last one."""
+    return blinks.onsets(60.0 * minutes)
 
 
 def _lid(since: Tensor) -> Tensor:

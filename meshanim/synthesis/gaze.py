@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -68,7 +69,7 @@ class Gaze:
 
     def angles(self, times: Tensor) -> Tensor:
         """Degrees (n, 2) to the character's left and up at times (n,) in seconds."""
-        moments, places = self.fixations(float(times.max()))
+        moments, places = _by_minutes(self, math.ceil(float(times.max()) / 60))
         latest = (torch.searchsorted(moments, times.double(), right=True) - 1).clamp(min=0)
         here, before = places[latest], places[(latest - 1).clamp(min=0)]
         lasting = SLOWEST + PER_DEGREE * (here - before).norm(dim=1)
@@ -80,6 +81,12 @@ class Gaze:
         left, up = torch.deg2rad(self.angles(times)).div(LOOK_ANGLE).unbind(1)
         eyes = [torch.stack([up, -up, -out, out], dim=1) for out in (left, -left)]
         return torch.cat(eyes, dim=1).clamp(0, 1)
+
+
+@lru_cache(maxsize=8)
+def _by_minutes(gaze: Gaze, minutes: int) -> tuple[Tensor, Tensor]:
+    """Fixations of whole minutes, drawn once for all stretches of frames in the last one."""
+    return gaze.fixations(60.0 * minutes)
 
 
 def _aversion(draws: np.random.Generator) -> np.ndarray:
