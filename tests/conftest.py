@@ -91,11 +91,27 @@ class Blender:
         self._log.close()
 
 
-def pytest_configure() -> None:
-    """Name the Blender that ``make test`` puts beside the environment."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the Blender that ``make test`` puts beside the environment; share cores with other workers."""
     beside = Path(sys.prefix) / "blender" / "bin" / "python"
     if beside.exists():
         os.environ.setdefault("MESHANIM_BLENDER", str(beside))
+    if hasattr(config, "workerinput"):  # one of several processes of pytest-xdist
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+        torch.set_num_threads(1)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep with one worker what shares fixtures: a file, or all that one long run of Blender answers."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return "tests/blender" if file.startswith("tests/blender/") else file
+
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session")
