@@ -4,6 +4,7 @@ from meshanim.faces.facs import EXPRESSIONS
 from meshanim.synthesis.autoencoder import SpiralAutoencoder
 from meshanim.synthesis.disentangling import RIGID_LANDMARKS, Disentangled, disentangle
 from meshanim.synthesis.expression import ExpressionConfig, ExpressionModel
+from meshanim.synthesis.expression_learner import ExpressionLearner, ExpressionLearnerConfig
 from meshanim.synthesis.head_motion import HeadMotionConfig, HeadMotionModel
 from meshanim.synthesis.labels import expression_labels, parse_mixture
 from meshanim.synthesis.pretrained import topology_digest
@@ -15,6 +16,8 @@ __all__ = [
     "RIGID_LANDMARKS",
     "Disentangled",
     "ExpressionConfig",
+    "ExpressionLearner",
+    "ExpressionLearnerConfig",
     "ExpressionModel",
     "HeadMotionConfig",
     "HeadMotionModel",

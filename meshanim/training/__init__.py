@@ -3,6 +3,7 @@
 from meshanim.training.autoencoder import AutoencoderRecipe, train_autoencoder
 from meshanim.training.classifier import ClassifierRecipe, train_classifier
 from meshanim.training.expression import RECIPES, VARIANTS, ExpressionRecipe, paper_factors, train_expression
+from meshanim.training.expression_learner import ExpressionLearnerRecipe, train_expression_learner
 from meshanim.training.head_motion import HeadMotionRecipe, style_gaps, train_head_motion
 from meshanim.training.loop import Task, TrainingReport, train
 from meshanim.training.losses import motion_losses
@@ -15,6 +16,7 @@ __all__ = [
     "VARIANTS",
     "AutoencoderRecipe",
     "ClassifierRecipe",
+    "ExpressionLearnerRecipe",
     "ExpressionRecipe",
     "HeadMotionRecipe",
     "Recipe",
@@ -28,6 +30,7 @@ __all__ = [
     "train_autoencoder",
     "train_classifier",
     "train_expression",
+    "train_expression_learner",
     "train_head_motion",
     "train_unprojection",
 ]
