@@ -46,7 +46,12 @@ def speak(
         str, typer.Option(help="Blinks a second, none, or a file with a captured clip's.")
     ] = "0.28",
     gaze: Annotated[str, typer.Option(help="natural, fixed, or a file with a captured clip's.")] = "natural",
-    head: Annotated[str, typer.Option(help="still, or a file with a captured clip's motion.")] = "still",
+    head: Annotated[
+        str,
+        typer.Option(
+            help="natural, still, a captured clip's file for its motion, or like=FILE for its manner."
+        ),
+    ] = "natural",
     fps: Annotated[float, typer.Option(help="Frames per second.")] = 25.0,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
 ) -> None:
@@ -127,6 +132,12 @@ def _gaze(text: str, seed: int) -> EyeControl | None:
 
 
 def _head(text: str) -> HeadControl | None:
-    from meshanim.synthesis import ClipHead
+    from meshanim.synthesis import ClipHead, ClipHeadStyle, HeadMotionModel
 
-    return None if text == "still" else ClipHead(_clip(text, "head", "still"))
+    if text == "still":
+        return None
+    if text == "natural":
+        return HeadMotionModel.from_pretrained()
+    manner = text.removeprefix("like=")
+    clip = _clip(manner, "head", "natural, still, like=FILE")
+    return ClipHead(clip) if manner == text else ClipHeadStyle(HeadMotionModel.from_pretrained(), clip)

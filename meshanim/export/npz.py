@@ -98,7 +98,8 @@ def write_npz(performance: Performance, path: Path, progress: Progress | None = 
         progress: told the frames done and in all.
     """
     turns = 1 if performance.mover is None else 2
-    large = {"vertices": (chunk for _, chunk in local_chunks(performance, progress, turns=turns))}
+    positions = (chunk for _, chunk in local_chunks(performance, progress, turns=turns))
+    large: dict[str, Iterator[Tensor]] = {"vertices": positions}
     if performance.mover is not None:
         large["residual"] = _beyond_basis(performance, progress)
         performance = replace(performance, residual=None)

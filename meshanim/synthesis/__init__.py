@@ -10,7 +10,7 @@ from meshanim.synthesis.expression_learner import ExpressionLearner, ExpressionL
 from meshanim.synthesis.expression_motion import ExpressionMotion
 from meshanim.synthesis.expression_space import ExpressionSpace
 from meshanim.synthesis.gaze import ClipGaze, Gaze
-from meshanim.synthesis.head_from_clip import ClipHead
+from meshanim.synthesis.head_from_clip import ClipHead, ClipHeadStyle
 from meshanim.synthesis.head_motion import HeadMotionConfig, HeadMotionModel
 from meshanim.synthesis.labels import expression_labels, parse_mixture
 from meshanim.synthesis.pretrained import topology_digest
@@ -29,6 +29,7 @@ __all__ = [
     "ClipBlinks",
     "ClipGaze",
     "ClipHead",
+    "ClipHeadStyle",
     "Disentangled",
     "ExpressionConfig",
     "ExpressionLearner",

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from meshanim._check import check_range
-from meshanim.faces import ARKIT_NAMES, EXPRESSIONS, FaceModel
+from meshanim.faces import ARKIT_NAMES, EXPRESSIONS
 from meshanim.synthesis.blinks import EYES
 from meshanim.synthesis.gaze import LOOKS
 from meshanim.synthesis.labels import parse_mixture
@@ -36,8 +36,7 @@ class Acting:
     eyes belong to their controls: what speech does to them is left out.
 
     Args:
-        face: whose lips must close.
-        identity: (I,) coefficients; the mean face without them.
+        lips: that must close.
         blinks: of both eyes; None for none.
         gaze: None for eyes that look straight ahead.
         amplitude: how many times as widely as speech has it the mouth moves; 0 to 3.
@@ -49,19 +48,17 @@ class Acting:
 
     def __init__(
         self,
-        face: FaceModel,
-        identity: Tensor | None,
-        blinks: EyeControl | None,
-        gaze: EyeControl | None,
-        amplitude: float,
-        emotion: Mapping[str, float] | str | None,
+        lips: Lips,
+        blinks: EyeControl | None = None,
+        gaze: EyeControl | None = None,
+        amplitude: float = 1.0,
+        emotion: Mapping[str, float] | str | None = None,
     ) -> None:
         check_range("amplitude", amplitude, 0, 3)
-        self.blinks, self.gaze, self.amplitude = blinks, gaze, amplitude
+        self._lips, self.blinks, self.gaze, self.amplitude = lips, blinks, gaze, amplitude
         mixture = {} if emotion is None else parse_mixture(emotion)
         self.label = torch.tensor([mixture.get(name, 0.0) for name in EXPRESSIONS])
         self._expression = prototype_weights(self.label[None])
-        self._lips = Lips(face, identity)
 
     def weights(self, speech: Tensor, times: Tensor) -> Tensor:
         """ARKit weights (n, 52) of speech (n, 52) at times (n,) in seconds."""

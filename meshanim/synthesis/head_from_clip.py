@@ -1,4 +1,4 @@
-"""A head that moves as one did in a clip."""
+"""A head that moves as one did in a clip: the same motion, or in its manner."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from meshanim.audio.sound import Sound
 from meshanim.mesh.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 from meshanim.performance import Performance
 from meshanim.synthesis.clip_looping import read_in_loop
+from meshanim.synthesis.head_motion import HeadMotionModel
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,37 @@ class ClipHead:
         if self.clip.head_motion is None:
             raise InputError("the clip must have head motion for a head to move like it, got none")
 
-    def motion(self, sound: Sound, fps: float) -> Tensor:
+    def head_motion(self, sound: Sound, *, fps: float) -> Tensor:
         """Head motion (T, 6) as :class:`meshanim.performance.Performance` has it, as long as the sound."""
         times = torch.arange(sound.frame_count(fps), dtype=torch.float64) / fps
         return read_in_loop(_centred(self.clip), self.clip.fps, times)
+
+
+@dataclass(frozen=True)
+class ClipHeadStyle:
+    """Head motion that goes with what is said, in the manner of a clip.
+
+    Args:
+        model: which moves.
+        clip: with head motion and sound.
+
+    Raises:
+        InputError: a clip without one of them.
+    """
+
+    model: HeadMotionModel
+    clip: Performance
+
+    def __post_init__(self) -> None:
+        if self.clip.head_motion is None or self.clip.waveform is None:
+            raise InputError("the clip must have head motion and sound to move in its manner, got not both")
+
+    def head_motion(self, sound: Sound, *, fps: float) -> Tensor:
+        """As :meth:`ClipHead.head_motion`."""
+        clip = self.clip
+        assert clip.waveform is not None and clip.sample_rate is not None
+        heard = Sound(clip.waveform, clip.sample_rate)
+        return self.model.head_motion(sound, self.model.style(heard, _centred(clip), clip.fps), fps)
 
 
 def _centred(clip: Performance) -> Tensor:

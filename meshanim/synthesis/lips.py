@@ -6,10 +6,9 @@ import torch
 from torch import Tensor
 
 from meshanim.faces import ARKIT_NAMES, Articulation, FaceModel
+from meshanim.faces.lips import lip_pairs
 from meshanim.synthesis.timing import ease
 
-INNER_LIPS = ((61, 67), (62, 66), (63, 65))
-"""Upper and lower points of the inner lips among the 68 of Sagonas et al. (2013)."""
 SEALING = ("mouthPress", "mouthRoll", "mouthShrug")
 """Stems of the units that bring lips together: how firmly does not go with how widely the mouth moves."""
 PARTING = ("jawOpen", "mouthFunnel", "mouthLowerDown", "mouthUpperUp")
@@ -41,26 +40,25 @@ class Lips:
     """The inner lips of one identity, measured along arcs and closed by ``mouthClose``.
 
     Args:
-        face: with ARKit's names and the 68 landmarks; lips of another cannot be measured and stay.
-        identity: (I,) coefficients; the mean face without them.
+        face: lips of one without ``mouthClose`` or the 68 landmarks cannot be told to close, and stay.
+        articulation: of the face and an identity.
     """
 
-    def __init__(self, face: FaceModel, identity: Tensor | None = None) -> None:
-        marks = face.neutral.landmarks
-        pairs = [[marks.get(f"landmark68_{point}") for point in pair] for pair in INNER_LIPS]
-        self.known = "mouthClose" in face.weight_names and not any(None in pair for pair in pairs)
+    def __init__(self, face: FaceModel, articulation: Articulation) -> None:
+        self.known = "mouthClose" in face.weight_names and "landmark68_62" in face.neutral.landmarks
         self._mapping, self._close = face.arkit_mapping, ARKIT_NAMES.index("mouthClose")
         if self.known:
-            self._points = Articulation(face, identity).of(torch.tensor(pairs).flatten())
-            self._rest = self._gap(torch.zeros(1, len(ARKIT_NAMES)))
+            self._points = articulation.of(torch.cat(lip_pairs(face)))
+            self._rest = self.gap(torch.zeros(1, len(ARKIT_NAMES)))
 
-    def _gap(self, weights: Tensor) -> Tensor:
-        upper, lower = self._points.vertices(weights @ self._mapping).view(-1, 3, 2, 3).unbind(2)
+    def gap(self, weights: Tensor) -> Tensor:
+        """Metres (T, 3) by which upper points are above lower ones, of ARKit weights (T, 52)."""
+        upper, lower = self._points.vertices(weights @ self._mapping).view(-1, 2, 3, 3).unbind(1)
         return (upper - lower)[..., 1]
 
     def opening(self, weights: Tensor) -> Tensor:
         """Metres (T, 3) by which the pairs are farther apart than at rest, of ARKit weights (T, 52)."""
-        return self._gap(weights) - self._rest
+        return self.gap(weights) - self._rest
 
     def add(self, speech: Tensor, expression: Tensor) -> Tensor:
         """ARKit weights (T, 52) of speech with an expression (T, 52) under it, in [0, 1].
@@ -76,13 +74,13 @@ class Lips:
     def seal(self, weights: Tensor, speech: Tensor) -> Tensor:
         """ARKit weights (T, 52) whose lips are closed wherever those of ``speech`` (T, 52) are.
 
-        ``mouthClose`` takes back what the pairs are farther apart than speech leaves room for; where it
-        leaves none they end within :data:`CLOSED`, or as near as speech had them.
+        ``mouthClose`` takes back what the pairs are farther apart than speech leaves room for; where speech
+        has them as near as at rest, or pressed, it leaves none.
         """
         if not self.known:
             return weights
         own = self.opening(speech)
-        most = own.clamp(min=CLOSED) + _ROOM * (own - CLOSED).clamp(min=0)
+        most = own + _ROOM * (own - CLOSED).clamp(min=0)
         sealed = weights.clone()
         for _ in range(_STEPS):
             parted = self.opening(sealed)

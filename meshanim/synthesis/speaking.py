@@ -17,6 +17,7 @@ from meshanim.synthesis.acting import Acting, EyeControl, columns_of
 from meshanim.synthesis.blinks import Blinks
 from meshanim.synthesis.gaze import LOOKS, Gaze, gaze_directions
 from meshanim.synthesis.labels import MOST_FRAMES
+from meshanim.synthesis.lips import Lips
 
 BLOCK = SPEECH_RATE
 """Samples that are heard at once: a second."""
@@ -37,9 +38,9 @@ class LipModel(Protocol):
 
 
 class HeadControl(Protocol):
-    """What moves the head."""
+    """What moves the head, such as :class:`meshanim.synthesis.HeadMotionModel`."""
 
-    def motion(self, sound: Sound, fps: float) -> Tensor:
+    def head_motion(self, sound: Sound, *, fps: float) -> Tensor:
         """Head motion (T, 6): axis-angle in radians, then translation in metres."""
 
 
@@ -92,7 +93,7 @@ def speak(
         fps: frames per second, any positive number.
         blinks: :class:`Blinks`, :class:`ClipBlinks`, or None for none.
         gaze: :class:`Gaze`, :class:`ClipGaze`, or None for eyes that look straight ahead.
-        head: :class:`ClipHead` or a model of head motion; None for a head that keeps still.
+        head: a :class:`HeadMotionModel`, :class:`ClipHead`, :class:`ClipHeadStyle`, or None for a still one.
         amplitude: how many times as widely as the model has it the mouth moves; lips close all the same.
         emotion: expression under the speech, ``happy:0.5``, or a mixture; closed lips stay closed.
         progress: told the frames done and in all.
@@ -107,7 +108,8 @@ def speak(
     check_range("fps", fps, 0, open_low=True)
     check_range("frames, duration times fps,", sound.duration * fps, 0, MOST_FRAMES)
     names = spoken_names(face)
-    acting = Acting(face, identity, blinks, gaze, amplitude, emotion)
+    articulation = Articulation(face, identity)
+    acting = Acting(Lips(face, articulation), blinks, gaze, amplitude, emotion)
     known = identity if face.name == BUILT_IN and face.identity_names else None
     weights = _acted(acting, model.stream(_heard(sound), known, fps), fps, sound.frame_count(fps), progress)
     own = columns_of(names)
@@ -118,11 +120,11 @@ def speak(
         weights=weights[:, own],
         basis=torch.einsum("ak,kvc->avc", mapping, face.basis(identity)),
         weight_names=names,
-        mover=_ArkitMover(Articulation(face, identity), mapping),
+        mover=_ArkitMover(articulation, mapping),
         face_model=face.name,
         identity=identity,
         labels=acting.label.expand(len(weights), -1) if bool(acting.label.any()) else None,
-        head_motion=None if head is None else head.motion(sound, fps),
+        head_motion=None if head is None else head.head_motion(sound, fps=fps),
         gaze=gaze_directions(weights[:, columns_of(LOOKS)]),
         waveform=sound.waveform.clamp(-1, 1),
         sample_rate=sound.sample_rate,

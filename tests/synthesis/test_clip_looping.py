@@ -1,5 +1,7 @@
 """A clip without an end: its own at first, and never a jump."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -8,8 +10,9 @@ from meshanim.audio.sound import Sound
 from meshanim.mesh import Mesh
 from meshanim.mesh.rotations import axis_angle_to_matrix
 from meshanim.performance import Performance
-from meshanim.synthesis import ClipHead
+from meshanim.synthesis import ClipHead, ClipHeadStyle, HeadMotionModel
 from meshanim.synthesis.clip_looping import OVERLAP, read_in_loop
+from meshanim.synthesis.head_motion import HeadMotionConfig
 
 MESH = Mesh(torch.eye(3), torch.tensor([[0, 1, 2]]))
 
@@ -46,13 +49,18 @@ def test_a_head_moves_about_its_mean_pose() -> None:
     motion[:, 1] = 0.4 + 0.1 * (torch.arange(100) / 8).sin()
     motion[:, 5] = -0.7 + 0.01 * (torch.arange(100) / 8).cos()
     clip = Performance(MESH, 25.0, motion=torch.zeros(100, 3, 3), head_motion=motion)
-    head = ClipHead(clip).motion(Sound(torch.zeros(32_000), 16_000), 25.0)
+    head = ClipHead(clip).head_motion(Sound(torch.zeros(32_000), 16_000), fps=25.0)
     assert head.shape == (50, 6)
     expected = axis_angle_to_matrix(motion[:, :3])[:50]
     turned = axis_angle_to_matrix(head[:, :3])
     back = axis_angle_to_matrix(motion[:, :3].mean(dim=0)).mT
     torch.testing.assert_close(turned, back @ expected, atol=1e-6, rtol=0)
     assert float(head[:, 3:].abs().max()) < 0.02
+    spoken = replace(clip, waveform=torch.zeros(64_000), sample_rate=16_000)
+    like = ClipHeadStyle(HeadMotionModel(HeadMotionConfig(8, 16, 8)).eval(), spoken)
+    assert like.head_motion(Sound(torch.zeros(32_000), 16_000), fps=30.0).shape == (60, 6)
+    with pytest.raises(InputError, match="must have head motion and sound"):
+        ClipHeadStyle(like.model, clip)
     still = Performance(MESH, 25.0, motion=torch.zeros(2, 3, 3))
     with pytest.raises(InputError, match="clip must have head motion"):
         ClipHead(still)

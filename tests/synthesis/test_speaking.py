@@ -11,6 +11,7 @@ from meshanim.faces import ARKIT_NAMES, Articulation, FaceModel, load_face
 from meshanim.faces.face_model import FaceModel as Base
 from meshanim.mesh import Mesh
 from meshanim.synthesis import Acting, Blinks, Gaze, speak, spoken_names
+from meshanim.synthesis.lips import Lips
 from meshanim.synthesis.speaking import LipModel
 
 Babble = Callable[..., Sound]
@@ -38,6 +39,7 @@ class Nameless(Base):
 def test_a_performance_has_all_that_is_known(face: FaceModel, lip_model: LipModel, babble: Babble) -> None:
     who = face.identity(age=30)
     said = speak(babble(), face, lip_model, who, fps=30, emotion="happy:0.5")
+    assert said.weights is not None
     assert said.frame_count == 60 and said.weight_names == ARKIT_NAMES
     assert said.waveform is not None and said.sample_rate == 16_000 and said.duration == 2.0
     assert said.labels is not None and said.labels[0].tolist() == [0.5, 0, 0, 0, 0, 0]
@@ -63,7 +65,7 @@ def test_eyes_belong_to_their_controls(face: FaceModel, lip_model: LipModel, bab
 
 
 def test_a_stream_is_acted_as_the_whole(face: FaceModel, lip_model: LipModel, babble: Babble) -> None:
-    acting = Acting(face, None, Blinks(0.8), Gaze(), 1.4, "fear:0.7,happy:0.3")
+    acting = Acting(Lips(face, Articulation(face)), Blinks(0.8), Gaze(), 1.4, "fear:0.7,happy:0.3")
     speech = torch.cat(list(lip_model.stream([babble(6).waveform], fps=60.0)))
     times = torch.arange(len(speech), dtype=torch.float64) / 60
     whole = acting.weights(speech, times)
@@ -101,4 +103,4 @@ def test_numbers_have_bounds(face: FaceModel, lip_model: LipModel, babble: Babbl
         ({"emotion": "bored"}, "expression must be one of"),
     ):
         with pytest.raises(InputError, match=words):
-            speak(babble(), face, lip_model, **wrong)  # type: ignore[arg-type]
+            speak(babble(), face, lip_model, **wrong)
