@@ -52,18 +52,21 @@ def animate(
     """Animate a face: it takes on an expression, holds it, and comes back."""
     from meshanim.cli.progress import Steps
     from meshanim.export import check_targets, export
+    from meshanim.faces import load_face
     from meshanim.synthesis import expression_labels
 
     check_targets(output)
     labels = expression_labels(expression, duration, onset, apex, offset, fps, intensity)
     with Steps(quiet) as steps:
-        performance = _perform(face, model, identity, seed, labels, fps, steps)
+        mover = load_face(face)
+        performance = _perform(mover, model, identity, seed, labels, fps, steps)
         for path in output:
-            steps.say(f"written: {export(performance, path, progress=steps.step(Path(path).name))}")
+            written = export(performance, path, steps.step(Path(path).name), face=mover)
+            steps.say(f"written: {written}")
 
 
 def _perform(
-    spec: str,
+    face: FaceModel,
     model: str | None,
     identity: str | None,
     seed: int | None,
@@ -71,9 +74,6 @@ def _perform(
     fps: float,
     steps: Steps,
 ) -> Performance:
-    from meshanim.faces import load_face
-
-    face = load_face(spec)
     who = _identity(face, identity, seed)
     if model is None and face.name != "anny":
         from meshanim.synthesis import perform_prototype

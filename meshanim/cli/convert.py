@@ -24,7 +24,8 @@ def convert(
         float | None, typer.Option(help="Frames per second; needed for .pc2 and folders, which state none.")
     ] = None,
     face: Annotated[
-        str | None, typer.Option(help="What the curves of a .csv move: anny, ict=PATH, flame=PATH.")
+        str | None,
+        typer.Option(help="What a .csv moves, and whose joints go out: anny, ict=PATH, flame=PATH."),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
 ) -> None:
@@ -35,6 +36,8 @@ def convert(
 
     check_targets(output)
     with Steps(quiet) as steps:
-        performance = read_performance(source, fps, None if face is None else load_face(face))
+        model = None if face is None else load_face(face)
+        performance = read_performance(source, fps, model)
         for path in output:
-            steps.say(f"written: {export(performance, path, progress=steps.step(Path(path).name))}")
+            written = export(performance, path, steps.step(Path(path).name), face=model)
+            steps.say(f"written: {written}")

@@ -51,9 +51,10 @@ def solve(
     chosen = {"smoothness": smoothness, "sparsity": sparsity}
     settings = {name: value for name, value in chosen.items() if value is not None}
     with Steps(quiet) as steps:
+        model = load_face(face)
         solved = solve_performance(
             read_performance(motion, fps),
-            load_face(face),
+            model,
             articulated=articulated,
             moving_head=moving_head,
             residual=residual,
@@ -62,7 +63,8 @@ def solve(
         )
         steps.say(_summary(solved))
         for path in output:
-            steps.say(f"written: {export(solved.performance, path, progress=steps.step(Path(path).name))}")
+            written = export(solved.performance, path, steps.step(Path(path).name), face=model)
+            steps.say(f"written: {written}")
 
 
 def _summary(solved: SolvedPerformance) -> str:
