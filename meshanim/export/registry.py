@@ -41,7 +41,7 @@ FORMATS: dict[str, Callable[..., None]] = {
 }
 """Writer of each suffix; called with performance, path, ``progress`` and the format's own options."""
 
-TEXTURED = {".glb", ".gltf", ".usda", ".usdc", ".usdz"}
+TEXTURED = {".glb", ".gltf", ".usda", ".usdc", ".usdz", ".abc", ".fbx", ".blend"}
 """Suffixes of the formats that hold a texture; their writers take an ``appearance`` as well."""
 
 JOINTED = {".glb", ".gltf", ".usda", ".usdc", ".usdz"}
@@ -114,7 +114,8 @@ def export(
             ``x.npz``, ``x.pc2`` or ``x.mdd`` (with ``x.obj`` beside it), ``x.csv`` (Live Link Face),
             ``x.mp4``, ``x.gif``, or a ``folder/``.
         progress: called with the number of frames done and in all.
-        appearance: whom the face looks like; its texture goes into the formats that hold one (GLB, USD).
+        appearance: whom the face looks like; its texture goes into the formats that hold one (GLB, USD,
+            Alembic, FBX, .blend, OBJ).
         face: the model that moves; its joints go into the formats that hold some (GLB, USD). Without it the
             built-in one, where the performance says that it is of that.
         **options: those of the format's writer, such as ``size`` and ``yaw`` for pictures or ``max_error``
@@ -132,6 +133,8 @@ def export(
         kind = options.pop("format", "obj")
         check_choice("format", kind, SEQUENCES)
         writer = SEQUENCES[kind]
+        if appearance is not None and kind == "obj":
+            options["appearance"] = appearance
     else:
         writer = FORMATS[target.suffix.lower()]
         if appearance is not None and target.suffix.lower() in TEXTURED:
