@@ -74,6 +74,19 @@ def test_principal_components_keep_their_stated_error(moving, tmp_path, max_erro
     assert error == pytest.approx(stated, abs=FLOAT32_MM)
 
 
+@pytest.mark.parametrize("name", ["straight", "arcs"])
+def test_eyes_and_jaw_are_joints(request, tmp_path, name):
+    performance, frames = request.getfixturevalue(name), (0, 4, 8)
+    path = export(performance, tmp_path / "a.usdc")
+    assert millimetres(posed_by_usd(path, frames), wanted_of(performance, frames)) <= 0.1 + FLOAT32_MM
+    assert complaints(path) == []
+    stage = Usd.Stage.Open(str(path))
+    motion = UsdSkel.Animation(stage.GetPrimAtPath("/a/skeleton/motion"))
+    assert list(motion.GetJointsAttr().Get()) == ["head", "head/jaw", "head/eye_left", "head/eye_right"]
+    angles = [2 * np.degrees(np.arccos(turn.GetReal())) for turn in motion.GetRotationsAttr().Get(4)]
+    assert angles[0] == 0 and min(angles[1:]) > 10
+
+
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_points_are_exact(moving, tmp_path, suffix):
     path = export(moving, tmp_path / f"a.{suffix}", targets="points")
