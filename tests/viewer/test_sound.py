@@ -7,7 +7,8 @@ import wave
 import numpy as np
 import torch
 
-from meshanim.viewer.sound import audio_element, wav
+from meshanim.export.sound import wav
+from meshanim.viewer.sound import audio_element
 
 
 def samples(file: bytes) -> tuple[int, np.ndarray]:
