@@ -114,6 +114,7 @@ def test_a_captured_texture_goes_along(blender, weighted, painted, tmp_path, suf
         assert seen.pictures[0][:2] == ["a.png", True] and min(seen.pictures[0][2:]) > 0
     # The texture coordinates are those of the picture, not the mesh's own.
     wrapped = put_on(weighted.neutral, painted)[0]
+    assert wrapped.uv is not None
     assert seen.uv == pytest.approx(wrapped.uv[wrapped.uv_faces].reshape(-1, 2).numpy(), abs=1e-6)
 
 
