@@ -48,7 +48,8 @@ def test_a_new_file_stands_alone(weighted, tmp_path, target):
     written = write(weighted, tmp_path, f"new/deep/{target}")
     assert written.exists()
     standing = {file.name for file in (tmp_path / "new" / "deep").iterdir()}
-    assert standing == {written.name} | ({"a.obj"} if target in ("a.pc2", "a.mdd") else set())
+    beside = {"a.pc2": {"a.obj"}, "a.mdd": {"a.obj"}, "a.usda": {"a_sound.wav"}, "a.usdc": {"a_sound.wav"}}
+    assert standing == {written.name} | beside.get(target, set())
 
 
 @pytest.mark.parametrize("target", TARGETS)
