@@ -104,17 +104,17 @@ def pytest_configure(config: pytest.Config) -> None:
         torch.set_num_threads(1)
 
 
-SHARED_BY_FILES = ("blender", "session_emulator")
-"""Session fixtures that take long to make: a running Blender, the CUDA sources compiled for the host."""
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep with one worker what shares fixtures: a file, or all that one long run of Blender answers."""
+    from xdist.scheduler import LoadScopeScheduling
 
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return "tests/blender" if file.startswith("tests/blender/") else file
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep with one worker what shares fixtures: a file, or a folder's files with the same Blender."""
-    if not config.pluginmanager.hasplugin("xdist"):
-        return
-    for item in items:
-        shared = (name for name in SHARED_BY_FILES if name in getattr(item, "fixturenames", ()))
-        item.add_marker(pytest.mark.xdist_group(str(item.path.parent / next(shared, item.path.name))))
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session")

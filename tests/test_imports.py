@@ -53,7 +53,7 @@ ARROWS: dict[str, set[str]] = {
         "talking_heads.appearance",
     },
     "talking_heads": {"nn", "ops", "rendering", "vision", "audio", "mesh", "performance"},
-    "export": {"mesh", "performance", "faces", "rendering", "vision", "talking_heads.appearance"},
+    "export": {"audio", "mesh", "performance", "faces", "rendering", "vision", "talking_heads.appearance"},
     "metrics": {"vision", "audio", "mesh"},
     "datasets": {"faces", "mesh", "audio", "vision", "rendering", "capture", "performance"},
     "training": BELOW_TRAINING,

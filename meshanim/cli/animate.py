@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from meshanim.cli.progress import Steps
+    from meshanim.faces import FaceModel
     from meshanim.performance import Performance
 
 _BUILT_IN_MODEL = "anny-expressions"
@@ -51,16 +52,19 @@ def animate(
     from meshanim.cli.progress import Steps
     from meshanim.cli.writing import write_all
     from meshanim.export import check_targets
+    from meshanim.faces import load_face
     from meshanim.synthesis import expression_labels
 
     check_targets(output)
     labels = expression_labels(expression, duration, onset, apex, offset, fps, intensity)
     with Steps(quiet) as steps:
-        write_all(_perform(face, model, identity, seed, labels, fps, output, steps), output, steps)
+        mover = load_face(face)
+        performance = _perform(mover, model, identity, seed, labels, fps, output, steps)
+        write_all(performance, output, steps, mover)
 
 
 def _perform(
-    spec: str,
+    face: FaceModel,
     model: str | None,
     identity: str | None,
     seed: int | None,
@@ -71,9 +75,7 @@ def _perform(
 ) -> Performance:
     from meshanim.cli.person import person
     from meshanim.export import check_targets
-    from meshanim.faces import load_face
 
-    face = load_face(spec)
     who = person(face, identity, seed)
     if model is None and face.name != "anny":
         from meshanim.synthesis import perform_prototype

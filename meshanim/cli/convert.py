@@ -24,7 +24,8 @@ def convert(
         float | None, typer.Option(help="Frames per second; needed for .pc2 and folders, which state none.")
     ] = None,
     face: Annotated[
-        str | None, typer.Option(help="What the curves of a .csv move: anny, ict=PATH, flame=PATH.")
+        str | None,
+        typer.Option(help="What a .csv moves, and whose joints go out: anny, ict=PATH, flame=PATH."),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
 ) -> None:
@@ -36,5 +37,5 @@ def convert(
 
     check_targets(output)
     with Steps(quiet) as steps:
-        performance = read_performance(source, fps, None if face is None else load_face(face))
-        write_all(performance, output, steps)
+        model = None if face is None else load_face(face)
+        write_all(read_performance(source, fps, model), output, steps, model)

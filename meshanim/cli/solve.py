@@ -63,7 +63,7 @@ def solve(
             **settings,
         )
         steps.say(_summary(solved))
-        write_all(solved.performance, output, steps)
+        write_all(solved.performance, output, steps, model)
 
 
 def _summary(solved: SolvedPerformance) -> str:

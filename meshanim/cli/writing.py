@@ -9,13 +9,24 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from meshanim.cli.progress import Steps
+    from meshanim.faces import FaceModel
     from meshanim.performance import Performance
 
 
-def write_all(performance: Performance, output: Sequence[str], steps: Steps) -> None:
-    """Write a performance to each path, and say so; where one format cannot hold it, none is written."""
+def write_all(
+    performance: Performance, output: Sequence[str], steps: Steps, face: FaceModel | None = None
+) -> None:
+    """Write a performance to each path, and say so; where one format cannot hold it, none is written.
+
+    Args:
+        performance: what to write.
+        output: paths.
+        steps: shows progress.
+        face: whose joints these are; see :func:`meshanim.export.export`.
+    """
     from meshanim.export import check_targets, export
 
     check_targets(output, weight_names=performance.weight_names)
     for path in output:
-        steps.say(f"written: {export(performance, path, progress=steps.step(Path(path).name))}")
+        written = export(performance, path, steps.step(Path(path).name), face=face)
+        steps.say(f"written: {written}")

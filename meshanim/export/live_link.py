@@ -141,6 +141,10 @@ def write_live_link(performance: Performance, path: Path, progress: Progress | N
     towards the person's right shoulder, and they are applied in this order. The head's translation has no
     place. Timecodes start at zero and count as Unreal's importer will read them, at any frame rate.
 
+    Names and order of the columns are those of the app's recordings, in which other readers of them agree.
+    The signs of the angles are not: Epic documents none, no recording was at hand to check them, and users
+    report that the app itself turns yaw and pitch round when the phone lies on its side.
+
     Args:
         performance: what to write; its weights must have ARKit's names.
         path: the ``.csv`` file.

@@ -20,6 +20,7 @@ from meshanim.export.pc2 import write_pc2
 from meshanim.export.ply import write_ply_sequence
 from meshanim.export.preview import write_gif_preview, write_mp4
 from meshanim.export.usd import require_usd, write_usd
+from meshanim.faces import FaceModel
 from meshanim.performance import Performance
 from meshanim.talking_heads.appearance import Appearance
 
@@ -47,8 +48,11 @@ PACKAGES: dict[str, Callable[[], None]] = {
 }
 """What raises where the package is not installed that writes a suffix."""
 
-TEXTURED = {".glb", ".gltf", ".usda", ".usdc", ".usdz"}
+TEXTURED = {".glb", ".gltf", ".usda", ".usdc", ".usdz", ".abc", ".fbx", ".blend"}
 """Suffixes of the formats that hold a texture; their writers take an ``appearance`` as well."""
+
+JOINTED = {".glb", ".gltf", ".usda", ".usdc", ".usdz"}
+"""Suffixes of the formats that hold joints; their writers take a ``face`` as well."""
 
 SEQUENCES: dict[str, Callable[..., None]] = {"obj": write_obj_sequence, "ply": write_ply_sequence}
 """Writers of a folder with one file per frame."""
@@ -121,6 +125,7 @@ def export(
     path: str | Path,
     progress: Progress | None = None,
     appearance: Appearance | None = None,
+    face: FaceModel | None = None,
     **options: Any,
 ) -> Path:
     """Write a performance; the suffix names the format, a trailing slash a folder with one file per frame.
@@ -131,7 +136,10 @@ def export(
             ``x.npz``, ``x.pc2`` or ``x.mdd`` (with ``x.obj`` beside it), ``x.csv`` (Live Link Face),
             ``x.mp4``, ``x.gif``, or a ``folder/``.
         progress: called with the number of frames done and in all.
-        appearance: whom the face looks like; its texture goes into the formats that hold one (GLB, USD).
+        appearance: whom the face looks like; its texture goes into the formats that hold one (GLB, USD,
+            Alembic, FBX, .blend, OBJ).
+        face: the model that moves; its joints go into the formats that hold some (GLB, USD). Without it the
+            built-in one, where the performance says that it is of that.
         **options: those of the format's writer, such as ``size`` and ``yaw`` for pictures or ``max_error``
             for GLB and USD; for a folder ``format="obj"`` or ``"ply"``.
 
@@ -147,10 +155,14 @@ def export(
         kind = options.pop("format", "obj")
         check_choice("format", kind, SEQUENCES)
         writer = SEQUENCES[kind]
+        if appearance is not None and kind == "obj":
+            options["appearance"] = appearance
     else:
         writer = FORMATS[target.suffix.lower()]
         if appearance is not None and target.suffix.lower() in TEXTURED:
             options["appearance"] = appearance
+        if face is not None and target.suffix.lower() in JOINTED:
+            options["face"] = face
     try:
         writer(performance, target, progress=progress, **options)
     except OSError as error:

@@ -65,7 +65,7 @@ def principal_targets(
 
     found = principal_shapes(performance.neutral.vertices, walk, max_error)
     names = tuple(f"component_{index + 1:03d}" for index in range(len(found.basis)))
-    return _scaled(Targets(names, *found, "principal components"))
+    return scaled(Targets(names, *found, "principal components"))
 
 
 def fitting_targets(
@@ -81,7 +81,7 @@ def fitting_targets(
     return principal_targets(performance, max_error, progress)
 
 
-def _scaled(targets: Targets) -> Targets:
+def scaled(targets: Targets) -> Targets:
     """The same motion with weights whose largest absolute value is one, and positive."""
     low, high = targets.weights.amin(0), targets.weights.amax(0)
     scale = torch.where(-low > high, low, high)

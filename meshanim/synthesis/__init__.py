@@ -6,6 +6,7 @@ from meshanim.synthesis.autoencoder import SpiralAutoencoder
 from meshanim.synthesis.blinks import Blinks, ClipBlinks
 from meshanim.synthesis.disentangling import RIGID_LANDMARKS, Disentangled, disentangle
 from meshanim.synthesis.expression import ExpressionConfig, ExpressionModel
+from meshanim.synthesis.expression_learner import ExpressionLearner, ExpressionLearnerConfig
 from meshanim.synthesis.expression_motion import ExpressionMotion
 from meshanim.synthesis.expression_space import ExpressionSpace
 from meshanim.synthesis.gaze import ClipGaze, Gaze
@@ -31,6 +32,8 @@ __all__ = [
     "ClipHeadStyle",
     "Disentangled",
     "ExpressionConfig",
+    "ExpressionLearner",
+    "ExpressionLearnerConfig",
     "ExpressionModel",
     "ExpressionMotion",
     "ExpressionSpace",

@@ -63,7 +63,8 @@ class SpeechConfig:
         known = {item.name for item in fields(cls)}
         if unknown := sorted(set(settings) - known):
             raise InputError(f"settings must be among {', '.join(sorted(known))}, got {', '.join(unknown)}")
-        return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in settings.items()})
+        read: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
+        return cls(**read)
 
 
 SPEECH_CONFIGS: dict[str, SpeechConfig] = {

@@ -6,6 +6,7 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from meshanim.audio import SPEECH_RATE
 from meshanim.audio.wav2vec2 import LARGE, Wav2Vec2Encoder
@@ -16,10 +17,10 @@ class Hearing(Protocol):
     """Sound in pieces in, features of the frames that are settled out."""
 
     def push(self, waveform: Tensor) -> Tensor:
-        """Features (B, t, C) that the next samples (B, n) settle."""
+        """Features (1, t, C) that the next samples (1, n) settle."""
 
     def finish(self) -> Tensor:
-        """Features (B, t, C) of the frames that are left; after the end is silence."""
+        """Features (1, t, C) of the frames that are left; after the end is silence."""
 
 
 def paper_encoder(config: SpeechConfig) -> Wav2Vec2Encoder:
@@ -50,33 +51,31 @@ class OverlappingHearing:
 
     def __init__(self, encoder: Wav2Vec2Encoder, fps: float, answered: int = 250, context: int = 50) -> None:
         self.encoder, self.fps, self.answered, self.context = encoder, fps, answered, context
-        self._sound: Tensor | None = None  # from the context of frame self._frames on, or from the beginning
+        self._sound = torch.zeros(1, 0)  # from the context of frame self._frames on, or from the beginning
         self._samples = self._frames = 0
 
     def _sample(self, frame: int) -> int:
         return round(frame * SPEECH_RATE / self.fps)
 
     def push(self, waveform: Tensor) -> Tensor:
-        """Features (B, t, C) of windows that are whole with the next samples (B, n)."""
-        self._sound = waveform if self._sound is None else torch.cat([self._sound, waveform], dim=1)
+        """Features (1, t, C) of windows that are whole with the next samples (1, n)."""
+        self._sound = torch.cat([self._sound.to(waveform), waveform], dim=1)
         self._samples += waveform.shape[1]
-        heard = [waveform.new_zeros(len(waveform), 0, self.encoder.width)]
+        heard = [waveform.new_zeros(1, 0, self.encoder.width)]
         while self._samples >= self._sample(self._frames + self.answered + self.context):
             heard.append(self._answer(self._frames + self.answered, self.context))
         return torch.cat(heard, dim=1)
 
     def finish(self) -> Tensor:
-        """Features (B, t, C) of the frames that are left."""
-        assert self._sound is not None
+        """Features (1, t, C) of the frames that are left."""
         return self._answer(max(1, round(self._samples / SPEECH_RATE * self.fps)), 0)
 
     def _answer(self, stop: int, after: int) -> Tensor:
         """Frames up to ``stop``, with ``after`` frames of context behind them."""
-        assert self._sound is not None
         first = max(0, self._frames - self.context)
         end = self._sample(stop + after) - self._sample(first)
         missing = max(0, end - self._sound.shape[1])
-        near = torch.nn.functional.pad(self._sound, (0, missing))[:, :end]
+        near = functional.pad(self._sound, (0, missing))[:, :end]
         heard = self.encoder(near, self.fps)[:, self._frames - first : stop - first]
         kept = max(0, stop - self.context)
         self._sound = self._sound[:, self._sample(kept) - self._sample(first) :].clone()

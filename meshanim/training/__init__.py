@@ -3,6 +3,7 @@
 from meshanim.training.autoencoder import AutoencoderRecipe, train_autoencoder
 from meshanim.training.classifier import ClassifierRecipe, train_classifier
 from meshanim.training.expression import RECIPES, VARIANTS, ExpressionRecipe, paper_factors, train_expression
+from meshanim.training.expression_learner import ExpressionLearnerRecipe, train_expression_learner
 from meshanim.training.expression_motion import ExpressionMotionRecipe, train_expression_motion
 from meshanim.training.head_motion import HeadMotionRecipe, style_gaps, train_head_motion
 from meshanim.training.loop import Task, TrainingReport, train
@@ -17,6 +18,7 @@ __all__ = [
     "VARIANTS",
     "AutoencoderRecipe",
     "ClassifierRecipe",
+    "ExpressionLearnerRecipe",
     "ExpressionMotionRecipe",
     "ExpressionRecipe",
     "HeadMotionRecipe",
@@ -32,6 +34,7 @@ __all__ = [
     "train_autoencoder",
     "train_classifier",
     "train_expression",
+    "train_expression_learner",
     "train_expression_motion",
     "train_head_motion",
     "train_speech",

@@ -41,7 +41,7 @@ def test_what_a_format_does_not_state_is_given(blink: Path, tmp_path: Path) -> N
     assert call(blink, tmp_path / "a.pc2", tmp_path / "a.csv", "-q") == 0
     assert call(tmp_path / "a.pc2", tmp_path / "b.mdd", "--fps", "25", "-q") == 0
     assert call(tmp_path / "a.csv", tmp_path / "c.glb", "--face", "anny", "-q") == 0
-    assert read_performance(tmp_path / "c.glb").weight_names == ARKIT_NAMES
+    assert read_performance(tmp_path / "c.glb").weight_names[: len(ARKIT_NAMES)] == ARKIT_NAMES
 
 
 @pytest.mark.parametrize(

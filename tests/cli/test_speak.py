@@ -57,8 +57,9 @@ def test_one_voice_goes_into_several_formats(speech: Path, tmp_path: Path) -> No
     assert whole.waveform is not None and len(whole.waveform) == 8000
     for name in names[:2]:
         back = read_performance(tmp_path / name, face=load_face("anny"))
-        assert back.weights is not None and back.weight_names == ARKIT_NAMES
-        torch.testing.assert_close(back.weights, whole.weights, atol=1e-5, rtol=0)
+        named = len(ARKIT_NAMES)
+        assert back.weights is not None and back.weight_names[:named] == ARKIT_NAMES
+        torch.testing.assert_close(back.weights[:, :named], whole.weights, atol=1e-5, rtol=0)
 
 
 def test_the_same_seed_speaks_the_same(speech: Path, tmp_path: Path) -> None:
