@@ -45,7 +45,7 @@ HELD_OUT_ACCENTS = ("en-gb-scotland", "en-us-nyc")
 VARIANTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "train": (("f1", "f2", "f3", "linda", "steph"), ("m1", "m2", "m3", "m4", "m7", "benjamin", "adam")),
     "validation": (("f5", "shelby"), ("m5", "gustave")),
-    "test": (("f4", "belinda", "anika"), ("m6", "m8", "edward", "michael")),
+    "test": (("f4", "belinda", "anika"), ("m6", "m8", "edward", "Michael")),
 }
 """espeak-ng's variants of a voice: women's, then men's."""
 SHARES = {"train": 1.0, "validation": 0.1, "test": 1 / 6}
