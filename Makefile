@@ -35,7 +35,7 @@ types: $(VENV)/installed-test
 	$(BIN)/mypy
 
 pytest: $(VENV)/installed-test $(VENV)/installed-blender $(VENV)/installed-node
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --no-loadscope-reorder
 
 addon:
 	$(PYTHON) blender/build_extension.py dist

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +14,9 @@ from pathlib import Path
 import platformdirs
 
 from meshanim._check import InputError
+
+_RENAME_EXCHANGE = 2
+"""Flag of Linux's renameat2."""
 
 
 def cache_folder() -> Path:
@@ -65,38 +70,114 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-@contextmanager
-def atomic_folder(path: str | Path, replaces: str) -> Iterator[Path]:
-    """Yield an empty temporary folder beside ``path``; its files stand in ``path`` when the block ends.
+def _exchange(first: Path, second: Path) -> bool:
+    """Let two folders change names at one stroke; False where the system or the file system cannot."""
+    if sys.platform != "linux":
+        return False
+    renameat2 = getattr(ctypes.CDLL(None), "renameat2", None)
+    names = os.fsencode(first.absolute()), os.fsencode(second.absolute())
+    return renameat2 is not None and renameat2(0, names[0], 0, names[1], _RENAME_EXCHANGE) == 0
 
-    In a folder that exists, files that match the pattern ``replaces`` give way to the new ones, at the end;
-    other files stay. After an error nothing is left behind, and the folder is as it was.
+
+def _aside(folder: Path) -> Path:
+    """Where the older folder stands for the moment between two names, where they cannot be exchanged."""
+    return folder.with_name(f".{folder.name}.aside")
+
+
+def _take_place(new: Path, folder: Path) -> Path:
+    """Give ``new`` the name of a folder that stands; returns the name that the older one has now."""
+    if _exchange(new, folder):
+        return new
+    aside = _aside(folder)
+    folder.rename(aside)
+    try:
+        new.rename(folder)
+    except BaseException:
+        aside.rename(folder)
+        raise
+    return aside
+
+
+def check_folder(folder: Path) -> None:
+    """Raise unless :func:`atomic_folder` can write there, and replace what stands there without a loss.
 
     Raises:
-        InputError: ``path`` is a file.
+        InputError: a file, the working directory, a mount point, or a folder that has folders in it.
+    """
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise InputError(f"{folder} must be a folder to write, but it is a file")
+    if folder.samefile(os.curdir):
+        raise InputError(f"{folder} is replaced as a whole, so it must not be the one that this runs in")
+    if os.path.ismount(folder):
+        raise InputError(f"{folder} is replaced as a whole, so it must not be a mount point")
+    inner = next((place for place in folder.iterdir() if place.is_dir() and not place.is_symlink()), None)
+    if inner is not None:
+        raise InputError(
+            f"{folder} is replaced as a whole, so it must hold files only, got folder {inner.name}"
+        )
+
+
+def _keep(file: Path, folder: Path) -> None:
+    """Have a file in another folder too: the same one, or a copy where a file can have but one name."""
+    try:
+        os.link(file, folder / file.name, follow_symlinks=False)
+    except OSError:
+        shutil.copy2(file, folder / file.name, follow_symlinks=False)
+
+
+def _retire(old: Path, folder: Path, replaces: str) -> None:
+    """Take away the older folder; files that somebody put there in the last moment move to the newer one."""
+    for file in set(old.iterdir()) - set(old.glob(replaces)):
+        if not os.path.lexists(folder / file.name):
+            file.rename(folder / file.name)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _put_back(target: Path, replaces: str) -> None:
+    """Undo or finish what a kill has interrupted."""
+    if target.exists():
+        _retire(_aside(target), target, replaces)
+    else:
+        _aside(target).rename(target)
+
+
+def _replace_folder(new: Path, target: Path, replaces: str) -> None:
+    check_folder(target)
+    for file in set(target.iterdir()) - set(target.glob(replaces)):
+        _keep(file, new)
+    shutil.copymode(target, new)
+    _retire(_take_place(new, target), target, replaces)
+
+
+@contextmanager
+def atomic_folder(path: str | Path, replaces: str) -> Iterator[Path]:
+    """Yield an empty temporary folder; it becomes ``path`` when the block ends without an error.
+
+    A folder that stands there is replaced as a whole: whoever looks, or is left with it by a kill, has all
+    of the older files that match the pattern ``replaces``, or all of the new ones. Other files in it stay.
+    After an error nothing is left behind, and the folder is as it was. Where a system cannot exchange two
+    names at one stroke, which Linux can, a kill between two renames leaves the older folder under a hidden
+    name, and the next call puts it back.
+
+    Raises:
+        InputError: see :func:`check_folder`.
         OSError: the folder cannot be written to.
     """
-    target = Path(path)
-    if target.exists() and not target.is_dir():
-        raise InputError(f"{target} must be a folder to write, but it is a file")
+    target = Path(path).resolve()
+    if _aside(target).is_dir():
+        _put_back(target, replaces)
+    check_folder(target)
     with _made_folder(target.parent):
         temporary = _temporary_name(target, ".parts")
+        shutil.rmtree(temporary, ignore_errors=True)
         try:
             temporary.mkdir()
             yield temporary
             if not target.exists():
                 temporary.rename(target)
             else:
-                _replace_files(temporary, target, replaces)
+                _replace_folder(temporary, target, replaces)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _replace_files(source: Path, target: Path, replaces: str) -> None:
-    new = sorted(source.iterdir())
-    names = {file.name for file in new}
-    for file in new:
-        file.replace(target / file.name)
-    for old in target.glob(replaces):
-        if old.name not in names:
-            old.unlink()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -35,12 +35,20 @@ def _interpolate(name: str, track: Tensor, position: Tensor) -> Tensor:
     return torch.cat([turned, straight[:, 3:]], dim=1)
 
 
+class Mover(Protocol):
+    """Moves a face by weights on other paths than straight lines, as jaws and lids do."""
+
+    def vertices(self, weights: Tensor) -> Tensor:
+        """Positions (n, V, 3) in metres of weights (n, K)."""
+
+
 @dataclass(frozen=True, eq=False)
 class Performance:
     """Motion of a mesh at a steady frame rate; immutable.
 
     The motion is either ``motion``, or ``weights`` over ``basis`` plus an optional ``residual``; either way
     :meth:`vertices` gives positions for any span of frames, so that no reader ever needs them all at once.
+    With a ``mover`` these lie on its arcs, while formats that hold shapes and weights keep to the basis.
     Vertices are head-local: ``head_motion`` is applied once, by the reader, and never baked in.
 
     Args:
@@ -52,6 +60,7 @@ class Performance:
         basis: (K, V, 3) displacements in metres.
         weight_names: K names, ARKit's camelCase where the shape is ARKit's.
         residual: (T, V, 3) displacements in metres that the basis does not explain.
+        mover: gives the positions of weights in place of ``neutral + weights @ basis``.
         face_model: name of the face model that the mesh comes from.
         identity: (I,) identity coefficients of that model.
         labels: (T, 6) expression label track, in [0, 1].
@@ -72,6 +81,7 @@ class Performance:
     basis: Tensor | None = None
     weight_names: tuple[str, ...] = ()
     residual: Tensor | None = None
+    mover: Mover | None = None
     face_model: str | None = None
     identity: Tensor | None = None
     labels: Tensor | None = None
@@ -87,6 +97,8 @@ class Performance:
             raise InputError("a performance needs either motion or weights, got both or neither")
         if (self.weights is None) != (self.basis is None):
             raise InputError("weights and basis must come together, got only one of them")
+        if self.mover is not None and self.weights is None:
+            raise InputError("a mover must come with the weights that it moves by, got none")
         if (self.waveform is None) != (self.sample_rate is None):
             raise InputError("waveform and sample_rate must come together, got only one of them")
         self._check_shapes()
@@ -147,11 +159,23 @@ class Performance:
         start, end = self._span(start, stop)
         if self.motion is not None:
             return self.motion[start:end]
-        assert self.weights is not None and self.basis is not None
-        moved = torch.einsum("tk,kvc->tvc", self.weights[start:end], self.basis)
-        if self.residual is not None:
-            moved = moved + self.residual[start:end]
-        return self.neutral.vertices + moved
+        assert self.weights is not None
+        if self.mover is None:
+            placed = self.straight(start, end)
+        else:
+            placed = self.mover.vertices(self.weights[start:end])
+        return placed if self.residual is None else placed + self.residual[start:end]
+
+    def straight(self, start: int = 0, stop: int | None = None) -> Tensor:
+        """Positions (stop - start, V, 3) in metres by the basis alone, ``neutral + weights @ basis``.
+
+        Raises:
+            InputError: the performance has no weights.
+        """
+        start, end = self._span(start, stop)
+        if self.weights is None or self.basis is None:
+            raise InputError("a performance must have weights to move along straight lines, got motion")
+        return self.neutral.vertices + torch.einsum("tk,kvc->tvc", self.weights[start:end], self.basis)
 
     def chunks(self, size: int = 64) -> Iterator[tuple[int, Tensor]]:
         """Walk through the performance: pairs of first frame and (n <= size, V, 3) positions in metres."""
@@ -213,6 +237,8 @@ class Performance:
             raise InputError("weight names and sample rate must be the same to follow this performance")
         if self.basis is not None and other.basis is not None and not torch.equal(self.basis, other.basis):
             raise InputError("the basis must be the same to follow this performance, got another")
+        if (self.mover is None) != (other.mover is None):
+            raise InputError("a mover must be known in both performances or in neither")
         joined: dict[str, Any] = {}
         for name in (*_TRACKS, "waveform"):
             first, second = getattr(self, name), getattr(other, name)

@@ -99,6 +99,10 @@ def about() -> dict[str, Any]:
         "shape_keys": [[block.name for block in key.key_blocks] if key else [] for key in keys],
         "materials": [[slot.name for slot in item.material_slots] for item in items],
         "actions": [list(action.frame_range) for action in bpy.data.actions],
+        "bones": [bone.name for item in scene.objects if item.type == "ARMATURE" for bone in item.data.bones],
+        "starts": np.cumsum([0, *(len(item.data.vertices) for item in items[:-1])]).tolist(),
+        "groups": {group.name: group.index for item in items for group in item.vertex_groups},
+        "pictures": [[image.name, bool(image.packed_file), *image.size] for image in bpy.data.images],
         "unit": [scene.unit_settings.system, scene.unit_settings.scale_length],
         "sounds": [strip.sound.filepath for strip in getattr(scene.sequence_editor, "strips", ())],
     }

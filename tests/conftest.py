@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,9 +14,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from meshanim._check import MissingExtra
+from meshanim.audio.sound import SPEECH_RATE, Sound
 from meshanim.export.blender import blender_command
+from meshanim.faces import ARKIT_NAMES
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
@@ -91,11 +94,27 @@ class Blender:
         self._log.close()
 
 
-def pytest_configure() -> None:
-    """Name the Blender that ``make test`` puts beside the environment."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the Blender that ``make test`` puts beside the environment; share cores with other workers."""
     beside = Path(sys.prefix) / "blender" / "bin" / "python"
     if beside.exists():
         os.environ.setdefault("MESHANIM_BLENDER", str(beside))
+    if hasattr(config, "workerinput"):  # one of several processes of pytest-xdist
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+        torch.set_num_threads(1)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep with one worker what shares fixtures: a file, or all that one long run of Blender answers."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return "tests/blender" if file.startswith("tests/blender/") else file
+
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session")
@@ -107,3 +126,49 @@ def blender(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Blender]:
         pytest.skip(str(missing))
     yield running
     running.close()
+
+
+class LoudLips:
+    """Stands in for a trained speech model: opens the jaw with the sound, and presses the lips in silence."""
+
+    def stream(
+        self, blocks: Iterable[Tensor], identity: Tensor | None = None, fps: float = 25.0
+    ) -> Iterator[Tensor]:
+        heard, given = torch.zeros(0), 0
+        for block in blocks:
+            heard = torch.cat([heard, block])
+            ready = int(len(heard) / SPEECH_RATE * fps)
+            yield self._frames(heard, given, ready, fps)
+            given = max(given, ready)
+        yield self._frames(heard, given, max(1, round(len(heard) / SPEECH_RATE * fps)), fps)
+
+    @staticmethod
+    def _frames(heard: Tensor, start: int, stop: int, fps: float) -> Tensor:
+        weights = torch.zeros(max(0, stop - start), len(ARKIT_NAMES))
+        for row, frame in enumerate(range(start, stop)):
+            place = min(round(frame / fps * SPEECH_RATE), len(heard) - 1)
+            loud = float(heard[max(0, place - 200) : place + 1].abs().max())
+            weights[row, ARKIT_NAMES.index("jawOpen")] = 0.6 * loud
+            weights[row, ARKIT_NAMES.index("mouthPressLeft")] = 0.3 * (loud < 0.05)
+            weights[row, ARKIT_NAMES.index("mouthPressRight")] = 0.3 * (loud < 0.05)
+            weights[row, ARKIT_NAMES.index("eyeBlinkLeft")] = 0.5
+        return weights
+
+
+@pytest.fixture(scope="session")
+def lip_model() -> LoudLips:
+    """What moves lips where no trained model is needed."""
+    return LoudLips()
+
+
+def _babble(seconds: float = 2.0, rate: int = SPEECH_RATE) -> Sound:
+    """Syllables of a tone, four a second, with silence between."""
+    time = torch.arange(round(seconds * rate)) / rate
+    loud = (2 * torch.pi * 2 * time).sin().clamp(min=0)
+    return Sound((loud * (2 * torch.pi * 200 * time).sin()).float(), rate)
+
+
+@pytest.fixture(scope="session")
+def babble() -> Callable[..., Sound]:
+    """Makes a voice of so many seconds at a sample rate."""
+    return _babble

@@ -1,9 +1,13 @@
 """Files and folders appear whole or not at all."""
 
+import shutil
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 
+from meshanim import _files
 from meshanim._check import InputError
 from meshanim._files import atomic_folder, atomic_path, cache_folder
 
@@ -83,6 +87,82 @@ def test_in_a_folder_that_exists_matching_files_give_way_at_the_end(tmp_path):
     assert sorted(file.name for file in folder.iterdir()) == ["1.txt", "mine.csv"]
     assert (folder / "1.txt").read_text() == "new"
     assert [file.name for file in tmp_path.iterdir()] == ["f"]
+
+
+@pytest.fixture
+def full(tmp_path):
+    """A folder with two texts and a table that is not to be replaced."""
+    folder = tmp_path / "f"
+    folder.mkdir()
+    for name in ("1.txt", "2.txt", "mine.csv"):
+        (folder / name).write_text("old")
+    folder.chmod(0o750)
+    return folder
+
+
+def fill(folder):
+    with atomic_folder(folder, "*.txt") as place:
+        (place / "1.txt").write_text("new")
+
+
+def texts(folder):
+    return {file.name: file.read_text() for file in folder.iterdir()}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux exchanges names")
+def test_folders_change_names_at_one_stroke(full, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.delattr(Path, "rename")  # nothing else is renamed
+        fill(full)
+    assert texts(full) == {"1.txt": "new", "mine.csv": "old"} and full.stat().st_mode & 0o777 == 0o750
+
+
+def test_other_files_of_a_folder_are_the_same_ones(full):
+    number = (full / "mine.csv").stat().st_ino
+    (full / "link").symlink_to("nowhere")
+    fill(full)
+    assert (full / "mine.csv").stat().st_ino == number and (full / "link").is_symlink()
+
+
+def test_a_file_that_comes_in_the_last_moment_stays(full, monkeypatch):
+    take_place = _files._take_place
+
+    def late(new, folder):
+        (folder / "late.csv").write_text("late")
+        return take_place(new, folder)
+
+    monkeypatch.setattr(_files, "_take_place", late)
+    fill(full)
+    assert texts(full) == {"1.txt": "new", "mine.csv": "old", "late.csv": "late"}
+    assert list(full.parent.iterdir()) == [full]
+
+
+def test_folders_change_places_where_names_cannot_be_exchanged(full, monkeypatch):
+    monkeypatch.setattr(_files, "_exchange", lambda *_: False)
+    fill(full)
+    assert texts(full) == {"1.txt": "new", "mine.csv": "old"} and list(full.parent.iterdir()) == [full]
+
+
+def test_what_a_kill_left_under_a_hidden_name_comes_back(full):
+    before = texts(full)
+    full.rename(_files._aside(full))  # killed between the two renames
+    with pytest.raises(KeyError), atomic_folder(full, "*.txt"):
+        assert texts(full) == before
+        raise KeyError
+    shutil.copytree(full, _files._aside(full))  # killed after both
+    fill(full)
+    assert texts(full) == {"1.txt": "new", "mine.csv": "old"} and list(full.parent.iterdir()) == [full]
+
+
+def test_a_folder_that_cannot_be_replaced_is_named_before_any_work(full, tmp_path, monkeypatch):
+    (full / "inner").mkdir()
+    with pytest.raises(InputError, match="so it must hold files only, got folder inner"):
+        fill(full)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="so it must not be the one that this runs in"):
+        fill(Path())
+    with pytest.raises(InputError, match="so it must not be a mount point"):
+        fill("/proc")
 
 
 def test_the_cache_moves_with_its_variable(tmp_path, monkeypatch):

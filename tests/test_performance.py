@@ -35,6 +35,29 @@ def test_weights_and_vertices_tell_the_same_motion() -> None:
     torch.testing.assert_close(as_motion.vertices(3, 7), performance.vertices(3, 7))
 
 
+class Squares:
+    """Moves along parabolas: the square of the first weight, upwards."""
+
+    def vertices(self, weights: torch.Tensor) -> torch.Tensor:
+        return NEUTRAL.vertices + weights[:, :1, None].square() * torch.tensor([0.0, 1.0, 0.0])
+
+
+def test_a_mover_takes_the_place_of_straight_lines() -> None:
+    bent, straight = by_weights(mover=Squares()), by_weights()
+    assert bent.weights is not None
+    expected = NEUTRAL.vertices + bent.weights[:, :1, None].square() * torch.tensor([0.0, 1.0, 0.0])
+    torch.testing.assert_close(bent.vertices(), expected)
+    torch.testing.assert_close(bent.straight(3, 9), straight.vertices(3, 9))
+    torch.testing.assert_close(bent.slice(4, 8).vertices(), expected[4:8])
+    torch.testing.assert_close(bent.concatenate(bent).vertices(20), expected)
+    with pytest.raises(InputError, match="a mover must be known in both"):
+        bent.concatenate(straight)
+    with pytest.raises(InputError, match="must come with the weights"):
+        Performance(NEUTRAL, 10.0, motion=expected, mover=Squares())
+    with pytest.raises(InputError, match="must have weights"):
+        Performance(NEUTRAL, 10.0, motion=expected).straight()
+
+
 def test_chunks_join_to_the_whole() -> None:
     performance = by_weights()
     starts, parts = zip(*performance.chunks(7), strict=True)

@@ -74,8 +74,8 @@ class Wav2Vec2Encoder(nn.Module):
         except (OSError, ValueError) as error:
             first = str(error).strip().splitlines()[0]
             raise InputError(
-                f"the speech encoder must be a folder with config.json and model.safetensors, or a name on the "
-                f"Hugging Face hub, got {str(name)!r}: {first}"
+                f"the speech encoder must be a folder with config.json and model.safetensors, or a name on "
+                f"the Hugging Face hub, got {str(name)!r}: {first}"
             ) from error
         return cls(model.eval())
 
@@ -105,7 +105,7 @@ class Wav2Vec2Encoder(nn.Module):
         return functional.pad(normal, (self.reach // 2, self.reach // 2 + self.stride))
 
     def _at_frames(self, heard: Tensor, count: int, fps: float) -> Tensor:
-        """(B, T, F) of (B, M, F); feature m is centred on the sample m * stride + (reach - 1) / 2 that it hears."""
+        """(B, T, F) of (B, M, F); feature m is centred on the sample m * stride + (reach - 1) / 2."""
         moments = torch.arange(count, dtype=torch.float64, device=heard.device) * (SPEECH_RATE / fps)
         place = (moments + self.reach // 2 - (self.reach - 1) / 2) / self.stride
         low = place.floor().long().clamp(max=heard.shape[1] - 1)

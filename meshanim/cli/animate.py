@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -51,64 +50,43 @@ def animate(
 ) -> None:
     """Animate a face: it takes on an expression, holds it, and comes back."""
     from meshanim.cli.progress import Steps
-    from meshanim.export import check_targets, export
+    from meshanim.cli.writing import write_all
+    from meshanim.export import check_targets
+    from meshanim.faces import load_face
     from meshanim.synthesis import expression_labels
 
     check_targets(output)
     labels = expression_labels(expression, duration, onset, apex, offset, fps, intensity)
     with Steps(quiet) as steps:
-        performance = _perform(face, model, identity, seed, labels, fps, steps)
-        for path in output:
-            steps.say(f"written: {export(performance, path, progress=steps.step(Path(path).name))}")
+        mover = load_face(face)
+        performance = _perform(mover, model, identity, seed, labels, fps, output, steps)
+        write_all(performance, output, steps, mover)
 
 
 def _perform(
-    spec: str,
+    face: FaceModel,
     model: str | None,
     identity: str | None,
     seed: int | None,
     labels: Tensor,
     fps: float,
+    output: list[str],
     steps: Steps,
 ) -> Performance:
-    from meshanim.faces import load_face
+    from meshanim.cli.person import person
+    from meshanim.export import check_targets
 
-    face = load_face(spec)
-    who = _identity(face, identity, seed)
+    who = person(face, identity, seed)
     if model is None and face.name != "anny":
         from meshanim.synthesis import perform_prototype
 
+        check_targets(output, weight_names=face.weight_names)
         steps.say(f"no trained model for {face.name}: its own shapes perform the expression's action units")
         return perform_prototype(face, labels, fps, who)
 
     from meshanim.synthesis import ExpressionModel
 
-    neutral = face.neutral.with_vertices(face.vertices(who))
     trained = ExpressionModel.from_pretrained(model or _BUILT_IN_MODEL)
+    check_targets(output, weight_names=trained.weight_names)
+    neutral = face.neutral.with_vertices(face.vertices(who))
     return trained.animate(neutral, labels, fps, progress=steps.step("animating"))
-
-
-def _identity(face: FaceModel, named: str | None, seed: int | None) -> Tensor | None:
-    import torch
-
-    from meshanim._check import InputError, check_range
-
-    if named is not None and seed is not None:
-        raise InputError("the person must come from --identity or from --seed, got both")
-    if seed is not None:
-        check_range("seed", seed, 0, 2**63 - 1)
-        return face.sample_identity(torch.Generator().manual_seed(seed), 1)[0]
-    return None if named is None else face.identity(**_named_values(named))
-
-
-def _named_values(text: str) -> dict[str, float]:
-    from meshanim._check import InputError
-
-    values = {}
-    for part in text.split(","):
-        name, _, number = part.partition("=")
-        try:
-            values[name.strip()] = float(number)
-        except ValueError:
-            raise InputError(f"--identity must read like age=30,gender=0.2, got {part!r}") from None
-    return values

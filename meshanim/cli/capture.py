@@ -35,9 +35,10 @@ def capture(
     from meshanim.export import check_targets
     from meshanim.faces import load_face
 
-    check_targets(output, others=(_NEUTRAL, _PICTURE))
+    model = load_face(face)
+    check_targets(output, others=(_NEUTRAL, _PICTURE), weight_names=model.weight_names)
     with Steps(quiet) as steps:
-        captured = captured_from(clip, load_face(face), steps.step)
+        captured = captured_from(clip, model, steps.step)
         for path in output:
             _write(captured, clip, path, steps.step(Path(path).name))
             steps.say(f"written: {path}")

@@ -24,17 +24,18 @@ def convert(
         float | None, typer.Option(help="Frames per second; needed for .pc2 and folders, which state none.")
     ] = None,
     face: Annotated[
-        str | None, typer.Option(help="What the curves of a .csv move: anny, ict=PATH, flame=PATH.")
+        str | None,
+        typer.Option(help="What a .csv moves, and whose joints go out: anny, ict=PATH, flame=PATH."),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
 ) -> None:
     """Convert a performance: read it from one file, write it to others."""
     from meshanim.cli.progress import Steps
-    from meshanim.export import check_targets, export, read_performance
+    from meshanim.cli.writing import write_all
+    from meshanim.export import check_targets, read_performance
     from meshanim.faces import load_face
 
     check_targets(output)
     with Steps(quiet) as steps:
-        performance = read_performance(source, fps, None if face is None else load_face(face))
-        for path in output:
-            steps.say(f"written: {export(performance, path, progress=steps.step(Path(path).name))}")
+        model = None if face is None else load_face(face)
+        write_all(read_performance(source, fps, model), output, steps, model)

@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from meshanim import __version__
-from meshanim.cli import animate, capture, convert, doctor, inspect, solve, studio, train, view
+from meshanim.cli import animate, capture, convert, doctor, inspect, solve, speak, studio, train, view
 
 app = typer.Typer(
     name="meshanim",
-    help="Face mesh animation: a label or a video in, a moving face mesh out.",
+    help="Face mesh animation: a label, a voice or a video in, a moving face mesh out.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -38,6 +38,7 @@ app.command("animate")(animate.animate)
 app.command("capture")(capture.capture)
 app.command("convert")(convert.convert)
 app.command("solve")(solve.solve)
+app.command("speak")(speak.speak)
 app.command("inspect")(inspect.inspect)
 app.command("view")(view.view)
 app.command("studio")(studio.studio)

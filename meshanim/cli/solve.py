@@ -44,16 +44,18 @@ def solve(
 ) -> None:
     """Find the weights of a face's units that explain moving vertices of its mesh."""
     from meshanim.cli.progress import Steps
-    from meshanim.export import check_targets, export, read_performance
+    from meshanim.cli.writing import write_all
+    from meshanim.export import check_targets, read_performance
     from meshanim.faces import load_face, solve_performance
 
-    check_targets(output)
     chosen = {"smoothness": smoothness, "sparsity": sparsity}
     settings = {name: value for name, value in chosen.items() if value is not None}
+    model = load_face(face)
+    check_targets(output, weight_names=model.weight_names)
     with Steps(quiet) as steps:
         solved = solve_performance(
             read_performance(motion, fps),
-            load_face(face),
+            model,
             articulated=articulated,
             moving_head=moving_head,
             residual=residual,
@@ -61,8 +63,7 @@ def solve(
             **settings,
         )
         steps.say(_summary(solved))
-        for path in output:
-            steps.say(f"written: {export(solved.performance, path, progress=steps.step(Path(path).name))}")
+        write_all(solved.performance, output, steps, model)
 
 
 def _summary(solved: SolvedPerformance) -> str:

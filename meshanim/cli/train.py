@@ -13,6 +13,9 @@ from meshanim._check import check_choice
 if TYPE_CHECKING:
     from meshanim.training import TrainingReport
 
+VALIDATED = 16
+"""Utterances on which a speech model is scored after every epoch."""
+
 app = typer.Typer(help="Train a model; a run that was stopped goes on where it was.", no_args_is_help=True)
 
 
@@ -80,6 +83,36 @@ def unprojection(
     recipe = replace(UNPROJECTION_RECIPES[network], seed=seed, **sizes, **given)
     kept = KeptFaces(load_face(face), pictures, seed, size)
     _, report = train_unprojection(kept, recipe, out, progress=not quiet)
+    _say_where(report, recipe.epochs, out, quiet)
+
+
+@app.command()
+def speech(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; gets the trained model.")],
+    config: Annotated[str, typer.Option(help="small, for two cores, or paper.")] = "small",
+    window: Annotated[int, typer.Option(help="Frames of a training sequence.")] = 100,
+    size: Annotated[int, typer.Option(help="Utterances of the corpus.")] = 600,
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes over the corpus; the recipe's by default.")
+    ] = None,
+    batch_size: Annotated[int, typer.Option(help="Utterances per step.")] = 8,
+    seed: Annotated[int, typer.Option(help="Of weights, order and noise.")] = 0,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
+) -> None:
+    """Train a model from speech to a face that speaks, on speech that is made once and kept in the cache."""
+    from meshanim.cli.progress import Steps
+    from meshanim.datasets import MadeSpeech
+    from meshanim.faces import load_face
+    from meshanim.training import SpeechRecipe, train_speech
+
+    recipe = SpeechRecipe(config=config, window=window, batch_size=batch_size, seed=seed)
+    recipe = recipe if epochs is None else replace(recipe, epochs=epochs)
+    with Steps(quiet) as steps:
+        spoken = MadeSpeech("train", size, progress=steps.step("corpus"))
+        unheard = MadeSpeech("validation", size)
+    _, report = train_speech(
+        [*spoken], load_face("anny"), recipe, out, unheard[:VALIDATED], progress=not quiet
+    )
     _say_where(report, recipe.epochs, out, quiet)
 
 

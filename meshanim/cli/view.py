@@ -8,10 +8,14 @@ import typer
 
 
 def view(
-    path: Annotated[str, typer.Argument(help="A performance, such as .npz, or a mesh file.")],
+    path: Annotated[str, typer.Argument(help="A performance, a folder of OBJ or PLY files, or a mesh file.")],
     against: Annotated[
         str | None,
         typer.Option(help="Another such file: colours show how far each vertex is from its place there."),
+    ] = None,
+    fps: Annotated[
+        float | None,
+        typer.Option(help="Frames per second; by default the file's, 25 where it states none."),
     ] = None,
     host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
     port: Annotated[
@@ -22,8 +26,8 @@ def view(
     from meshanim.cli.serving import open_page, serve
     from meshanim.viewer import close_server, load, view_performance
 
-    performance = load(path)
-    other = None if against is None else load(against)
+    performance = load(path, fps)
+    other = None if against is None else load(against, fps)
     server = open_page(host, port)
     try:
         player = view_performance(server, performance, other)

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,12 @@ from meshanim._check import MissingExtra, check_choice, check_range
 from meshanim._files import atomic_path
 from meshanim.export.frames import Progress, head_tracks, local_chunks
 from meshanim.export.pc2 import HEADER, SIGN
+from meshanim.export.picture import put_on
 from meshanim.export.targets import Targets, fitting_targets, within_unit
+from meshanim.mesh import Mesh
 from meshanim.performance import Performance
 from meshanim.rendering import vertex_colours
+from meshanim.talking_heads.appearance import Appearance
 
 SCRIPT = Path(__file__).with_name("inside_blender.py")
 
@@ -50,9 +54,15 @@ def blender_command(script: Path) -> list[str]:
     raise MissingExtra("bpy (or name a Blender in MESHANIM_BLENDER)", "blender")
 
 
-def _scene(performance: Performance, name: str, targets: Targets | None) -> dict[str, Any]:
-    """What the script asks for: everything but positions over time."""
-    mesh, none = performance.neutral, np.zeros((0, 3))
+def require_blender() -> None:
+    """Raise where there is no Blender."""
+    blender_command(SCRIPT)
+
+
+def _scene(performance: Performance, mesh: Mesh, name: str, targets: Targets | None) -> dict[str, Any]:
+    """What the script asks for: everything but positions over time; ``mesh`` is how the neutral looks."""
+    none, groups = np.zeros((0, 3)), mesh.groups
+    sound = performance.waveform if performance.waveform is not None else np.zeros(0)
     rotation, translation = np.zeros((0, 4)), none
     if performance.head_motion is not None:
         rotation, translation = head_tracks(performance.head_motion)
@@ -65,6 +75,13 @@ def _scene(performance: Performance, name: str, targets: Targets | None) -> dict
         "uv": none[:, :2] if mesh.uv is None else mesh.uv.numpy(),
         "uv_faces": none.astype(int) if mesh.uv_faces is None else mesh.uv_faces.numpy(),
         "colours": vertex_colours(mesh).numpy(),
+        "group_names": np.array(list(groups), dtype=str),
+        "group_sizes": np.array([len(group) for group in groups.values()], dtype=int),
+        "group_vertices": np.concatenate(
+            [none[:, 0].astype(int), *(group.numpy() for group in groups.values())]
+        ),
+        "waveform": np.asarray(sound, dtype=np.float32),
+        "sample_rate": performance.sample_rate or 0,
         "rotation": rotation,
         "translation": translation,
     }
@@ -98,12 +115,14 @@ def write_with_blender(
     progress: Progress | None = None,
     targets: str = "auto",
     max_error: float = 1e-4,
+    appearance: Appearance | None = None,
 ) -> None:
     """Write an object whose own animation is the head's motion, frame t at t, metres, the unit of Blender.
 
     ``.blend`` and ``.fbx`` have shape keys with curves, as GLB has morph targets; ``.abc`` has the positions
-    of every frame, exact. Blender's own importer of FBX moves everything by one frame, unless its offset is
-    set to 0, and takes the frame rate for a whole number.
+    of every frame, exact. Vertex groups and, in the sequencer, the sound are in a ``.blend``. Blender's own
+    importer of FBX moves everything by one frame, unless its offset is set to 0, and takes the frame rate for
+    a whole number.
 
     Args:
         performance: what to write.
@@ -111,6 +130,8 @@ def write_with_blender(
         progress: told the frames done and in all, before Blender begins.
         targets: "auto" or "components" (principal ones in any case); not for ``.abc``.
         max_error: metres; not for ``.abc``.
+        appearance: whose texture to put on: inside a ``.blend`` or ``.fbx``, beside an ``.abc``, which has no
+            materials, as ``.png``.
 
     Raises:
         MissingExtra: no Blender.
@@ -118,14 +139,22 @@ def write_with_blender(
     """
     check_choice("targets", targets, ("auto", "components"))
     check_range("max_error", max_error, 0, open_low=True)
-    blender_command(SCRIPT)
+    require_blender()
     sampled = path.suffix.lower() == ".abc"
     found = None if sampled else within_unit(
         fitting_targets(performance, targets == "auto", max_error, progress)
     )  # fmt: skip
-    with atomic_path(path) as place, tempfile.TemporaryDirectory(dir=place.parent, prefix=".") as folder:
-        data, cache = Path(folder, "scene.npz"), Path(folder, "motion.pc2")
-        np.savez(data, **_scene(performance, path.stem, found))
+    mesh, picture = put_on(performance.neutral, appearance)
+    with ExitStack() as stack:
+        if picture is not None and sampled:
+            stack.enter_context(atomic_path(path.with_suffix(".png"))).write_bytes(picture)
+        place = stack.enter_context(atomic_path(path))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=place.parent, prefix=".")))
+        data, cache, image = folder / "scene.npz", folder / "motion.pc2", folder / f"{path.stem}.png"
+        if picture is not None:
+            image.write_bytes(picture)
+        np.savez(data, **_scene(performance, mesh, path.stem, found))
         if sampled:
             _write_local_cache(performance, cache, progress)
-        _run({"data": str(data), "cache": str(cache) if sampled else None, "path": str(place.absolute())})
+        order = {"data": str(data), "path": str(place.absolute()), "cache": str(cache) if sampled else None}
+        _run(order | {"picture": None if picture is None else str(image)})

@@ -16,7 +16,7 @@ from meshanim.performance import Performance
 Progress = Callable[[int, int], None]
 """Called with the number of frames done and of frames in all."""
 
-CHUNK_BYTES = 32 * 2**20
+CHUNK_BYTES = 8 * 2**20
 """Positions held at once."""
 
 
@@ -58,13 +58,18 @@ def posed_chunks(
         yield start, performance.pose(chunk, start).numpy()
 
 
-def head_tracks(head_motion: Tensor) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Rotations (T, 4) as XYZW quaternions and translations (T, 3) in metres of head motion (T, 6).
+def quaternions(turns: Tensor) -> NDArray[np.float64]:
+    """Rotations (T, 4) as XYZW quaternions of rotation vectors (T, 3).
 
     q and -q are the same rotation; readers interpolate the short way only between like signs, so that no
     two neighbours here have unlike ones.
     """
-    motion = head_motion.detach().to("cpu", torch.float64)
-    turn = axis_angle_to_quaternion(motion[:, :3]).numpy()
+    turn = axis_angle_to_quaternion(turns.detach().to("cpu", torch.float64)).numpy()
     flips = np.cumprod(np.concatenate([[1], np.where((turn[1:] * turn[:-1]).sum(1) < 0, -1, 1)]))
-    return turn * flips[:, None], motion[:, 3:].numpy()
+    return turn * flips[:, None]
+
+
+def head_tracks(head_motion: Tensor) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Rotations (T, 4) as :func:`quaternions` and translations (T, 3) in metres of head motion (T, 6)."""
+    motion = head_motion.detach().to("cpu", torch.float64)
+    return quaternions(motion[:, :3]), motion[:, 3:].numpy()

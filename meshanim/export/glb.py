@@ -14,8 +14,11 @@ from meshanim._check import check_choice, check_range
 from meshanim._files import atomic_path
 from meshanim.export.frames import Progress, head_tracks
 from meshanim.export.glb_buffer import INDEX_DATA, VERTEX_DATA, GlbBuffer
+from meshanim.export.glb_skin import CARRIER, joint_tracks, skin, skin_attributes, skin_nodes
+from meshanim.export.joints import Rig, Skeleton, fitting_rig, skeleton_of
 from meshanim.export.picture import put_on
-from meshanim.export.targets import Targets, fitting_targets, frame_targets, within_unit
+from meshanim.export.targets import frame_targets
+from meshanim.faces import FaceModel
 from meshanim.mesh import Mesh
 from meshanim.mesh.geometry import vertex_normals
 from meshanim.performance import Performance
@@ -61,9 +64,7 @@ def _material(colours: NDArray, textured: bool) -> dict[str, Any]:
     return material | ({"alphaMode": "MASK"} if (colours[:, 3] < 0.5).any() else {})
 
 
-def _primitive(
-    buffer: GlbBuffer, mesh: Mesh, targets: Targets, colours: NDArray
-) -> tuple[dict[str, Any], NDArray]:
+def _primitive(buffer: GlbBuffer, mesh: Mesh, rig: Rig, colours: NDArray) -> tuple[dict[str, Any], NDArray]:
     source, faces, uv = _corners(mesh)
     fractions = (colours.clip(0, 1) * 65535).round().astype("<u2")
     narrow = "<u2" if len(source) < 2**16 else "<u4"
@@ -74,27 +75,45 @@ def _primitive(
     }
     if uv is not None:
         attributes["TEXCOORD_0"] = buffer.array(uv, VERTEX_DATA)
+    if rig.skeleton is not None:
+        attributes |= skin_attributes(buffer, rig.skeleton, source)
     indices = buffer.array(faces.astype(narrow).ravel(), INDEX_DATA)
-    shapes = [buffer.displacements(shape.numpy().astype("<f4")[source]) for shape in targets.basis]
+    shapes = [buffer.displacements(shape.numpy().astype("<f4")[source]) for shape in rig.targets.basis]
     primitive = {"attributes": attributes, "indices": indices, "material": 0}
     return primitive | {"targets": [{"POSITION": shape} for shape in shapes]}, source
 
 
-def _channels(buffer: GlbBuffer, performance: Performance, targets: Targets) -> dict[str, Any]:
-    """The animation: weights of the targets, and the head's rotation and translation where it moves."""
+def _animation(buffer: GlbBuffer, performance: Performance, rig: Rig) -> dict[str, Any]:
+    """Weights of the targets, the joints' turns, and the head's rotation and translation where it moves."""
     times = (np.arange(performance.frame_count) / performance.fps).astype("<f4")
-    tracks = {"weights": targets.weights.numpy().astype("<f4").ravel()}
+    tracks = {(0, "weights"): rig.targets.weights.numpy().astype("<f4").ravel()} | joint_tracks(rig)
     if performance.head_motion is not None:
+        node = 0 if rig.skeleton is None else CARRIER
         rotation, translation = head_tracks(performance.head_motion)
-        tracks["rotation"] = rotation.astype("<f4")
-        tracks["translation"] = translation.astype("<f4")
+        tracks[node, "rotation"] = rotation.astype("<f4")
+        tracks[node, "translation"] = translation.astype("<f4")
     clock = buffer.array(times, bounds=True)
     samplers = [
         {"input": clock, "interpolation": "LINEAR", "output": buffer.array(values)}
         for values in tracks.values()
     ]
-    channels = [{"sampler": i, "target": {"node": 0, "path": path}} for i, path in enumerate(tracks)]
+    channels = [
+        {"sampler": index, "target": {"node": node, "path": path}}
+        for index, (node, path) in enumerate(tracks)
+    ]
     return {"name": "performance", "samplers": samplers, "channels": channels}
+
+
+def _nodes(buffer: GlbBuffer, skeleton: Skeleton | None, name: str) -> dict[str, Any]:
+    """The scene: the mesh, and a skeleton beside it, since glTF moves a skinned mesh by its joints alone."""
+    mesh = {"name": name, "mesh": 0}
+    if skeleton is None:
+        return {"scenes": [{"nodes": [0]}], "nodes": [mesh]}
+    return {
+        "scenes": [{"nodes": [0, CARRIER]}],
+        "nodes": [mesh | {"skin": 0}, *skin_nodes(skeleton, name)],
+        "skins": [skin(buffer, skeleton)],
+    }
 
 
 def write_glb(
@@ -104,29 +123,38 @@ def write_glb(
     targets: str = "auto",
     max_error: float = 1e-4,
     appearance: Appearance | None = None,
+    face: FaceModel | None = None,
+    joints: bool = True,
 ) -> None:
-    """Write one mesh with morph targets and an animation of their weights.
+    """Write one mesh with morph targets and an animation of their weights; eyes and jaw turn as joints.
 
-    The targets are the performance's own basis with its names where that explains every vertex to within
-    ``max_error``, else principal components as many as that takes. The error really made stands in the
-    mesh's ``extras``, beside ``targetNames``, the frame rate, the number V of own vertices, and the vertex
-    that each copy on a texture seam (they follow the first V) stands for. Targets move positions only:
-    in Blender 5.0 the normals follow the moved faces, three.js and others keep those of the neutral. One
-    primitive with vertex colours keeps the vertex order in Blender, which would sort vertices by material
-    otherwise. Blender places key frames by the frame rate of its scene: set that before the import, to a
-    whole number (its importer misreads the base of fractional rates).
+    The joints, where the face has some, hang from a node that the head's motion moves. The targets hold what
+    the joints leave: the performance's own basis with its names, and principal components behind it where
+    that is not within ``max_error`` of every vertex. Without joints the basis stands alone where it is, and
+    else principal components as many as that takes. The error really made stands in the mesh's ``extras``,
+    beside ``targetNames``, the frame rate, vertex groups, landmarks, the number V of own vertices, and the
+    vertex that each copy on a texture seam (they follow the first V) stands for.
+
+    Targets move positions only: in Blender 5.0 the normals follow the moved faces, three.js and others keep
+    those of the neutral. One primitive with vertex colours keeps the vertex order in Blender, which would
+    sort vertices by material otherwise. Blender places key frames by the frame rate of its scene: set that
+    before the import, to a whole number (its importer misreads the base of fractional rates). glTF itself
+    has no sound, and none is written.
 
     With an appearance that has a texture, vertices are white and the texture coordinates are those of
     :func:`meshanim.rendering.wrap`, whose picture has eyes and mouth beside the skin.
 
     Args:
-        performance: what to write; head motion becomes the node's rotation and translation.
+        performance: what to write; head motion becomes a node's rotation and translation.
         path: the ``.glb`` file, or a ``.gltf`` with its buffer inside.
         progress: told the frames done and in all.
         targets: "auto", "components" (principal ones in any case), or "frames" (each frame a target: exact,
-            large, and more than some readers take).
+            without joints, large, and more than some readers take).
         max_error: metres.
         appearance: whose texture to put on.
+        face: the model whose joints these are; the built-in one is known by the performance's name of it.
+        joints: False for morph targets alone, for readers that have no skins, or that drive the weights by
+            themselves: with joints ``eyeLookUpLeft`` moves the lids and not the ball.
 
     Raises:
         InputError: more than 4 GiB, or more than 1,024 components for ``max_error``.
@@ -136,14 +164,16 @@ def write_glb(
     mesh, buffer = performance.neutral, GlbBuffer(path)
     if targets == "frames":
         buffer.reserve(12 * performance.frame_count * (len(mesh.vertices) + performance.frame_count))
-        found = frame_targets(performance, progress)
+        rig = Rig(frame_targets(performance, progress))
     else:
-        found = within_unit(fitting_targets(performance, targets == "auto", max_error, progress))
+        skeleton = skeleton_of(performance, face) if joints else None
+        rig = fitting_rig(performance, skeleton, targets == "auto", max_error, progress)
+    found = rig.targets
     colours = vertex_colours(mesh).numpy()
     mesh, picture = put_on(mesh, appearance)
     if picture is not None:
         colours[:, :3] = 1
-    primitive, source = _primitive(buffer, mesh, found, colours)
+    primitive, source = _primitive(buffer, mesh, rig, colours)
     extras = {
         "targetNames": list(found.names),
         "targetKind": found.kind,
@@ -152,15 +182,16 @@ def write_glb(
         "frames": performance.frame_count,
         "vertices": len(mesh.vertices),
         "copiesOf": source[len(mesh.vertices) :].tolist(),
+        "groups": {name: vertices.tolist() for name, vertices in mesh.groups.items()},
+        "landmarks": {name: int(vertex) for name, vertex in mesh.landmarks.items()},
     }
     document = {
         "asset": {"version": "2.0", "generator": f"meshanim {__version__}"},
         "scene": 0,
-        "scenes": [{"nodes": [0]}],
-        "nodes": [{"name": path.stem, "mesh": 0}],
+        **_nodes(buffer, rig.skeleton, path.stem),
         "meshes": [{"name": path.stem, "primitives": [primitive], "extras": extras}],
         "materials": [_material(colours, picture is not None)],
-        "animations": [_channels(buffer, performance, found)],
+        "animations": [_animation(buffer, performance, rig)],
     }
     if picture is not None:
         image = {"name": "face", "mimeType": "image/png", "bufferView": buffer.file(picture)}

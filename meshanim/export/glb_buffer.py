@@ -18,7 +18,7 @@ LARGEST = 2**32 - 1
 ROOM_FOR_JSON = 64 * 2**20
 VERTEX_DATA, INDEX_DATA = 34962, 34963
 _COMPONENTS = {"<f4": 5126, "<u4": 5125, "<u2": 5123, "|u1": 5121}
-_KINDS = {1: "SCALAR", 2: "VEC2", 3: "VEC3", 4: "VEC4"}
+_KINDS = {1: "SCALAR", 2: "VEC2", 3: "VEC3", 4: "VEC4", 16: "MAT4"}
 
 
 def _padded(data: bytes, fill: bytes) -> bytes:

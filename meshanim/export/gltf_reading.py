@@ -14,6 +14,7 @@ from meshanim._check import InputError
 from meshanim.export.gltf_file import GltfFile
 from meshanim.export.gltf_tracks import Floats, Track, moments_of, tracks_of
 from meshanim.export.parts import Part, assemble
+from meshanim.export.skinning import joint_shares, skinned
 from meshanim.performance import Performance
 
 
@@ -45,11 +46,11 @@ def _local(node: dict[str, Any], number: int, tracks: dict[tuple[int, str], Trac
     return matrices
 
 
-def _world(file: GltfFile, number: int, tracks: dict, t: Floats, parents: dict[int, int]) -> Floats:
+def _world(file: GltfFile, number: int | None, tracks: dict, t: Floats, parents: dict[int, int]) -> Floats:
     matrices, steps = np.tile(np.eye(4), (len(t), 1, 1)), 0
     while number is not None:
         matrices = _local(file.entry("nodes", number), number, tracks, t) @ matrices
-        number, steps = parents.get(number), steps + 1  # type: ignore[assignment]
+        number, steps = parents.get(number), steps + 1
         if steps > len(parents) + 1:
             raise InputError("its nodes hang from one another in a circle")
     return matrices
@@ -81,8 +82,6 @@ def _part(file: GltfFile, number: int, tracks: dict, t: Floats, parents: dict[in
     node = file.entry("nodes", number)
     mesh = file.entry("meshes", node["mesh"])
     name = str(node.get("name") or mesh.get("name") or f"node {number}")
-    if "skin" in node:
-        raise InputError(f"{name} is moved by a skeleton, which is not read; bake it into morph targets")
     pieces = [_primitive(file, primitive) for primitive in mesh["primitives"]]
     count = len(pieces[0][3])
     if any(len(piece[3]) != count for piece in pieces):
@@ -102,20 +101,96 @@ def _part(file: GltfFile, number: int, tracks: dict, t: Floats, parents: dict[in
     basis = np.stack(targets) if targets else np.zeros((0, len(vertices), 3), np.float32)
     # glTF's texture coordinates start at the top left.
     uv = np.concatenate(uvs) * [1, -1] + [0, 1] if len(uvs) == len(pieces) else None
-    places = _world(file, number, tracks, t, parents)
-    return Part(name, vertices, faces, uv, None if uv is None else faces, names, basis, weights, places)
+    places = np.broadcast_to(np.eye(4), (len(t), 4, 4))
+    groups = _by_material(file, mesh, starts)
+    uv_faces = None if uv is None else faces
+    part = Part(name, vertices, faces, uv, uv_faces, names, basis, weights, places, None, groups)
+    if "skin" in node:
+        skin = file.entry("skins", node["skin"])
+        shares = np.concatenate([_shares(file, each, len(skin["joints"])) for each in mesh["primitives"]])
+        return _skinned(file, part, skin, shares, tracks, t, parents)
+    return replace(part, places=_world(file, number, tracks, t, parents))
 
 
-def _without_copies(part: Part, extras: dict[str, Any]) -> Part:
-    """Our own files copy vertices along texture seams, and say so: here each is one again."""
+def _shares(file: GltfFile, primitive: dict[str, Any], count: int) -> NDArray[np.float32]:
+    """(V, J) by how much each joint of a skin leads each vertex of a primitive."""
+    attributes = primitive["attributes"]
+    sets = [number for number in range(len(attributes)) if f"JOINTS_{number}" in attributes]
+    if not sets:
+        raise InputError("its mesh has a skin and no joints")
+    joints, weights = (
+        np.concatenate([file.array(attributes[f"{kind}_{number}"]) for number in sets], axis=1)
+        for kind in ("JOINTS", "WEIGHTS")
+    )
+    if len(joints) != file.entry("accessors", attributes["POSITION"])["count"]:
+        raise InputError("its mesh has joints for another number of vertices")
+    return joint_shares(joints, weights, count)
+
+
+def _skinned(
+    file: GltfFile, part: Part, skin: dict[str, Any], shares: NDArray, tracks: dict, t: Floats, parents: dict
+) -> Part:
+    """The part as its skin moves it, local to the node that carries all of the skeleton."""
+    joints = skin["joints"]
+    inverse = np.tile(np.eye(4), (len(joints), 1, 1))
+    if "inverseBindMatrices" in skin:
+        inverse = file.array(skin["inverseBindMatrices"]).reshape(-1, 4, 4).mT.astype(np.float64)
+    if len(inverse) != len(joints):
+        raise InputError(f"its skin has {len(inverse)} matrices for {len(joints)} joints")
+    carrier = _carrier(joints, parents)
+    places, still = _world(file, carrier, tracks, t, parents), _world(file, carrier, {}, t[:1], parents)
+
+    def local(place: Floats, tracks: dict, t: Floats) -> Floats:
+        to_carrier = np.linalg.inv(place)
+        moved = [to_carrier @ _world(file, joint, tracks, t, parents) for joint in joints]
+        return np.stack(moved, axis=1) @ inverse
+
+    return replace(skinned(part, shares, local(still, {}, t[:1])[0], local(places, tracks, t)), places=places)
+
+
+def _carrier(joints: list[int], parents: dict[int, int]) -> int | None:
+    """The nearest node above all joints that is none of them; None where that is the scene."""
+    above = []
+    for joint in joints:
+        line = [joint]
+        while line[-1] in parents and len(line) <= len(parents):
+            line.append(parents[line[-1]])
+        above.append(line)
+    shared = (place for place in above[0] if place not in joints and all(place in line for line in above))
+    return next(shared, None)
+
+
+def _as_written(part: Part, extras: dict[str, Any]) -> Part:
+    """Our own files name groups and landmarks, and copy vertices along seams: here each is one again."""
     count, copies = extras.get("vertices"), extras.get("copiesOf")
     if not isinstance(count, int) or not isinstance(copies, list):
         return part
     source = np.concatenate([np.arange(count), np.array(copies, dtype=np.int64)])
     if len(source) != len(part.vertices) or source.min() < 0 or source.max() >= count:
         raise InputError("its list of copies along texture seams does not fit its vertices")
-    kept = part.vertices[:count], part.targets[:, :count]
-    return replace(part, vertices=kept[0], targets=kept[1], faces=source[part.faces])
+    groups = {name: np.array(group, dtype=np.int64) for name, group in extras.get("groups", {}).items()}
+    landmarks = {name: int(vertex) for name, vertex in extras.get("landmarks", {}).items()}
+    return replace(
+        part,
+        vertices=part.vertices[:count],
+        targets=part.targets[:, :count],
+        motion=None if part.motion is None else part.motion[:, :count],
+        faces=source[part.faces],
+        groups=groups,
+        landmarks=landmarks,
+    )
+
+
+def _by_material(file: GltfFile, mesh: dict[str, Any], starts: NDArray) -> dict[str, NDArray[np.int64]]:
+    """Vertices of each material, where the mesh has several."""
+    groups: dict[str, list[NDArray[np.int64]]] = {}
+    for primitive, start, end in zip(mesh["primitives"], starts, starts[1:], strict=False):
+        if "material" in primitive:
+            number = primitive["material"]
+            name = str(file.entry("materials", number).get("name") or f"material {number}")
+            groups.setdefault(name, []).append(np.arange(start, end))
+    whole = len(groups) < 2
+    return {} if whole else {name: np.concatenate(vertices) for name, vertices in groups.items()}
 
 
 def read_gltf(path: Path, fps: float | None = None) -> Performance:
@@ -123,14 +198,16 @@ def read_gltf(path: Path, fps: float | None = None) -> Performance:
 
     All mesh nodes become one mesh; nodes that do not move against the first one with morph targets keep their
     place by it, and its own motion is the head's. Names come from ``targetNames``. Animations are sampled
-    from 0 to their last key: linear, stepped and cubic. Skeletons are not read.
+    from 0 to their last key: linear, stepped and cubic. What the joints of a skin do becomes the residual of
+    the targets, or the motion where there are none: all positions of all frames. Where a mesh has several
+    materials these are vertex groups, and in our own files the groups that the performance had.
 
     Args:
         path: a ``.glb`` or ``.gltf`` file.
         fps: frames per second; by default those that the file states or its keys stand on.
 
     Raises:
-        InputError: a damaged file, or what is not read: skeletons, compression, parts that move apart.
+        InputError: a damaged file, or what is not read: compression, parts that move apart.
     """
     file = GltfFile(path)
     numbers = [n for n, node in enumerate(file.document.get("nodes", ())) if "mesh" in node]
@@ -142,4 +219,4 @@ def read_gltf(path: Path, fps: float | None = None) -> Performance:
     stated = extras.get("fps") if isinstance(extras.get("fps"), int | float) else None
     rate, moments = moments_of(list(tracks.values()), fps or stated)
     parts = [_part(file, number, tracks, moments, parents) for number in numbers]
-    return assemble([_without_copies(parts[0], extras), *parts[1:]], rate)
+    return assemble([_as_written(parts[0], extras), *parts[1:]], rate)

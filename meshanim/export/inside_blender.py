@@ -1,13 +1,15 @@
 """Runs inside Blender, in a process of its own: makes the scene of a performance and saves it.
 
 Imports nothing of meshanim: whichever Python Blender brings, it has ``bpy`` and NumPy. The last argument is
-JSON: ``data``, an NPZ that :mod:`meshanim.export.blender` hands over; ``cache``, a PC2 or null; ``path``.
+JSON: ``data``, an NPZ that :mod:`meshanim.export.blender` hands over; ``cache``, a PC2 or null; ``picture``,
+a PNG or null; ``path``.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+import wave
 from pathlib import Path
 from typing import Any
 
@@ -43,18 +45,23 @@ def _set_time(fps: float, frames: int) -> None:
     scene.frame_set(0)
 
 
-def _material(name: str) -> Any:
-    """Coloured by the vertices."""
+def _material(name: str, picture: str | None) -> Any:
+    """Coloured by the vertices, or by a picture, which is packed."""
     material = bpy.data.materials.new(name)
     nodes, links = material.node_tree.nodes, material.node_tree.links
-    colour = nodes.new("ShaderNodeVertexColor")
-    colour.layer_name = "Color"
+    if picture is None:
+        colour = nodes.new("ShaderNodeVertexColor")
+        colour.layer_name = "Color"
+    else:
+        colour = nodes.new("ShaderNodeTexImage")
+        colour.image = bpy.data.images.load(picture)
+        colour.image.pack()
     surface = next(node for node in nodes if node.type == "BSDF_PRINCIPLED")
     links.new(colour.outputs["Color"], surface.inputs["Base Color"])
     return material
 
 
-def _add_object(name: str, data: dict[str, np.ndarray]) -> Any:
+def _add_object(name: str, data: dict[str, np.ndarray], picture: str | None) -> Any:
     mesh = bpy.data.meshes.new(name)
     mesh.from_pydata(_z_up(data["vertices"]).tolist(), [], data["faces"].tolist())
     mesh.shade_smooth()
@@ -63,10 +70,26 @@ def _add_object(name: str, data: dict[str, np.ndarray]) -> Any:
         mesh.uv_layers.new(name="UVMap").data.foreach_set("uv", corners.astype(np.float32).ravel())
     colours = mesh.color_attributes.new("Color", "FLOAT_COLOR", "POINT")
     colours.data.foreach_set("color", data["colours"].astype(np.float32).ravel())
-    mesh.materials.append(_material("face"))
+    mesh.materials.append(_material("face", picture))
     item = bpy.data.objects.new(name, mesh)
     bpy.context.scene.collection.objects.link(item)
+    ends = np.cumsum(data["group_sizes"])
+    for group, vertices in zip(data["group_names"], np.split(data["group_vertices"], ends), strict=False):
+        item.vertex_groups.new(name=str(group)).add(vertices.tolist(), 1.0, "REPLACE")
     return item
+
+
+def _add_sound(name: str, samples: np.ndarray, rate: int, folder: Path) -> None:
+    """Samples (N,) in [-1, 1] in the sequencer, packed, where this Blender has sound."""
+    if not len(samples) or not bpy.app.build_options.audaspace:
+        return
+    place = folder / f"{name}.wav"
+    with wave.open(str(place), "wb") as file:
+        file.setparams((1, 2, rate, 0, "NONE", ""))
+        file.writeframes((samples.clip(-1, 1) * 32767).round().astype("<i2").tobytes())
+    strip = bpy.context.scene.sequence_editor_create().strips.new_sound(name, str(place), 1, 0)
+    strip.sound.pack()
+    bpy.context.scene.sync_mode = "AUDIO_SYNC"
 
 
 def _add_head_motion(item: Any, rotation: np.ndarray, translation: np.ndarray) -> None:
@@ -113,6 +136,8 @@ def _save(path: str, frames: int) -> None:
             bake_anim_use_nla_strips=False,
             bake_anim_simplify_factor=0.0,
             colors_type="LINEAR",
+            path_mode="COPY",
+            embed_textures=True,
         )
     else:
         bpy.ops.wm.alembic_export(
@@ -143,7 +168,8 @@ def main() -> None:
     bpy.ops.wm.read_factory_settings(use_empty=True)
     frames = int(data["frames"])
     _set_time(float(data["fps"]), frames)
-    item = _add_object(str(data["name"]), data)
+    item = _add_object(str(data["name"]), data, order["picture"])
+    _add_sound(str(data["name"]), data["waveform"], int(data["sample_rate"]), Path(order["data"]).parent)
     _add_head_motion(item, data["rotation"], data["translation"])
     if order["cache"] is None:
         _add_shapes(item, data["names"].tolist(), data["basis"], data["weights"], data["vertices"])

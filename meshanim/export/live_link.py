@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -97,14 +97,19 @@ def from_euler(angles: Tensor) -> Tensor:
     return matrix_to_axis_angle(yaw @ pitch @ roll)
 
 
-def _shape_columns(performance: Performance) -> NDArray[np.float64]:
-    """(T, 52) weights by name; shapes that the performance lacks stay at rest."""
-    named = {name: column for column, name in enumerate(performance.weight_names)}
-    if not named.keys() & {camel(name) for name in SHAPES}:
+def require_arkit_names(names: Iterable[str]) -> None:
+    """Raise where none of a performance's weights has a name of ARKit's."""
+    if not set(names) & {camel(name) for name in SHAPES}:
         raise InputError(
             "a .csv holds ARKit's 52 weights, and the performance has none by these names; "
             "solve for them first: meshanim solve, or meshanim.faces.solve_performance"
         )
+
+
+def _shape_columns(performance: Performance) -> NDArray[np.float64]:
+    """(T, 52) weights by name; shapes that the performance lacks stay at rest."""
+    require_arkit_names(performance.weight_names)
+    named = {name: column for column, name in enumerate(performance.weight_names)}
     assert performance.weights is not None
     weights = performance.weights.detach().to("cpu", torch.float64).numpy()
     columns = np.zeros((performance.frame_count, len(SHAPES)))
@@ -135,6 +140,10 @@ def write_live_link(performance: Performance, path: Path, progress: Progress | N
     meshanim's axes, those of ARKit's face: yaw is positive to the person's left, pitch downwards, roll
     towards the person's right shoulder, and they are applied in this order. The head's translation has no
     place. Timecodes start at zero and count as Unreal's importer will read them, at any frame rate.
+
+    Names and order of the columns are those of the app's recordings, in which other readers of them agree.
+    The signs of the angles are not: Epic documents none, no recording was at hand to check them, and users
+    report that the app itself turns yaw and pitch round when the phone lies on its side.
 
     Args:
         performance: what to write; its weights must have ARKit's names.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 from numpy.lib import format as npy
 from numpy.typing import NDArray
+from torch import Tensor
 
 from meshanim._check import InputError
 from meshanim._files import atomic_path
@@ -66,12 +68,18 @@ def _arrays(performance: Performance) -> Iterator[tuple[str, NDArray]]:
             yield name, np.array(getattr(performance, name))
 
 
-def _write_vertices(file: BinaryIO, performance: Performance, progress: Progress | None) -> None:
-    """The array ``vertices`` (T, V, 3), chunk by chunk."""
+def _write_vertices(file: BinaryIO, performance: Performance, chunks: Iterable[Tensor]) -> None:
+    """An array (T, V, 3), chunk by chunk."""
     shape = (performance.frame_count, *performance.neutral.vertices.shape)
     npy.write_array_header_2_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
-    for _, chunk in local_chunks(performance, progress):
+    for chunk in chunks:
         file.write(chunk.numpy().astype("<f4").tobytes())
+
+
+def _beyond_basis(performance: Performance, progress: Progress | None) -> Iterator[Tensor]:
+    """What a mover does that the basis does not, in chunks (n, V, 3)."""
+    for start, chunk in local_chunks(performance, progress, turn=1, turns=2):
+        yield chunk - performance.straight(start, start + len(chunk))
 
 
 def write_npz(performance: Performance, path: Path, progress: Progress | None = None) -> None:
@@ -82,16 +90,23 @@ def write_npz(performance: Performance, path: Path, progress: Progress | None = 
     ``uv_faces``, ``landmark_names`` with ``landmarks``, ``group_names`` with ``group_sizes`` and
     ``group_vertices`` (one group after the other), ``weights``, ``weight_names``, ``basis``, ``residual``,
     ``labels``, ``head_motion`` (axis-angle, translation), ``gaze``, ``action_units``, ``identity``,
-    ``face_model``, ``waveform``, ``sample_rate``.
+    ``face_model``, ``waveform``, ``sample_rate``. What a mover does beyond the basis is in ``residual``.
 
     Args:
         performance: what to write.
         path: the ``.npz`` file.
         progress: told the frames done and in all.
     """
+    turns = 1 if performance.mover is None else 2
+    positions = (chunk for _, chunk in local_chunks(performance, progress, turns=turns))
+    large: dict[str, Iterator[Tensor]] = {"vertices": positions}
+    if performance.mover is not None:
+        large["residual"] = _beyond_basis(performance, progress)
+        performance = replace(performance, residual=None)
     with atomic_path(path) as place, zipfile.ZipFile(place, "w", zipfile.ZIP_STORED) as archive:
-        with archive.open("vertices.npy", "w", force_zip64=True) as member:
-            _write_vertices(member, performance, progress)  # type: ignore[arg-type]
+        for name, chunks in large.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                _write_vertices(member, performance, chunks)  # type: ignore[arg-type]
         for name, array in _arrays(performance):
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                 npy.write_array(member, np.ascontiguousarray(array).reshape(array.shape), allow_pickle=False)

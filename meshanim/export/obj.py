@@ -12,9 +12,13 @@ from numpy.typing import NDArray
 from meshanim._files import atomic_folder, atomic_path
 from meshanim.export.decimals import lines
 from meshanim.export.frames import Progress, posed_chunks
+from meshanim.export.picture import put_on
 from meshanim.mesh import Mesh
 from meshanim.mesh.geometry import vertex_normals
 from meshanim.performance import Performance
+from meshanim.talking_heads.appearance import Appearance
+
+MATERIAL = "face"
 
 
 def _face_lines(mesh: Mesh, normals: bool) -> bytes:
@@ -38,10 +42,16 @@ def obj_text(
     return text + (b"" if normals is None else lines("vn", normals, 5)) + fixed[1]
 
 
-def fixed_parts(mesh: Mesh, normals: bool = False) -> tuple[bytes, bytes]:
-    """Texture coordinates and faces as text: the same in all files."""
+def fixed_parts(mesh: Mesh, normals: bool = False, library: str | None = None) -> tuple[bytes, bytes]:
+    """Texture coordinates and faces as text, the same in all files; these in a ``library``'s material."""
     texture = b"" if mesh.uv is None else lines("vt", mesh.uv.numpy(), 6)
-    return texture, _face_lines(mesh, normals)
+    material = b"" if library is None else f"mtllib {library}\nusemtl {MATERIAL}\n".encode()
+    return texture, material + _face_lines(mesh, normals)
+
+
+def _material_text(picture: str) -> str:
+    """An MTL file: matt, in the colours of a picture beside it."""
+    return f"newmtl {MATERIAL}\nKd 1 1 1\nKs 0 0 0\nillum 1\nmap_Kd {picture}\n"
 
 
 def write_obj(mesh: Mesh, path: str | Path) -> None:
@@ -61,6 +71,7 @@ def write_obj_sequence(
     progress: Progress | None = None,
     normals: bool = False,
     name: str | None = None,
+    appearance: Appearance | None = None,
 ) -> None:
     """Write ``name_000001.obj`` and so on; Blender, Maya and Houdini read them as a sequence.
 
@@ -69,14 +80,20 @@ def write_obj_sequence(
 
     Args:
         performance: what to write.
-        folder: made where it is missing; older files of the same sequence in it give way at the end.
+        folder: made where it is missing; at the end it takes the place of an older one, whose files of the
+            same sequence go and others stay.
         progress: told the frames done and in all.
         normals: whether to write ``vn`` lines.
         name: first part of the file names; default: the folder's.
+        appearance: whose texture to put on, as ``name.png`` with ``name.mtl``, which all files refer to.
     """
-    name = name or folder.name
-    fixed = fixed_parts(performance.neutral, normals)
+    name = name or folder.resolve().name
+    mesh, picture = put_on(performance.neutral, appearance)
+    fixed = fixed_parts(mesh, normals, None if picture is None else f"{name}.mtl")
     with atomic_folder(folder, f"{glob.escape(name)}_{'[0-9]' * 6}.obj") as place:
+        if picture is not None:
+            (place / f"{name}.png").write_bytes(picture)
+            (place / f"{name}.mtl").write_text(_material_text(f"{name}.png"))
         for start, chunk in posed_chunks(performance, progress):
             for index, vertices in enumerate(chunk):
                 directions = None

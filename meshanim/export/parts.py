@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -33,7 +33,9 @@ class Part:
         targets: (K, V, 3) displacements.
         weights: (T, K).
         places: (T, 4, 4) local to world.
-        motion: (T, V, 3) positions, where these are what moves, and not the targets.
+        motion: (T, V, 3) positions, where the targets are not all that moves.
+        groups: name to vertices.
+        landmarks: name to vertex.
     """
 
     name: str
@@ -46,6 +48,8 @@ class Part:
     weights: Floats
     places: Floats
     motion: NDArray[np.float32] | None = None
+    groups: dict[str, NDArray[np.int64]] = field(default_factory=dict)
+    landmarks: dict[str, int] = field(default_factory=dict)
 
     def placed(self, place: Floats) -> Part:
         """The part under a still transform (4, 4); one that mirrors turns the faces round."""
@@ -106,17 +110,32 @@ def _mesh(parts: list[Part]) -> Mesh:
     vertices = np.concatenate([part.vertices for part in parts]).astype(np.float32)
     starts = np.cumsum([0] + [len(part.vertices) for part in parts])
     faces = np.concatenate([part.faces + start for part, start in zip(parts, starts, strict=False)])
+    mesh = Mesh(
+        torch.from_numpy(vertices), torch.from_numpy(faces), None, None, *_named_places(parts, starts)
+    )
     uvs = [part.uv for part in parts if part.uv is not None]
     if len(uvs) < len(parts):
-        return Mesh(torch.from_numpy(vertices), torch.from_numpy(faces))
+        return mesh
     begins = np.cumsum([0] + [len(uv) for uv in uvs])
     uv_faces = [part.uv_faces + begin for part, begin in zip(parts, begins, strict=False)]
-    return Mesh(
-        torch.from_numpy(vertices),
-        torch.from_numpy(faces),
-        torch.from_numpy(np.concatenate(uvs).astype(np.float32)),
-        torch.from_numpy(np.concatenate(uv_faces)),
+    return replace(
+        mesh,
+        uv=torch.from_numpy(np.concatenate(uvs).astype(np.float32)),
+        uv_faces=torch.from_numpy(np.concatenate(uv_faces)),
     )
+
+
+def _named_places(
+    parts: list[Part], starts: NDArray[np.int64]
+) -> tuple[dict[str, int], dict[str, torch.Tensor]]:
+    """Landmarks and groups of all parts; groups of one name are one, of landmarks the first counts."""
+    landmarks: dict[str, int] = {}
+    groups: dict[str, list[NDArray[np.int64]]] = {}
+    for part, start in zip(parts, starts.tolist(), strict=False):
+        landmarks = {name: vertex + start for name, vertex in part.landmarks.items()} | landmarks
+        for name, vertices in part.groups.items():
+            groups.setdefault(name, []).append(vertices + start)
+    return landmarks, {name: torch.from_numpy(np.concatenate(each)) for name, each in groups.items()}
 
 
 def _gathered(parts: list[Part]) -> tuple[list[Part], torch.Tensor | None]:
@@ -140,13 +159,19 @@ def assemble(parts: list[Part], fps: float) -> Performance:
         InputError: parts that move against each other, a head that grows.
     """
     parts, head = _gathered(parts)
-    mesh = _mesh(parts)
+    mesh, names, motion = _mesh(parts), [name for part in parts for name in part.names], None
     if any(part.motion is not None for part in parts):
-        motion = np.concatenate([part.positions() for part in parts], axis=1)
-        return Performance(neutral=mesh, fps=fps, motion=torch.from_numpy(motion), head_motion=head)
+        motion = torch.from_numpy(np.concatenate([part.positions() for part in parts], axis=1))
+        if not names:
+            return Performance(neutral=mesh, fps=fps, motion=motion, head_motion=head)
     names, basis, weights = _merged_targets(parts)
     found = beyond_unit(
         Targets(tuple(names), torch.from_numpy(basis), torch.from_numpy(weights).float(), 0.0, "")
     )
     tracks = {"weights": found.weights, "basis": found.basis, "weight_names": found.names}
-    return Performance(neutral=mesh, fps=fps, head_motion=head, **tracks)  # type: ignore[arg-type]
+    known = Performance(neutral=mesh, fps=fps, head_motion=head, **tracks)  # type: ignore[arg-type]
+    if motion is None:
+        return known
+    for start, chunk in known.chunks():
+        motion[start : start + len(chunk)] -= chunk
+    return replace(known, residual=motion)

@@ -34,11 +34,12 @@ def write_ply_sequence(
 
     Args:
         performance: what to write.
-        folder: made where it is missing; older files of the same sequence in it give way at the end.
+        folder: made where it is missing; at the end it takes the place of an older one, whose files of the
+            same sequence go and others stay.
         progress: told the frames done and in all.
         name: first part of the file names; default: the folder's.
     """
-    name = name or folder.name
+    name = name or folder.resolve().name
     header, faces = _header(performance.neutral), _face_bytes(performance.neutral)
     with atomic_folder(folder, f"{glob.escape(name)}_{'[0-9]' * 6}.ply") as place:
         for start, chunk in posed_chunks(performance, progress):

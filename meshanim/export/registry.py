@@ -8,17 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from meshanim._check import InputError, check_choice
-from meshanim.export.blender import write_with_blender
+from meshanim._files import check_folder
+from meshanim.export.blender import require_blender, write_with_blender
 from meshanim.export.frames import Progress
 from meshanim.export.glb import write_glb
-from meshanim.export.live_link import write_live_link
+from meshanim.export.live_link import require_arkit_names, write_live_link
 from meshanim.export.mdd import write_mdd
 from meshanim.export.npz import write_npz
 from meshanim.export.obj import write_obj_sequence
 from meshanim.export.pc2 import write_pc2
 from meshanim.export.ply import write_ply_sequence
 from meshanim.export.preview import write_gif_preview, write_mp4
-from meshanim.export.usd import write_usd
+from meshanim.export.usd import require_usd, write_usd
+from meshanim.faces import FaceModel
 from meshanim.performance import Performance
 from meshanim.talking_heads.appearance import Appearance
 
@@ -40,8 +42,17 @@ FORMATS: dict[str, Callable[..., None]] = {
 }
 """Writer of each suffix; called with performance, path, ``progress`` and the format's own options."""
 
-TEXTURED = {".glb", ".gltf", ".usda", ".usdc", ".usdz"}
+PACKAGES: dict[str, Callable[[], None]] = {
+    **dict.fromkeys((".usda", ".usdc", ".usdz"), require_usd),
+    **dict.fromkeys((".abc", ".fbx", ".blend"), require_blender),
+}
+"""What raises where the package is not installed that writes a suffix."""
+
+TEXTURED = {".glb", ".gltf", ".usda", ".usdc", ".usdz", ".abc", ".fbx", ".blend"}
 """Suffixes of the formats that hold a texture; their writers take an ``appearance`` as well."""
+
+JOINTED = {".glb", ".gltf", ".usda", ".usdc", ".usdz"}
+"""Suffixes of the formats that hold joints; their writers take a ``face`` as well."""
 
 SEQUENCES: dict[str, Callable[..., None]] = {"obj": write_obj_sequence, "ply": write_ply_sequence}
 """Writers of a folder with one file per frame."""
@@ -57,8 +68,7 @@ def _check_target(path: str | Path, others: Iterable[str] = ()) -> Path:
     """The path, if its name and place allow writing there."""
     target, suffixes = Path(path), [*FORMATS, *others]
     if _is_folder(path):
-        if target.exists() and not target.is_dir():
-            raise InputError(f"{target} must be a folder to write, but it is a file")
+        check_folder(target)
     elif target.suffix.lower() not in suffixes:
         known = ", ".join(suffixes)
         raise InputError(
@@ -68,29 +78,45 @@ def _check_target(path: str | Path, others: Iterable[str] = ()) -> Path:
     elif target.is_dir():
         raise InputError(f"{target} must be a file to write, but it is a folder")
     standing = next(place for place in (target.absolute(), *target.absolute().parents) if place.exists())
-    place = standing if standing.is_dir() else standing.parent
     if not standing.is_dir() and standing != target.absolute():
         raise InputError(f"{target} must lie in a folder, but {standing} is a file")
-    if not os.access(place, os.W_OK | os.X_OK):
-        raise PermissionError(f"{target} cannot be written: no permission to write in {place}")
+    # What stands there gives way to another, which is made beside it.
+    places = [standing] * standing.is_dir() + [standing.parent] * (standing == target.absolute())
+    closed = next((place for place in places if not os.access(place, os.W_OK | os.X_OK)), None)
+    if closed is not None:
+        raise PermissionError(f"{target} cannot be written: no permission to write in {closed}")
     return target
 
 
-def check_targets(paths: Iterable[str | Path], others: Iterable[str] = ()) -> list[Path]:
-    """See to it, before any work is done, that each path names a known format and can be written.
+def check_targets(
+    paths: Iterable[str | Path], others: Iterable[str] = (), weight_names: Iterable[str] | None = None
+) -> list[Path]:
+    """See to it, before any work is done, that each path can be written and its format can hold the motion.
 
     Args:
         paths: what is to be written.
         others: suffixes of files, besides :data:`FORMATS`, that the caller writes itself.
+        weight_names: those that the performance will have, as soon as they are known.
 
     Raises:
-        InputError: an unknown suffix, a folder where a file should go or the reverse, a path given twice.
+        InputError: an unknown suffix, a folder where a file should go or the reverse, a path given twice or
+            inside a file, a format for ARKit's weights where the performance has none.
+        MissingExtra: a format whose writer is not installed.
         OSError: no permission.
     """
+    paths = list(paths)
     targets = [_check_target(path, others) for path in paths]
     for index, target in enumerate(targets):
         if target.absolute() in [other.absolute() for other in targets[:index]]:
             raise InputError(f"{target} is given twice as a file to write")
+    files = [target for target, path in zip(targets, paths, strict=True) if not _is_folder(path)]
+    for target in targets:
+        if above := next((file for file in files if file.absolute() in target.absolute().parents), None):
+            raise InputError(f"{target} must lie in a folder, but {above} is a file to write")
+    for suffix in {file.suffix.lower() for file in files}:
+        PACKAGES.get(suffix, lambda: None)()
+        if suffix == ".csv" and weight_names is not None:
+            require_arkit_names(weight_names)
     return targets
 
 
@@ -99,6 +125,7 @@ def export(
     path: str | Path,
     progress: Progress | None = None,
     appearance: Appearance | None = None,
+    face: FaceModel | None = None,
     **options: Any,
 ) -> Path:
     """Write a performance; the suffix names the format, a trailing slash a folder with one file per frame.
@@ -109,7 +136,10 @@ def export(
             ``x.npz``, ``x.pc2`` or ``x.mdd`` (with ``x.obj`` beside it), ``x.csv`` (Live Link Face),
             ``x.mp4``, ``x.gif``, or a ``folder/``.
         progress: called with the number of frames done and in all.
-        appearance: whom the face looks like; its texture goes into the formats that hold one (GLB, USD).
+        appearance: whom the face looks like; its texture goes into the formats that hold one (GLB, USD,
+            Alembic, FBX, .blend, OBJ).
+        face: the model that moves; its joints go into the formats that hold some (GLB, USD). Without it the
+            built-in one, where the performance says that it is of that.
         **options: those of the format's writer, such as ``size`` and ``yaw`` for pictures or ``max_error``
             for GLB and USD; for a folder ``format="obj"`` or ``"ply"``.
 
@@ -125,10 +155,14 @@ def export(
         kind = options.pop("format", "obj")
         check_choice("format", kind, SEQUENCES)
         writer = SEQUENCES[kind]
+        if appearance is not None and kind == "obj":
+            options["appearance"] = appearance
     else:
         writer = FORMATS[target.suffix.lower()]
         if appearance is not None and target.suffix.lower() in TEXTURED:
             options["appearance"] = appearance
+        if face is not None and target.suffix.lower() in JOINTED:
+            options["face"] = face
     try:
         writer(performance, target, progress=progress, **options)
     except OSError as error:

@@ -33,16 +33,24 @@ class Targets:
     kind: str
 
 
-def own_targets(performance: Performance) -> Targets | None:
-    """The performance's own basis, with the error that its residual leaves; None where it has none."""
+def own_targets(performance: Performance, progress: Progress | None = None) -> Targets | None:
+    """The performance's own basis, with the error of what is beyond it: the residual, or a mover's arcs.
+
+    None where it has no basis.
+    """
     weights, basis, residual = performance.weights, performance.basis, performance.residual
     if weights is None or basis is None:
         return None
     check_finite("basis", basis)
     error = 0.0
-    for part in () if residual is None else residual.split(chunk_size(performance)):
-        check_finite("residual", part)
-        error = max(error, float(torch.linalg.vector_norm(part, dim=2).max()))
+    if performance.mover is not None:
+        for start, chunk in local_chunks(performance, progress):
+            missed = chunk - performance.straight(start, start + len(chunk))
+            error = max(error, float(torch.linalg.vector_norm(missed, dim=2).max()))
+    elif residual is not None:
+        for part in residual.split(chunk_size(performance)):
+            check_finite("residual", part)
+            error = max(error, float(torch.linalg.vector_norm(part, dim=2).max()))
     names = performance.weight_names
     return Targets(names, basis.detach(), weights.detach(), error, "basis of the performance")
 
@@ -57,20 +65,23 @@ def principal_targets(
 
     found = principal_shapes(performance.neutral.vertices, walk, max_error)
     names = tuple(f"component_{index + 1:03d}" for index in range(len(found.basis)))
-    return _scaled(Targets(names, *found, "principal components"))
+    return scaled(Targets(names, *found, "principal components"))
 
 
 def fitting_targets(
     performance: Performance, own: bool, max_error: float, progress: Progress | None = None
 ) -> Targets:
-    """The performance's ``own`` targets where these are within ``max_error`` metres, else principal ones."""
-    found = own_targets(performance) if own else None
-    if found is not None and found.error <= max_error:
+    """The performance's ``own`` targets where these are within ``max_error`` metres, else principal ones.
+
+    Where a mover leaves the straight lines of targets, its named ones stay, and their error is told.
+    """
+    found = own_targets(performance, progress) if own else None
+    if found is not None and (found.error <= max_error or performance.mover is not None):
         return found
     return principal_targets(performance, max_error, progress)
 
 
-def _scaled(targets: Targets) -> Targets:
+def scaled(targets: Targets) -> Targets:
     """The same motion with weights whose largest absolute value is one, and positive."""
     low, high = targets.weights.amin(0), targets.weights.amax(0)
     scale = torch.where(-low > high, low, high)

@@ -15,10 +15,14 @@ from numpy.typing import NDArray
 from meshanim import __version__
 from meshanim._check import InputError, MissingExtra, check_choice, check_range
 from meshanim._files import atomic_path
+from meshanim.audio import encode_wav
 from meshanim.export.frames import Progress, head_tracks, local_chunks
+from meshanim.export.joints import Rig, fitting_rig, skeleton_of
 from meshanim.export.picture import put_on
-from meshanim.export.targets import Targets, fitting_targets, within_unit
 from meshanim.export.usd_materials import bind_materials
+from meshanim.export.usd_places import name_places
+from meshanim.export.usd_skeleton import add_skeleton, bind_joints
+from meshanim.faces import FaceModel
 from meshanim.mesh import Mesh
 from meshanim.performance import Performance
 from meshanim.talking_heads.appearance import Appearance
@@ -91,6 +95,20 @@ def _add_head_motion(root: Any, performance: Performance) -> None:
         turn.Set(Gf.Quatf(w, x, y, z), frame)
 
 
+def _add_sound(stage: Usd.Stage, root: str, performance: Performance, sound: str | None) -> None:
+    """The file ``sound``, heard alike from everywhere, from the first frame on."""
+    from pxr import Sdf, UsdMedia
+
+    if sound is None:
+        return
+    audio = UsdMedia.SpatialAudio.Define(stage, f"{root}/sound")
+    audio.CreateFilePathAttr(sound)
+    audio.CreateAuralModeAttr(UsdMedia.Tokens.nonSpatial)
+    audio.CreatePlaybackModeAttr(UsdMedia.Tokens.onceFromStart)
+    audio.CreateStartTimeAttr(Sdf.TimeCode(0))
+    audio.CreateEndTimeAttr(Sdf.TimeCode(performance.frame_count))
+
+
 def _points(array: NDArray[np.float32]) -> Any:
     from pxr import Vt
 
@@ -118,6 +136,7 @@ def _add_mesh(stage: Usd.Stage, path: str, mesh: Mesh, picture: str | None) -> A
         uv.Set(Vt.Vec2fArray.FromNumpy(mesh.uv.numpy().astype(np.float32)))
         uv.SetIndices(Vt.IntArray.FromNumpy(mesh.uv_faces.numpy().astype(np.int32).ravel()))
     bind_materials(stage, shape, mesh, picture)
+    name_places(shape, mesh)
     return shape
 
 
@@ -135,16 +154,12 @@ def _add_shape(stage: Usd.Stage, path: str, offsets: NDArray[np.float32]) -> Non
     shape.CreateOffsetsAttr(_points(offsets))
 
 
-def _add_blend_shapes(stage: Usd.Stage, root: str, mesh: Any, targets: Targets) -> None:
-    """The shapes, and a SkelAnimation of their weights bound to a skeleton of one joint."""
-    from pxr import Gf, Sdf, Tf, UsdSkel, Vt
+def _add_blend_shapes(stage: Usd.Stage, root: str, mesh: Any, rig: Rig) -> None:
+    """The shapes, and a SkelAnimation of their weights and of the joints' turns, bound to a skeleton."""
+    from pxr import Sdf, Tf, UsdSkel, Vt
 
-    skeleton = UsdSkel.Skeleton.Define(stage, f"{root}/skeleton")
-    skeleton.CreateJointsAttr(["head"])
-    still = Vt.Matrix4dArray([Gf.Matrix4d(1)])
-    skeleton.CreateBindTransformsAttr(still)
-    skeleton.CreateRestTransformsAttr(still)
-    motion = UsdSkel.Animation.Define(stage, f"{root}/skeleton/motion")
+    targets = rig.targets
+    skeleton, motion = add_skeleton(stage, root, rig)
     motion.CreateBlendShapesAttr(targets.names)
     weights = motion.CreateBlendShapeWeightsAttr()
     for frame, row in enumerate(targets.weights.numpy().astype(np.float32)):
@@ -156,29 +171,29 @@ def _add_blend_shapes(stage: Usd.Stage, root: str, mesh: Any, targets: Targets) 
             word += "_"
         paths.append(mesh.GetPath().AppendChild(word))
         _add_shape(stage, str(paths[-1]), offsets.numpy())
-    UsdSkel.BindingAPI.Apply(skeleton.GetPrim()).CreateAnimationSourceRel().SetTargets([motion.GetPath()])
     binding = UsdSkel.BindingAPI.Apply(mesh.GetPrim())
     binding.CreateSkeletonRel().SetTargets([skeleton.GetPath()])
     binding.CreateBlendShapesAttr(targets.names)
     binding.CreateBlendShapeTargetsRel().SetTargets(paths)
+    if rig.skeleton is not None:
+        bind_joints(binding, rig.skeleton)
 
 
-def _write_shapes(
-    performance: Performance, layer: Path, name: str, targets: Targets, picture: str | None
-) -> None:
+def _write_shapes(performance: Performance, layer: Path, name: str, rig: Rig, files: dict[str, str]) -> None:
     from pxr import UsdSkel
 
-    stage = _new_stage(layer, performance, targets.error)
+    stage = _new_stage(layer, performance, rig.targets.error)
     root = UsdSkel.Root.Define(stage, f"/{name}")
     stage.SetDefaultPrim(root.GetPrim())
     _add_head_motion(root, performance)
-    mesh = _add_mesh(stage, f"/{name}/face", performance.neutral, picture)
-    _add_blend_shapes(stage, f"/{name}", mesh, targets)
+    mesh = _add_mesh(stage, f"/{name}/face", performance.neutral, files.get(".png"))
+    _add_sound(stage, f"/{name}", performance, files.get(".wav"))
+    _add_blend_shapes(stage, f"/{name}", mesh, rig)
     stage.Save()
 
 
 def _write_points(
-    performance: Performance, layer: Path, name: str, progress: Progress | None, picture: str | None
+    performance: Performance, layer: Path, name: str, progress: Progress | None, files: dict[str, str]
 ) -> None:
     """Saved chunk by chunk: what is saved, OpenUSD keeps on disk."""
     from pxr import UsdGeom
@@ -187,7 +202,8 @@ def _write_points(
     root = UsdGeom.Xform.Define(stage, f"/{name}")
     stage.SetDefaultPrim(root.GetPrim())
     _add_head_motion(root, performance)
-    mesh = _add_mesh(stage, f"/{name}/face", performance.neutral, picture)
+    mesh = _add_mesh(stage, f"/{name}/face", performance.neutral, files.get(".png"))
+    _add_sound(stage, f"/{name}", performance, files.get(".wav"))
     points, extent = mesh.GetPointsAttr(), mesh.GetExtentAttr()
     for start, chunk in local_chunks(performance, progress):
         for index, positions in enumerate(chunk.numpy()):
@@ -207,6 +223,14 @@ def _check_room(performance: Performance, path: Path) -> None:
         )
 
 
+def _beside(performance: Performance, path: Path, picture: bytes | None) -> dict[str, bytes]:
+    """Files that the layer refers to, by name; the sound's is not NAME.wav, which may be what spoke."""
+    found = {} if picture is None else {f"{path.stem}.png": picture}
+    if performance.waveform is not None and performance.sample_rate is not None:
+        found[f"{path.stem}_sound.wav"] = encode_wav(performance.waveform, performance.sample_rate)
+    return found
+
+
 def write_usd(
     performance: Performance,
     path: Path,
@@ -214,14 +238,18 @@ def write_usd(
     targets: str = "auto",
     max_error: float = 1e-4,
     appearance: Appearance | None = None,
+    face: FaceModel | None = None,
+    joints: bool = True,
 ) -> None:
     """Write one mesh with blend shapes and an animation of their weights, or with sampled points.
 
     Frame t stands at time code t, ``timeCodesPerSecond`` is the frame rate; metres, Y up. Head motion is the
-    root's rotation and translation. Blend shapes are the performance's own basis where that explains every
-    vertex to within ``max_error``, else principal components, all with weights in [0, 1], which Blender
-    clamps; the error really made stands in ``customLayerData``. Blender plays a time code per frame at
-    the rate of its scene, which must be set to this one.
+    root's rotation and translation. Eyes and jaw turn as joints of the skeleton where the face has some, and
+    the shapes hold what these leave, as in :func:`meshanim.export.glb.write_glb`, all with weights in [0, 1],
+    which Blender clamps; the error really made stands in ``customLayerData``. Vertex groups are subsets of
+    the mesh's points. The sound, where there is one, is a SpatialAudio that plays a WAV file: inside a
+    ``.usdz``, else beside the file as ``NAME_sound.wav``. Blender plays a time code per frame at the rate of
+    its scene, which must be set to this one.
 
     Args:
         performance: what to write.
@@ -231,6 +259,8 @@ def write_usd(
             positions of every frame, exact and large.
         max_error: metres.
         appearance: whose texture to put on: inside a ``.usdz``, else beside the file as ``.png``.
+        face: the model whose joints these are; the built-in one is known by the performance's name of it.
+        joints: False for blend shapes alone.
 
     Raises:
         MissingExtra: usd-core is not installed.
@@ -245,18 +275,20 @@ def write_usd(
     if targets == "points":
         _check_room(performance, path)
     else:
-        found = within_unit(fitting_targets(performance, targets == "auto", max_error, progress))
+        skeleton = skeleton_of(performance, face) if joints else None
+        rig = fitting_rig(performance, skeleton, targets == "auto", max_error, progress)
     mesh, picture = put_on(performance.neutral, appearance)
-    performance, beside = replace(performance, neutral=mesh), path.with_suffix(".png")
+    performance, beside = replace(performance, neutral=mesh), _beside(performance, path, picture)
     with ExitStack() as stack:
-        if picture is not None and path.suffix.lower() != ".usdz":
-            stack.enter_context(atomic_path(beside)).write_bytes(picture)
+        if path.suffix.lower() != ".usdz":
+            for file, content in beside.items():
+                stack.enter_context(atomic_path(path.with_name(file))).write_bytes(content)
         place = stack.enter_context(atomic_path(path))
         layer = stack.enter_context(_saving(place, path.stem))
-        if picture is not None:
-            layer.with_name(beside.name).write_bytes(picture)
-        texture = None if picture is None else f"./{beside.name}"
+        for file, content in beside.items():
+            layer.with_name(file).write_bytes(content)
+        files = {Path(file).suffix: f"./{file}" for file in beside}
         if targets == "points":
-            _write_points(performance, layer, name, progress, texture)
+            _write_points(performance, layer, name, progress, files)
         else:
-            _write_shapes(performance, layer, name, found, texture)
+            _write_shapes(performance, layer, name, rig, files)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,9 @@ from numpy.typing import NDArray
 
 from meshanim._check import InputError
 from meshanim.export.parts import Floats, Part, assemble
+from meshanim.export.skinning import joint_shares, skinned
 from meshanim.export.usd import require_usd
+from meshanim.export.usd_places import read_places
 from meshanim.performance import Performance
 
 if TYPE_CHECKING:
@@ -45,8 +48,8 @@ def _codes(stage: Usd.Stage, meshes: list[Any], fps: float | None) -> tuple[floa
     return fps or rate, first + np.arange(count) * rate / (fps or rate)
 
 
-def _faces(mesh: Any, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Triangles (F, 3) as vertices, and as corners of the file's polygons."""
+def _faces(mesh: Any, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Triangles (F, 3) as vertices, as corners of the file's polygons, and of which polygon (F,) each is."""
     sizes = np.array(mesh.GetFaceVertexCountsAttr().Get() or [], dtype=np.int64)
     index = np.array(mesh.GetFaceVertexIndicesAttr().Get() or [], dtype=np.int64)
     if (
@@ -62,7 +65,7 @@ def _faces(mesh: Any, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]
     corners = np.stack([first, first + step + 1, first + step + 2], axis=1)
     if str(mesh.GetOrientationAttr().Get()) == "leftHanded":
         corners = corners[:, ::-1]
-    return index[corners], corners
+    return index[corners], corners, np.repeat(np.arange(len(sizes)), fans)
 
 
 def _uv(mesh: Any, faces: NDArray, corners: NDArray) -> tuple[NDArray | None, NDArray | None]:
@@ -147,22 +150,41 @@ def _ancestors(prim: Any) -> list[Any]:
     return above
 
 
-def _check_joints(mesh: Any, codes: Floats) -> None:
-    """Raise where joints move the mesh; Blender binds one with blend shapes to a joint that stands still."""
+def _skinned(mesh: Any, part: Part, codes: Floats, to_ours: Floats) -> Part:
+    """The part as its joints move it, local to the skeleton; as it is where it has none."""
     from pxr import Usd, UsdSkel
 
     binding = UsdSkel.BindingAPI(mesh.GetPrim())
     if not binding.GetJointIndicesAttr().HasAuthoredValue():
-        return
+        return part
     cache, root = UsdSkel.Cache(), UsdSkel.Root.Find(mesh.GetPrim())
     cache.Populate(root, Usd.PrimDefaultPredicate)
-    query = cache.GetSkelQuery(binding.GetInheritedSkeleton())
-    for code in codes:
+    query, skin = cache.GetSkelQuery(binding.GetInheritedSkeleton()), cache.GetSkinningQuery(mesh.GetPrim())
+    influences = skin.ComputeVaryingJointInfluences(len(part.vertices)) if skin else None
+    if not query or influences is None:
+        raise InputError(f"{mesh.GetPath()} has joints and no skeleton that they are of")
+    if skin.GetSkinningMethod() != UsdSkel.Tokens.classicLinear:
+        raise InputError(f"{mesh.GetPath()} is skinned by {skin.GetSkinningMethod()}, which is not read")
+    order = list(query.GetJointOrder())
+    own = list(binding.GetJointsAttr().Get() or order)
+    if not set(own) <= set(order):
+        raise InputError(f"{mesh.GetPath()} is moved by joints that its skeleton does not have")
+    joints, weights = (np.array(each).reshape(len(part.vertices), -1) for each in influences)
+    shares = joint_shares(joints, weights, len(own))
+    columns = [order.index(joint) for joint in own]
+    # OpenUSD's matrices act on rows.
+    bind = np.array(skin.GetGeomBindTransform()).T
+
+    def transforms(code: Any) -> Floats:
         moved = query.ComputeSkinningTransforms(code)
-        if moved is None or not np.allclose(np.array(moved), np.eye(4), atol=1e-6):
-            raise InputError(
-                f"{mesh.GetPath()} is moved by joints, which are not read; bake them into its points"
-            )
+        if moved is None:
+            raise InputError(f"{mesh.GetPath()} has a skeleton without a bind or rest pose")
+        return np.array(moved)[columns].mT @ bind
+
+    moved = np.stack([transforms(code) for code in codes])
+    places = to_ours @ _world(query.GetPrim(), codes)
+    rest = np.broadcast_to(bind, moved[0].shape)
+    return replace(skinned(part, shares, rest, moved), places=places)
 
 
 def _part(mesh: Any, codes: Floats, to_ours: Floats) -> Part:
@@ -171,13 +193,12 @@ def _part(mesh: Any, codes: Floats, to_ours: Floats) -> Part:
     points = mesh.GetPointsAttr()
     rest = points.Get(Usd.TimeCode.Default())
     rest = np.array(points.Get(codes[0]) if rest is None else rest, dtype=np.float64).reshape(-1, 3)
-    _check_joints(mesh, codes)
     motion = None
     if points.GetNumTimeSamples() > 1:
         motion = np.empty((len(codes), *rest.shape), np.float32)
         for frame, code in enumerate(codes):
             motion[frame] = points.Get(code)
-    faces, corners = _faces(mesh, len(rest))
+    faces, corners, polygons = _faces(mesh, len(rest))
     names, targets = (
         _shapes(mesh, len(rest)) if motion is None else ([], np.zeros((0, len(rest), 3), np.float32))
     )
@@ -185,14 +206,17 @@ def _part(mesh: Any, codes: Floats, to_ours: Floats) -> Part:
     uv, uv_faces = _uv(mesh, faces, corners)
     weights = _weights(mesh, names, codes)
     name = mesh.GetPrim().GetName()
-    return Part(name, rest, faces, uv, uv_faces, names, targets, weights, places, motion)
+    placed = read_places(mesh, faces, polygons, len(rest))
+    part = Part(name, rest, faces, uv, uv_faces, names, targets, weights, places, motion, *placed)
+    return _skinned(mesh, part, codes, to_ours)
 
 
 def read_usd(path: Path, fps: float | None = None) -> Performance:
     """Read all meshes of a stage as one: blend shapes with their weights, or points sampled over time.
 
     Unit and up axis are converted. The motion of the first mesh that moves is the head's; polygons become
-    triangles. Skinning by joints is not read.
+    triangles. What joints do by linear blending becomes the residual of the blend shapes, or the motion
+    where there are none: all positions of all frames. Vertex groups are the subsets of the mesh.
 
     Args:
         path: the ``.usda``, ``.usdc`` or ``.usdz`` file.

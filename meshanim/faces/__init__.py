@@ -13,4 +13,5 @@ from meshanim.faces.from_mesh import face_from_mesh as face_from_mesh
 from meshanim.faces.ict import IctFace as IctFace
 from meshanim.faces.loading import load_face as load_face
 from meshanim.faces.performance_solving import SolvedPerformance as SolvedPerformance
+from meshanim.faces.performance_solving import fitting_face as fitting_face
 from meshanim.faces.performance_solving import solve_performance as solve_performance

@@ -47,16 +47,21 @@ def fit_hinge(points: Tensor, moved: Tensor) -> Hinge:
 
 
 def fit_turn(points: Tensor, moved: Tensor) -> Tensor:
-    """Rotation vector (3,) that best takes points (N, 3) about the origin to ``moved`` (Kabsch 1976)."""
+    """Rotation vectors (..., 3) that best take points (N, 3) about the origin to ``moved`` (..., N, 3).
+
+    The nearest rotation to the correlation of the two, by its singular values (Kabsch 1976).
+    """
     u, _, vt = torch.linalg.svd(moved.mT.double() @ points.double())
-    handed = torch.ones(3, dtype=torch.float64)
-    handed[2] = torch.linalg.det(u @ vt).sign()
-    rotation = u @ torch.diag(handed) @ vt
+    handed = torch.ones_like(u[..., 0])
+    handed[..., 2] = torch.linalg.det(u @ vt).sign()
+    rotation = u @ (handed[..., None] * vt)
     skew = rotation - rotation.mT
-    axis = torch.stack([skew[2, 1], skew[0, 2], skew[1, 0]]) / 2
-    sine = axis.norm()
-    angle = torch.atan2(sine, (rotation.trace() - 1) / 2)
-    return (axis * torch.where(sine > 1e-9, angle / sine.clamp(min=1e-9), torch.ones(()))).to(points)
+    axis = torch.stack([skew[..., 2, 1], skew[..., 0, 2], skew[..., 1, 0]], dim=-1) / 2
+    sine = axis.norm(dim=-1, keepdim=True)
+    trace = rotation.diagonal(dim1=-2, dim2=-1).sum(dim=-1, keepdim=True)
+    angle = torch.atan2(sine, (trace - 1) / 2)
+    scale = torch.where(sine > 1e-9, angle / sine.clamp(min=1e-9), torch.ones_like(sine))
+    return (axis * scale).to(points)
 
 
 def turn_displacement(points: Tensor, position: Tensor, turn: Tensor) -> Tensor:

@@ -70,7 +70,7 @@ def solve_performance(
     Raises:
         InputError: another number of vertices or topology, a face without units, a frame that is not finite.
     """
-    mover, who = _fitting(performance, face)
+    mover, who = fitting_face(performance, face)
     basis = Blendshapes(mover.weight_names, performance.neutral.vertices, mover.basis(who))
     solver = WeightSolver(basis, mover.weight_bounds, smoothness, sparsity)
     motion = _rigid_motion(performance, basis, progress("finding the head")) if moving_head else None
@@ -99,6 +99,7 @@ def solve_performance(
         basis=basis.shapes,
         weight_names=basis.names,
         residual=torch.cat(left) if residual else None,
+        mover=None,
         face_model=face.name,
         identity=who,
         head_motion=performance.head_motion if motion is None else _joined(performance.head_motion, motion),
@@ -106,8 +107,12 @@ def solve_performance(
     return SolvedPerformance(solved, mean_mm, largest_mm)
 
 
-def _fitting(performance: Performance, face: FaceModel) -> tuple[FaceModel, Tensor | None]:
-    """A face, and an identity of it, whose rest is the performance's neutral."""
+def fitting_face(performance: Performance, face: FaceModel) -> tuple[FaceModel, Tensor | None]:
+    """A face that moves as ``face``, and an identity of it, whose rest is the performance's neutral.
+
+    Raises:
+        InputError: another number of vertices or topology.
+    """
     count, wanted = len(performance.neutral.vertices), len(face.neutral.vertices)
     if count != wanted:
         raise InputError(f"the performance must move the {wanted} vertices of {face.name}, got {count}")

@@ -1,11 +1,15 @@
-"""Layers: spiral convolution on meshes, pooling between levels, encoders and decoders, position maps."""
+"""Layers: spiral convolution and pooling on meshes, encoders, decoders, position maps, aligned attention."""
 
+from meshanim.nn.aligned_attention import AlignedAttention
+from meshanim.nn.aligned_decoder import AlignedDecoderBlock, DecoderCache
+from meshanim.nn.biased_attention import AttentionCache, BiasedCausalAttention
 from meshanim.nn.expression_classifier import ExpressionClassifier
 from meshanim.nn.head_motion_net import HeadMotionNet, StatisticsDiscriminator
 from meshanim.nn.label_encoder import LabelEncoder
 from meshanim.nn.levels import HasLevels, MeshLevels
 from meshanim.nn.mesh_pooling import MeshDown, MeshUp
 from meshanim.nn.modulation import FeatureModulation, Modulation
+from meshanim.nn.periodic_encoding import PeriodicPositionalEncoding
 from meshanim.nn.position_map_net import PositionMapNet, ResidualBlock
 from meshanim.nn.principal_components import PrincipalComponents
 from meshanim.nn.small_position_map_net import SmallPositionMapNet
@@ -15,6 +19,11 @@ from meshanim.nn.spiral_encoder import SpiralEncoder
 from meshanim.nn.up_spiral_conv import UpSpiralConv
 
 __all__ = [
+    "AlignedAttention",
+    "AlignedDecoderBlock",
+    "AttentionCache",
+    "BiasedCausalAttention",
+    "DecoderCache",
     "ExpressionClassifier",
     "FeatureModulation",
     "HasLevels",
@@ -24,6 +33,7 @@ __all__ = [
     "MeshLevels",
     "MeshUp",
     "Modulation",
+    "PeriodicPositionalEncoding",
     "PositionMapNet",
     "PrincipalComponents",
     "ResidualBlock",

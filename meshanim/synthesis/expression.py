@@ -128,6 +128,13 @@ class ExpressionModel(MeshModel):
         """The configuration as JSON values."""
         return asdict(self.config)
 
+    @property
+    def weight_names(self) -> tuple[str, ...]:
+        """Of its performances: mean and components of the blendshape baseline; a spiral one has none."""
+        if not isinstance(self.motion, BlendshapeMotion):
+            return ()
+        return ("mean", *(f"component{index}" for index in range(self.config.latent_size)))
+
     @classmethod
     def build(cls, template: Mesh, levels: MeshLevels, settings: dict[str, Any]) -> Self:
         """The untrained model that :meth:`settings` describes."""
@@ -237,9 +244,8 @@ class ExpressionModel(MeshModel):
                 progress(start + len(part), len(path))
         return motion
 
-    @staticmethod
     def _blended(
-        motion: BlendshapeMotion, neutral: Mesh, labels: Tensor, fps: float, path: Tensor
+        self, motion: BlendshapeMotion, neutral: Mesh, labels: Tensor, fps: float, path: Tensor
     ) -> Performance:
         weights, basis = motion.weights(path), motion.basis
         scaled = basis.components * basis.deviation[:, None, None]
@@ -248,6 +254,6 @@ class ExpressionModel(MeshModel):
             fps=fps,
             weights=torch.cat([weights.new_ones(len(weights), 1), weights], dim=1),
             basis=torch.cat([basis.mean[None], scaled]),
-            weight_names=("mean", *(f"component{index}" for index in range(weights.shape[1]))),
+            weight_names=self.weight_names,
             labels=labels,
         )

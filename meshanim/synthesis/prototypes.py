@@ -9,17 +9,17 @@ import torch
 from torch import Tensor
 
 from meshanim._check import InputError
-from meshanim.faces import ARKIT_NAMES, FaceModel, articulate
+from meshanim.faces import ARKIT_NAMES, Articulation, FaceModel
 from meshanim.faces.facs import EMOTION_PROTOTYPES, EXPRESSIONS, arkit_weights
 from meshanim.performance import Performance
 from meshanim.synthesis.labels import check_labels
+from meshanim.synthesis.timing import ease
 
 
 def _eased(level: Tensor) -> Tensor:
     """Linear ramps of a track (T,) as minimum-jerk ones, its peak kept."""
     peak = level.max().clamp(min=1e-6)
-    share = level / peak
-    return peak * share**3 * (10 - 15 * share + 6 * share**2)
+    return peak * ease(level / peak)
 
 
 def prototype_weights(labels: Tensor) -> Tensor:
@@ -45,8 +45,7 @@ def perform_prototype(
         identity: (I,) identity coefficients; the mean face where absent.
 
     Returns:
-        A performance by named weights; the residual holds what the turning jaw and the sliding lids do
-        beyond the linear shapes.
+        A performance by named weights, whose jaw turns and whose lids slide.
 
     Raises:
         InputError: the face has no ARKit shapes.
@@ -58,15 +57,13 @@ def perform_prototype(
         )
     weights = face.weights_from_arkit(prototype_weights(labels))
     neutral = face.neutral.with_vertices(face.vertices(identity))
-    basis = face.basis(identity)
-    straight = neutral.vertices + torch.einsum("tk,kvc->tvc", weights, basis)
     return Performance(
         neutral,
         fps,
         weights=weights,
-        basis=basis,
+        basis=face.basis(identity),
         weight_names=tuple(face.weight_names),
-        residual=articulate(face, weights, identity) - straight,
+        mover=Articulation(face, identity),
         face_model=face.name,
         identity=identity,
         labels=labels,

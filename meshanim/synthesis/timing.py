@@ -11,6 +11,12 @@ from meshanim._check import check_range
 from meshanim.mesh.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 
 
+def ease(share: Tensor) -> Tensor:
+    """From 0 to 1 with no speed or acceleration at either end (minimum jerk, Flash and Hogan 1985)."""
+    share = share.clamp(0, 1)
+    return share**3 * (10 - 15 * share + 6 * share**2)
+
+
 def frames_needed(frames: int, fps: float, to_fps: float) -> int:
     """Frames at ``to_fps`` that reach at least as far in time as ``frames`` frames at ``fps``."""
     return math.ceil((frames - 1) * to_fps / fps - 1e-6) + 1

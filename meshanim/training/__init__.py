@@ -4,10 +4,12 @@ from meshanim.training.autoencoder import AutoencoderRecipe, train_autoencoder
 from meshanim.training.classifier import ClassifierRecipe, train_classifier
 from meshanim.training.expression import RECIPES, VARIANTS, ExpressionRecipe, paper_factors, train_expression
 from meshanim.training.expression_learner import ExpressionLearnerRecipe, train_expression_learner
+from meshanim.training.expression_motion import ExpressionMotionRecipe, train_expression_motion
 from meshanim.training.head_motion import HeadMotionRecipe, style_gaps, train_head_motion
 from meshanim.training.loop import Task, TrainingReport, train
 from meshanim.training.losses import motion_losses
 from meshanim.training.recipe import Recipe
+from meshanim.training.speech import SpeechRecipe, train_speech
 from meshanim.training.unprojection import UNPROJECTION_RECIPES, UnprojectionRecipe, train_unprojection
 
 __all__ = [
@@ -17,9 +19,11 @@ __all__ = [
     "AutoencoderRecipe",
     "ClassifierRecipe",
     "ExpressionLearnerRecipe",
+    "ExpressionMotionRecipe",
     "ExpressionRecipe",
     "HeadMotionRecipe",
     "Recipe",
+    "SpeechRecipe",
     "Task",
     "TrainingReport",
     "UnprojectionRecipe",
@@ -31,6 +35,8 @@ __all__ = [
     "train_classifier",
     "train_expression",
     "train_expression_learner",
+    "train_expression_motion",
     "train_head_motion",
+    "train_speech",
     "train_unprojection",
 ]

@@ -9,19 +9,29 @@ from meshanim.export import read_performance
 from meshanim.mesh import read_mesh
 from meshanim.performance import Performance
 
-STILL_FPS = 25.0
-"""Frame rate of a mesh that does not move."""
+FPS = 25.0
+"""Frame rate of what does not state any: a mesh that does not move, numbered meshes, a PC2."""
 
 
-def load(path: str | Path) -> Performance:
-    """The performance in a file; of a file that has none, its mesh as one frame.
+def load(path: str | Path, fps: float | None = None) -> Performance:
+    """The performance in a file or a folder of meshes; of a file that has none, its mesh as one frame.
+
+    Args:
+        path: what :func:`meshanim.export.read_performance` reads, or :func:`meshanim.mesh.read_mesh`.
+        fps: frames per second, as ``read_performance`` takes it; by default the file's, :data:`FPS` where it
+            states none.
 
     Raises:
         InputError: the file is neither, or damaged.
         OSError: the file is missing or cannot be read.
     """
+    place = Path(path)
+    if fps is None and (place.is_dir() or place.suffix.lower() == ".pc2"):
+        fps = FPS
     try:
-        return read_performance(path)
+        return read_performance(place, fps)
     except InputError:
-        mesh = read_mesh(path)
-    return Performance(mesh, STILL_FPS, motion=mesh.vertices[None])
+        if place.is_dir():
+            raise
+        mesh = read_mesh(place)
+    return Performance(mesh, FPS, motion=mesh.vertices[None])

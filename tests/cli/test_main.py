@@ -58,6 +58,14 @@ def test_the_same_seed_writes_the_same_bytes(tmp_path: Path) -> None:
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
 
 
+def test_curves_that_no_weight_has_are_refused_before_any_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("animate", *SHORT, "-o", tmp_path / "a.npz", "-o", tmp_path / "a.csv") == 2
+    assert "ARKit's 52 weights" in one_sentence(capsys)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_named_identity_changes_the_face(tmp_path: Path) -> None:
     call("animate", *SHORT, "--identity", "age=6,gender=1", "-o", tmp_path / "child.npz", "-q")
     call("animate", *SHORT, "-o", tmp_path / "mean.npz", "-q")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pygltflib
 import pytest
 import torch
 
+from meshanim.faces import FaceModel, articulate, load_face
 from meshanim.mesh import Mesh
 from meshanim.performance import Performance
 from meshanim.rendering import Camera, Surroundings
@@ -17,7 +19,17 @@ from meshanim.talking_heads.appearance import Appearance
 
 FRAMES = 12
 TYPES = {5121: "u1", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
-WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4}
+CURVES = {
+    "jawOpen": (0.8, 1),
+    "mouthSmileLeft": (0.7, 2),
+    "eyeBlinkRight": (0.6, 2),
+    "eyeLookDownLeft": (1.0, 1),
+    "eyeLookDownRight": (1.0, 1),
+    "eyeLookInLeft": (0.5, 2),
+    "eyeLookOutRight": (0.5, 2),
+}
+"""How far the built-in head goes, by unit, and how often it comes and goes."""
+WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}
 
 
 def seamed_ball(rows: int = 9, columns: int = 12, radius: float = 0.1) -> Mesh:
@@ -98,6 +110,37 @@ def weighted(ball: Mesh) -> Performance:
         waveform=0.3 * torch.sin(torch.arange(6400) / 16000 * 2 * math.pi * 300),
         sample_rate=16000,
     )
+
+
+@pytest.fixture(scope="session")
+def face() -> FaceModel:
+    return load_face("anny")
+
+
+@pytest.fixture(scope="session")
+def straight(face: FaceModel) -> Performance:
+    """Weights over the built-in face's own basis, with the jaw and the eyes, and a head that turns."""
+    phase, weights = torch.linspace(0, math.pi, 9), torch.zeros(9, len(face.weight_names))
+    for name, (most, pace) in CURVES.items():
+        weights[:, face.weight_names.index(name)] = most * (pace * phase).sin().abs()
+    head = torch.zeros(9, 6)
+    head[:, 1], head[:, 3] = torch.linspace(0, 0.4, 9), torch.linspace(0, 0.02, 9)
+    return Performance(
+        neutral=face.neutral,
+        fps=25.0,
+        weights=weights,
+        basis=face.basis(),
+        weight_names=face.weight_names,
+        face_model=face.name,
+        head_motion=head,
+    )
+
+
+@pytest.fixture(scope="session")
+def arcs(face: FaceModel, straight: Performance) -> Performance:
+    """The same weights along arcs: what a performer of this library gives."""
+    assert straight.weights is not None
+    return replace(straight, residual=articulate(face, straight.weights) - straight.vertices())
 
 
 @pytest.fixture(scope="session")

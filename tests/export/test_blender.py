@@ -8,6 +8,7 @@ import torch
 from scipy.spatial import cKDTree
 
 from meshanim.export import export, read_performance
+from meshanim.export.picture import put_on
 
 FLOAT32_MM = 3e-4
 """Blender adds up shape keys and applies the object's matrix in float32, at 0.1 m."""
@@ -94,6 +95,35 @@ def test_what_blender_wrote(blender, weighted, tmp_path, suffix):
     assert seen.uv == pytest.approx(corners.numpy(), abs=1e-6)
     wanted = weighted.pose(torch.zeros(weighted.frame_count, 1, 3))[list(frames_of(weighted)), 0]
     assert millimetres(seen.matrices[:, [0, 2, 1], 3] * [1, 1, -1], wanted) < FLOAT32_MM
+
+
+def test_a_blend_has_groups_and_its_sound(blender, weighted, tmp_path):
+    seen = blender.open(export(weighted, tmp_path / "a.blend"))
+    assert list(seen.groups) == list(weighted.neutral.groups)
+    assert [path.endswith("a.wav") for path in seen.sounds] == [True]
+
+
+@pytest.mark.parametrize("suffix", ["abc", "fbx", "blend"])
+def test_a_captured_texture_goes_along(blender, weighted, painted, tmp_path, suffix):
+    path = export(weighted, tmp_path / f"a.{suffix}", appearance=painted)
+    beside = {"a.png"} if suffix == "abc" else set()
+    assert {file.name for file in tmp_path.iterdir()} == {path.name} | beside
+    seen = blender.open(path, frames_of(weighted), fps=30)
+    assert millimetres(seen.vertices, wanted_of(weighted)) < FLOAT32_MM
+    if suffix != "abc":
+        assert seen.pictures[0][:2] == ["a.png", True] and min(seen.pictures[0][2:]) > 0
+    # The texture coordinates are those of the picture, not the mesh's own.
+    wrapped = put_on(weighted.neutral, painted)[0]
+    assert wrapped.uv is not None
+    assert seen.uv == pytest.approx(wrapped.uv[wrapped.uv_faces].reshape(-1, 2).numpy(), abs=1e-6)
+
+
+def test_the_texture_of_a_sequence_is_seen(blender, weighted, painted, tmp_path):
+    folder = export(weighted, f"{tmp_path}/a/", appearance=painted)
+    assert {"a.mtl", "a.png"} <= {file.name for file in folder.iterdir()}
+    seen = blender.open(folder / "a_000003.obj")
+    assert seen.pictures[0][0] == "a.png" and min(seen.pictures[0][2:]) > 0
+    assert seen.materials == [["face"]]
 
 
 @pytest.mark.parametrize("suffix", ["fbx", "blend"])

@@ -9,7 +9,7 @@ import trimesh
 from scipy.spatial.transform import Rotation
 
 from meshanim._check import InputError
-from meshanim.export import export, glb_buffer
+from meshanim.export import export, glb_buffer, read_performance
 from meshanim.mesh import Mesh
 from meshanim.performance import Performance
 
@@ -74,6 +74,31 @@ def test_a_looser_bound_needs_fewer_targets(moving, tmp_path, read_glb):
         for bound in (3e-3, 1e-4)
     ]
     assert counts[0] < counts[1]
+
+
+class _Bent:
+    """Moves as the basis does, but all vertices 3 mm up wherever the first weight is at 1/2."""
+
+    def __init__(self, performance):
+        self.performance = performance
+
+    def vertices(self, weights):
+        moved = self.performance.neutral.vertices + torch.einsum(
+            "tk,kvc->tvc", weights, self.performance.basis
+        )
+        return moved + 0.012 * (weights[:, :1] * (1 - weights[:, :1]))[..., None] * torch.tensor([0.0, 1, 0])
+
+
+def test_targets_of_a_mover_keep_their_names_and_tell_their_error(weighted, tmp_path, read_glb):
+    bent = replace(weighted, mover=_Bent(weighted))
+    found = read_glb(export(bent, tmp_path / "bent.glb"))
+    assert found.extras["targetNames"][:4] == list(weighted.weight_names)
+    share = weighted.weights[:, 0] * (1 - weighted.weights[:, 0])
+    assert found.extras["largestErrorMillimetres"] == pytest.approx(12 * float(share.max()), abs=1e-3)
+    back = read_performance(export(bent, tmp_path / "bent.npz"))
+    assert back.weight_names == weighted.weight_names
+    torch.testing.assert_close(back.vertices(), bent.vertices(), atol=1e-7, rtol=0)
+    torch.testing.assert_close(back.straight(), bent.straight(), atol=1e-7, rtol=0)
 
 
 def test_residual_decides_between_basis_and_components(weighted, tmp_path, read_glb):

@@ -33,7 +33,7 @@ def issues():
 
 
 @pytest.mark.parametrize("targets", ["auto", "components", "frames"])
-@pytest.mark.parametrize("name", ["weighted", "moving"])
+@pytest.mark.parametrize("name", ["weighted", "moving", "arcs"])
 def test_no_error_and_no_warning(request, issues, tmp_path, name, targets):
     found = issues(export(request.getfixturevalue(name), tmp_path / "a.glb", targets=targets))
     assert (found["numErrors"], found["numWarnings"]) == (0, 0), found["messages"]

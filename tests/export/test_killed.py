@@ -1,7 +1,10 @@
-"""Exports that are killed, each at a moment of its own: the old file stands, or the new one, never a half."""
+"""Exports that are killed, each at a moment of its own: the old stands, or the new, never a half or a mix."""
 
 import itertools
+import os
 import random
+import signal
+import sys
 import time
 from multiprocessing import get_context
 
@@ -13,50 +16,85 @@ from meshanim.mesh import Mesh
 from meshanim.performance import Performance
 
 KILLS = 50
-TARGETS = ("a.glb", "a.npz", "a.pc2", "a.mdd", "a.csv", "a.usdc")
-READABLE = ("a.glb", "a.npz", "a.pc2", "a.mdd", "a.usdc")
-FPS = (25.0, 50.0)
+EXACT = ("a.glb", "a.pc2", "a.mdd", "a.csv", "obj/", "ply/")
+READ = ("a.npz", "a.usdc")
+"""Formats whose bytes are not promised to be the same each time."""
+FRAMES = (70, 110)
 
 
-def wave(fps):
-    """One of two performances that differ in every frame."""
-    ball = trimesh.creation.icosphere(3, 0.1)
+def wave(frames):
+    """One of two performances that differ in every frame, and in their number."""
+    ball = trimesh.creation.icosphere(1, 0.1)
     mesh = Mesh(torch.tensor(ball.vertices).float(), torch.tensor(ball.faces))
-    basis = 0.02 * torch.sin(fps * mesh.vertices * torch.arange(1, 4)[:, None, None])
-    weights = torch.linspace(0.1, 1, 120)[:, None] ** torch.tensor([1, fps / 25, 3])
-    return Performance(mesh, fps, None, weights, basis, ("jawOpen", "mouthClose", "cheekPuff"))
+    basis = 0.02 * torch.sin(frames * mesh.vertices * torch.arange(1, 4)[:, None, None])
+    weights = torch.linspace(0.1, 1, frames)[:, None] ** torch.tensor([1, frames / 70, 3])
+    return Performance(mesh, 25.0, None, weights, basis, ("jawOpen", "mouthClose", "cheekPuff"))
 
 
-def export_again_and_again(folder, standing):
-    """Old, new, old ... in every format, until somebody kills it."""
+def write(performance, folder, target):
+    export(performance, f"{folder}/{target}", **({"format": target[:-1]} if target.endswith("/") else {}))
+
+
+def die_at(step):
+    """Have this process killed when it is about to touch a file or folder for the so-manieth time."""
+    steps = itertools.count(1)
+
+    def watch(event, _):
+        if event in ("open", "os.rename", "os.remove", "os.mkdir", "ctypes.dlsym") and next(steps) == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(watch)
+
+
+def export_again_and_again(folder, begun, seed, step):
+    """One or the other in every format, until somebody kills it, or it dies at that step."""
     torch.set_num_threads(1)
-    for performance in itertools.cycle([wave(fps) for fps in FPS]):
-        for target in TARGETS:
-            export(performance, f"{folder}/{target}")
-        standing.set()
+    moves = list(itertools.product([wave(frames) for frames in FRAMES], EXACT + READ))
+    random.Random(seed).shuffle(moves)
+    begun.set()
+    die_at(step)
+    for performance, target in itertools.cycle(moves):
+        write(performance, folder, target)
+
+
+def content(path):
+    """The bytes of a file, or of all the files in a folder by their names."""
+    if path.is_dir():
+        return {file.name: file.read_bytes() for file in path.iterdir()}
+    return path.read_bytes()
 
 
 def is_whole(path, known):
     """Whether the file's positions, read to their end, are those of one of the two."""
-    found = read_performance(path, fps=25 if path.suffix == ".pc2" else None).vertices()
+    found = read_performance(path).vertices()
     return any(len(found) == len(one) and float((found - one).abs().max()) < 1e-5 for one in known)
 
 
 def test_what_stands_is_whole(tmp_path):
     context, moments = get_context("forkserver"), random.Random(0)
     context.set_forkserver_preload(["meshanim.export", "pxr.Usd", "trimesh"])
-    known = [wave(fps).vertices() for fps in FPS]
-    lines = len(known[0]) + 1
-    for _ in range(KILLS):
-        standing = context.Event()
-        process = context.Process(target=export_again_and_again, args=(tmp_path, standing))
+    performances = [wave(frames) for frames in FRAMES]
+    positions = [performance.vertices() for performance in performances]
+    known: dict[str, list] = {target: [] for target in EXACT}
+    folder = tmp_path / "killed"
+    for performance in performances:
+        for target in EXACT + READ:
+            write(performance, folder, target)
+        for target in EXACT:
+            known[target].append(content(folder / target))
+    for kill in range(KILLS):
+        begun = context.Event()
+        # Every other one dies by the clock: inside native writers too, but seldom in what takes no time.
+        step = moments.randint(1, 400) if kill % 2 else None
+        process = context.Process(target=export_again_and_again, args=(folder, begun, kill, step))
         process.start()
-        assert standing.wait(60)
-        time.sleep(moments.uniform(0, 0.15))
-        process.kill()
+        assert begun.wait(60)
+        if step is None:
+            time.sleep(moments.uniform(0, 0.1))
+            process.kill()
         process.join()
-        assert all(is_whole(tmp_path / target, known) for target in READABLE)
-        text = (tmp_path / "a.csv").read_text()
-        assert text.count("\n") == lines and text.endswith("\n")
-    left = {path.name for path in tmp_path.iterdir() if not path.name.startswith(".")}
-    assert left == {*TARGETS, "a.obj"}
+        assert process.exitcode == -signal.SIGKILL
+        assert [target for target in EXACT if content(folder / target) not in known[target]] == []
+        assert [target for target in READ if not is_whole(folder / target, positions)] == []
+    left = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
+    assert left == {*(target.strip("/") for target in EXACT + READ), "a.obj"}

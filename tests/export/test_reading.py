@@ -15,6 +15,7 @@ from scipy.spatial.transform import Rotation
 from meshanim._check import InputError
 from meshanim.export import export, read_performance
 from meshanim.export.gltf_tracks import Track
+from meshanim.rendering import vertex_colours
 
 FLOAT32_MM = 2e-4
 LOSSLESS = ("a.glb", "a.gltf", "a.usda", "a.usdc", "a.usdz", "a.pc2", "a.mdd", "a_ply/")
@@ -98,7 +99,7 @@ class Foreign:
         view = {"buffer": 0, "byteOffset": len(self.blob), "byteLength": values.nbytes}
         self.views.append(view)
         self.blob += values.tobytes()
-        types = {1: "SCALAR", 2: "VEC2", 3: "VEC3", 4: "VEC4"}
+        types = {1: "SCALAR", 2: "VEC2", 3: "VEC3", 4: "VEC4", 16: "MAT4"}
         codes = {"<f4": 5126, "<u2": 5123, "|u1": 5121, "|i1": 5120}
         entry = {"bufferView": len(self.views) - 1, "componentType": codes[kind], "count": len(values)}
         self.accessors.append(entry | {"type": types[values.shape[1]]} | more)
@@ -207,7 +208,8 @@ def test_integers_and_strides_are_read(tmp_path):
     ("more", "wrong"),
     [
         ({"extensionsRequired": ["KHR_draco_mesh_compression"]}, "needs KHR_draco_mesh_compression"),
-        ({"nodes": [{"mesh": 0, "skin": 0}], "animations": []}, "moved by a skeleton"),
+        ({"nodes": [{"mesh": 0, "skin": 0}], "animations": []}, "number 0 of 0 skins"),
+        ({"nodes": [{"mesh": 0, "skin": 0}], "skins": [{"joints": [0]}], "animations": []}, "no joints"),
         ({"nodes": [{"mesh": 7}], "animations": []}, "number 7 of 1 meshes"),
         ({"nodes": [{"children": [1]}, {"children": [0], "mesh": 0}], "animations": []}, "in a circle"),
         ({"nodes": [], "animations": []}, "has no mesh"),
@@ -367,14 +369,59 @@ def test_usd_of_other_axes_units_and_polygons(tmp_path):
     assert back.neutral.faces.tolist() == [[0, 1, 2], [0, 2, 3], [0, 1, 4]]
 
 
-@pytest.mark.parametrize("moves", [False, True])
-def test_joints_of_usd_may_stand_still(weighted, tmp_path, moves):
-    pytest.importorskip("pxr")
+def bend(points, angle):
+    """Two joints: one stands still, one turns about Z at x = 0.5; each leads by its nearness, in x."""
+    turned = (points - [0.5, 0, 0]) @ Rotation.from_euler("Z", angle).as_matrix().T + [0.5, 0, 0]
+    share = points[:, :1]
+    return (1 - share) * points + share * turned
+
+
+def test_a_skin_of_another_program_moves_its_mesh(tmp_path):
+    file = Foreign()
+    times, rise = file.add([0.0, 0.5, 1.0]), file.add(RISE)
+    turns = file.add(Rotation.from_euler("Z", [[0.0], [0.6], [1.2]]).as_quat())
+    weights, shifts = file.add([0.0, 1.0, 0.5]), file.add([[0.0, 0, 0], [0, 1, 0], [0, 2, 0]])
+    inverse = np.tile(np.eye(4), (2, 1, 1))
+    # The second joint's bone stands at x = 0.5 and is twice the size; matrices by columns.
+    inverse[1] = np.linalg.inv(np.array([[2, 0, 0, 0.5], [0, 2, 0, 0], [0, 0, 2, 0], [0, 0, 0, 1]])).T
+    attributes = {
+        "POSITION": file.add(CORNERS),
+        "JOINTS_0": file.add([[0, 1, 0, 0]] * 3, "|u1"),
+        "WEIGHTS_0": file.add([[1 - x, x, 0, 0] for x in CORNERS[:, 0]]),
+    }
+    skin = {"joints": [2, 3], "inverseBindMatrices": file.add(inverse.reshape(2, 16))}
+    samplers = [{"input": times, "output": output} for output in (weights, turns, shifts)]
+    targets = [(0, "weights"), (3, "rotation"), (1, "translation")]
+    channels = [
+        {"sampler": index, "target": {"node": node, "path": path}}
+        for index, (node, path) in enumerate(targets)
+    ]
+    path = file.save(
+        tmp_path / "a.glb",
+        # Where the skinned mesh hangs does not matter.
+        nodes=[
+            {"name": "face", "mesh": 0, "skin": 0, "translation": [9, 9, 9]},
+            {"name": "rig", "children": [2]},
+            {"name": "neck", "children": [3]},
+            {"name": "jaw", "translation": [0.5, 0, 0], "scale": [2, 2, 2]},
+        ],
+        meshes=[{"primitives": [{"attributes": attributes, "targets": [{"POSITION": rise}]}]}],
+        skins=[skin],
+        animations=[{"samplers": samplers, "channels": channels}],
+    )
+    back = read(path)
+    assert back.neutral.vertices.numpy() == pytest.approx(CORNERS)
+    assert back.head_motion[:, 4].tolist() == [0, 1, 2] and back.weights[:, 0].tolist() == [0, 1, 0.5]
+    for frame, weight in enumerate([0.0, 1.0, 0.5]):
+        wanted = bend(CORNERS + weight * RISE, 0.6 * frame) + np.array([0, frame, 0])
+        assert posed(back)[frame] == pytest.approx(wanted, abs=1e-6)
+
+
+def joint_in_usd(path, shift, count, method="classicLinear"):
+    """Bind all of our mesh to the joint of its skeleton, and move that by ``shift`` in frame 5."""
     from pxr import Gf, Usd, UsdSkel, Vt
 
-    path = export(weighted, tmp_path / "a.usda")
     stage = Usd.Stage.Open(str(path))
-    count = len(weighted.neutral.vertices)
     binding = UsdSkel.BindingAPI(stage.GetPrimAtPath("/a/face"))
     binding.CreateJointIndicesPrimvar(False, 1).Set(Vt.IntArray(count))
     binding.CreateJointWeightsPrimvar(False, 1).Set(Vt.FloatArray(count, 1.0))
@@ -382,13 +429,68 @@ def test_joints_of_usd_may_stand_still(weighted, tmp_path, moves):
     motion.CreateJointsAttr(["head"])
     motion.CreateRotationsAttr([Gf.Quatf(1)])
     motion.CreateScalesAttr([Gf.Vec3h(1)])
-    motion.CreateTranslationsAttr().Set([Gf.Vec3f(0, 0.1 if moves else 0, 0)], 5)
+    motion.CreateTranslationsAttr().Set([Gf.Vec3f(0)], 4)
+    motion.GetTranslationsAttr().Set([Gf.Vec3f(0, shift, 0)], 5)
+    binding.CreateSkinningMethodAttr(method)
     stage.Save()
-    if moves:
-        with pytest.raises(InputError, match="moved by joints, which are not read"):
-            read(path)
-    else:
-        assert millimetres(posed(read(path)), posed(weighted)) < FLOAT32_MM
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.1])
+def test_joints_of_usd_move_their_mesh(weighted, tmp_path, shift):
+    pytest.importorskip("pxr")
+    path = export(replace(weighted, head_motion=None), tmp_path / "a.usda")
+    joint_in_usd(path, shift, len(weighted.neutral.vertices))
+    back = read(path)
+    wanted = weighted.vertices().numpy()
+    wanted[5:, :, 1] += shift
+    assert millimetres(posed(back), wanted) < FLOAT32_MM
+    assert back.weight_names == weighted.weight_names and (back.residual is None) == (shift == 0)
+
+
+def test_skinning_that_is_not_linear_is_named(weighted, tmp_path):
+    pytest.importorskip("pxr")
+    path = export(weighted, tmp_path / "a.usda")
+    joint_in_usd(path, 0.1, len(weighted.neutral.vertices), "dualQuaternion")
+    with pytest.raises(InputError, match="skinned by dualQuaternion, which is not read"):
+        read(path)
+
+
+@pytest.mark.parametrize("name", ["a.glb", "a.gltf", "a.usda", "a.usdz"])
+def test_groups_and_landmarks_come_back(weighted, tmp_path, name):
+    mesh = weighted.neutral
+    first = read(export(weighted, tmp_path / "a.npz"))
+    back = read(export(read(export(first, tmp_path / name)), tmp_path / "b.npz")).neutral
+    assert list(back.groups) == list(mesh.groups) and back.landmarks == mesh.landmarks
+    assert all(torch.equal(back.groups[name], group) for name, group in mesh.groups.items())
+    assert torch.equal(vertex_colours(back), vertex_colours(mesh))
+
+
+def test_materials_of_another_program_are_groups(tmp_path):
+    file = Foreign()
+    corners = file.add(CORNERS)
+    primitives = [{"attributes": {"POSITION": corners}, "material": number} for number in (0, 1, 0)]
+    materials = [{"name": "skin"}, {}]
+    path = file.save(
+        tmp_path / "a.glb", nodes=[{"mesh": 0}], meshes=[{"primitives": primitives}], materials=materials
+    )
+    groups = {name: group.tolist() for name, group in read(path).neutral.groups.items()}
+    assert groups == {"skin": [0, 1, 2, 6, 7, 8], "material 1": [3, 4, 5]}
+
+
+def test_subsets_of_faces_are_groups(tmp_path):
+    pytest.importorskip("pxr")
+    from pxr import Usd, UsdGeom
+
+    stage = Usd.Stage.CreateNew(str(tmp_path / "a.usda"))
+    mesh = UsdGeom.Mesh.Define(stage, "/square")
+    mesh.CreatePointsAttr([(0, 0, 0), (1, 0, 0), (1, 1, 0), (0, 1, 0), (0, 0.5, 0.5)])
+    mesh.CreateFaceVertexCountsAttr([4, 3])
+    mesh.CreateFaceVertexIndicesAttr([0, 1, 2, 3, 0, 1, 4])
+    for name, face in (("lips", 0), ("eyes", 1)):
+        UsdGeom.Subset.CreateGeomSubset(mesh, name, UsdGeom.Tokens.face, [face])
+    stage.Save()
+    groups = {name: group.tolist() for name, group in read(tmp_path / "a.usda").neutral.groups.items()}
+    assert groups == {"lips": [0, 1, 2, 3], "eyes": [0, 1, 4]}
 
 
 def test_unused_tracks_do_no_harm(weighted, tmp_path):

@@ -3,6 +3,7 @@
 import errno
 import os
 import resource
+import sys
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -11,13 +12,14 @@ from typing import Any
 import pytest
 import torch
 
-from meshanim._check import InputError
+from meshanim._check import InputError, MissingExtra
 from meshanim.export import FORMATS, SEQUENCES, check_targets, export
 
 SMALL: dict[str, dict[str, Any]] = {".mp4": {"size": (32, 32)}, ".gif": {"size": (32, 32)}}
 SLOW = (".abc", ".fbx", ".blend")
 """What starts a Blender, see ``test_blender.py``."""
 TARGETS = [*(f"a{suffix}" for suffix in FORMATS if suffix not in SLOW), "a_obj/", "a_ply/"]
+ALL_TARGETS = [*TARGETS, *(f"a{suffix}" for suffix in SLOW)]
 WITH_VERTICES = [target for target in TARGETS if target != "a.csv"]
 
 
@@ -46,7 +48,8 @@ def test_a_new_file_stands_alone(weighted, tmp_path, target):
     written = write(weighted, tmp_path, f"new/deep/{target}")
     assert written.exists()
     standing = {file.name for file in (tmp_path / "new" / "deep").iterdir()}
-    assert standing == {written.name} | ({"a.obj"} if target in ("a.pc2", "a.mdd") else set())
+    beside = {"a.pc2": {"a.obj"}, "a.mdd": {"a.obj"}, "a.usda": {"a_sound.wav"}, "a.usdc": {"a_sound.wav"}}
+    assert standing == {written.name} | beside.get(target, set())
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -104,25 +107,50 @@ def test_unknown_suffix_names_the_known_ones(moving, tmp_path, name):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_folder_where_a_file_should_go_and_the_reverse(moving, tmp_path):
-    (tmp_path / "a.glb").mkdir()
-    with pytest.raises(InputError, match=r"a\.glb must be a file to write, but it is a folder"):
-        export(moving, tmp_path / "a.glb")
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_a_folder_where_a_file_should_go(moving, tmp_path, suffix):
+    (tmp_path / f"a{suffix}").mkdir()
+    with pytest.raises(InputError, match=rf"a\{suffix} must be a file to write, but it is a folder"):
+        export(moving, tmp_path / f"a{suffix}")
+
+
+@pytest.mark.parametrize("target", [*ALL_TARGETS, "a.glb/"])
+def test_a_file_where_a_folder_should_go(moving, tmp_path, target):
     (tmp_path / "file").write_text("x")
-    with pytest.raises(InputError, match=r"file must be a folder to write, but it is a file"):
-        export(moving, f"{tmp_path}/file/")
     with pytest.raises(InputError, match=r"must lie in a folder, but .*file is a file"):
-        export(moving, tmp_path / "file" / "a.glb")
+        write(moving, tmp_path / "file", target)
+    if target.endswith("/"):
+        (tmp_path / target).write_text("x")
+        with pytest.raises(InputError, match=r"must be a folder to write, but it is a file"):
+            write(moving, tmp_path, target)
 
 
-def test_read_only_folder(moving, tmp_path, monkeypatch):
+@pytest.mark.parametrize("target", ALL_TARGETS)
+def test_read_only_folder(moving, tmp_path, monkeypatch, target):
     monkeypatch.setattr(os, "access", lambda *_: False)
-    with pytest.raises(PermissionError, match=r"a\.glb cannot be written: no permission to write in "):
-        export(moving, tmp_path / "a.glb")
-    monkeypatch.undo()
+    with pytest.raises(PermissionError, match=r"a.* cannot be written: no permission to write in .*\S$"):
+        write(moving, tmp_path, target)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_folder_that_turns_out_to_be_read_only(weighted, target):
     # The kernel lets nobody make files in /proc, not even root, whom permissions do not stop.
-    with pytest.raises(OSError, match=r"a\.glb cannot be written: "):
-        export(moving, "/proc/a.glb")
+    with pytest.raises(OSError, match=r"^/proc/a.* cannot be written: [^\n]*$"):
+        write(weighted, "/proc", target)
+
+
+def test_a_sequence_needs_the_folder_that_its_own_lies_in(moving, tmp_path, monkeypatch):
+    folder = write(moving, tmp_path, "a_obj/")
+    before = tree(tmp_path)
+    monkeypatch.setattr(os, "access", lambda place, _: place != tmp_path)
+    with pytest.raises(PermissionError, match=f"a_obj cannot be written: no .* in {tmp_path}$"):
+        write(moving, tmp_path, "a_obj/")
+    monkeypatch.undo()
+    (folder / "inner").mkdir()
+    with pytest.raises(InputError, match="so it must hold files only, got folder inner"):
+        check_targets([f"{folder}/"])
+    assert tree(tmp_path) == before
 
 
 def test_targets_are_checked_before_any_work(tmp_path):
@@ -131,7 +159,27 @@ def test_targets_are_checked_before_any_work(tmp_path):
         check_targets([tmp_path / "a.glb", f"{tmp_path}/./a.glb"])
     with pytest.raises(InputError, match="must end in one of"):
         check_targets([tmp_path / "a.glb", tmp_path / "a.xyz"])
+    with pytest.raises(InputError, match=r"b\.mp4 must lie in a folder, but .*a\.glb is a file to write"):
+        check_targets([tmp_path / "a.glb", tmp_path / "a.glb" / "b.mp4"])
+    assert check_targets([f"{tmp_path}/b/", tmp_path / "b" / "c.mp4"])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_curves_need_arkit_names_before_any_work(tmp_path):
+    assert check_targets([tmp_path / "a.csv"]) and check_targets([tmp_path / "a.csv"], (), ("jawOpen", "x"))
+    for names in ((), ("component0", "JawOpen")):
+        with pytest.raises(InputError, match="ARKit's 52 weights, and the performance has none"):
+            check_targets([tmp_path / "a.glb", tmp_path / "a.csv"], weight_names=names)
+        assert check_targets([tmp_path / "a.glb", f"{tmp_path}/a.csv/"], weight_names=names)
+
+
+@pytest.mark.parametrize(("suffix", "package"), [(".usdz", "usd-core"), (".fbx", "bpy")])
+def test_a_missing_package_is_said_before_any_work(tmp_path, monkeypatch, suffix, package):
+    monkeypatch.delenv("MESHANIM_BLENDER", raising=False)
+    monkeypatch.setitem(sys.modules, "pxr.Usd", None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(MissingExtra, match=package):
+        check_targets([tmp_path / "a.glb", tmp_path / f"a{suffix}"])
 
 
 def test_unknown_kind_of_sequence_is_named(moving, tmp_path):

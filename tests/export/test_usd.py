@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import wave
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +15,7 @@ from meshanim.export import export
 from meshanim.export import usd as usd_writer
 
 pxr = pytest.importorskip("pxr")
-from pxr import Ar, Gf, Usd, UsdGeom, UsdShade, UsdSkel, UsdValidation  # noqa: E402
+from pxr import Ar, Gf, Usd, UsdGeom, UsdMedia, UsdShade, UsdSkel, UsdValidation  # noqa: E402
 
 FLOAT32_MM = 2e-4
 """Float32 positions, displacements and rotations at 0.1 m."""
@@ -72,6 +73,19 @@ def test_principal_components_keep_their_stated_error(moving, tmp_path, max_erro
     stage = Usd.Stage.Open(str(path))
     stated = stage.GetRootLayer().customLayerData["largestErrorMillimetres"]
     assert error == pytest.approx(stated, abs=FLOAT32_MM)
+
+
+@pytest.mark.parametrize("name", ["straight", "arcs"])
+def test_eyes_and_jaw_are_joints(request, tmp_path, name):
+    performance, frames = request.getfixturevalue(name), (0, 4, 8)
+    path = export(performance, tmp_path / "a.usdc")
+    assert millimetres(posed_by_usd(path, frames), wanted_of(performance, frames)) <= 0.1 + FLOAT32_MM
+    assert complaints(path) == []
+    stage = Usd.Stage.Open(str(path))
+    motion = UsdSkel.Animation(stage.GetPrimAtPath("/a/skeleton/motion"))
+    assert list(motion.GetJointsAttr().Get()) == ["head", "head/jaw", "head/eye_left", "head/eye_right"]
+    angles = [2 * np.degrees(np.arccos(turn.GetReal())) for turn in motion.GetRotationsAttr().Get(4)]
+    assert angles[0] == 0 and min(angles[1:]) > 10
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -144,7 +158,7 @@ def test_a_captured_texture_goes_along(weighted, painted, tmp_path, suffix):
     path = export(weighted, tmp_path / f"a.{suffix}", appearance=painted)
     assert complaints(path) == []
     names = {file.name for file in tmp_path.iterdir()}
-    assert names == ({path.name} if suffix == "usdz" else {path.name, "a.png"})
+    assert names == ({path.name} if suffix == "usdz" else {path.name, "a.png", "a_sound.wav"})
     stage = Usd.Stage.Open(str(path))
     texture = UsdShade.Shader(stage.GetPrimAtPath("/a/materials/skin/colour"))
     file = texture.GetInput("file").Get()
@@ -160,6 +174,23 @@ def test_a_captured_texture_goes_along(weighted, painted, tmp_path, suffix):
     # Linear 1.6 x 0.25 = 0.4 is 0.665 in sRGB.
     assert np.abs(colours[own[:, 0] < 0.45] - [170, 0, 0]).max() <= 1
     assert colours[own[:, 0] > 0.55].max() == 0
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_the_sound_goes_along(weighted, tmp_path, suffix):
+    path = export(weighted, tmp_path / f"a.{suffix}")
+    assert (tmp_path / "a_sound.wav").exists() == (suffix != "usdz")
+    stage = Usd.Stage.Open(str(path))
+    sound = UsdMedia.SpatialAudio(stage.GetPrimAtPath("/a/sound"))
+    assert sound.GetAuralModeAttr().Get() == "nonSpatial" and sound.GetStartTimeAttr().Get() == 0
+    assert sound.GetEndTimeAttr().Get() == weighted.frame_count
+    file = sound.GetFilePathAttr().Get()
+    with Ar.GetResolver().OpenAsset(Ar.ResolvedPath(file.resolvedPath)) as data:
+        content = io.BytesIO(data.GetBuffer())
+    with wave.open(content) as played:
+        assert (played.getframerate(), played.getnchannels()) == (16000, 1)
+        samples = np.frombuffer(played.readframes(played.getnframes()), "<i2") / 32767
+    assert samples == pytest.approx(weighted.waveform.numpy(), abs=1e-4)
 
 
 @pytest.mark.parametrize("targets", ["auto", "points"])

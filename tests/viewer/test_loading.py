@@ -1,6 +1,7 @@
 """What the viewer opens."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,6 +15,21 @@ from meshanim.viewer import load
 def test_a_performance_is_read_as_it_was(speaking, tmp_path: Path) -> None:
     back = load(export(speaking, tmp_path / "a.npz"))
     assert torch.equal(back.vertices(), speaking.vertices()) and back.sample_rate == speaking.sample_rate
+
+
+@pytest.mark.parametrize("target", ["obj/", "ply/", "a.pc2"])
+def test_what_states_no_rate_has_one_here(target: str, speaking, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"format": target[:-1]} if target.endswith("/") else {}
+    export(speaking, f"{tmp_path}/{target}", **options)
+    back = load(tmp_path / target)
+    wanted = speaking.pose(speaking.vertices())
+    assert back.fps == 25 and torch.allclose(back.vertices(), wanted, atol=1e-6)
+    assert load(tmp_path / target, 10.0).fps == 10
+
+
+def test_a_folder_without_a_sequence_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="must hold one sequence of numbered OBJ or PLY files"):
+        load(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["a.obj", "a.ply", "a.stl"])

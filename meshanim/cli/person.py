@@ -1,0 +1,37 @@
+"""Who a face is: what ``--identity`` and ``--seed`` say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from meshanim.faces import FaceModel
+
+
+def person(face: FaceModel, named: str | None, seed: int | None) -> Tensor | None:
+    """Identity (I,) from ``age=30,gender=0.2`` or from a seed; None, which is the mean face, from neither."""
+    import torch
+
+    from meshanim._check import InputError, check_range
+
+    if named is not None and seed is not None:
+        raise InputError("the person must come from --identity or from --seed, got both")
+    if seed is not None:
+        check_range("seed", seed, 0, 2**63 - 1)
+        return face.sample_identity(torch.Generator().manual_seed(seed), 1)[0]
+    return None if named is None else face.identity(**_named_values(named))
+
+
+def _named_values(text: str) -> dict[str, float]:
+    from meshanim._check import InputError
+
+    values = {}
+    for part in text.split(","):
+        name, _, number = part.partition("=")
+        try:
+            values[name.strip()] = float(number)
+        except ValueError:
+            raise InputError(f"--identity must read like age=30,gender=0.2, got {part!r}") from None
+    return values

@@ -1,0 +1,143 @@
+"""``meshanim speak``: a voice or a text in, files with a face that speaks it out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from meshanim.audio import Sound
+    from meshanim.performance import Performance
+    from meshanim.synthesis.acting import EyeControl
+    from meshanim.synthesis.speaking import HeadControl
+
+_BUILT_IN_MODEL = "speech-small"
+
+
+def speak(
+    output: Annotated[
+        list[str],
+        typer.Option("--output", "-o", help="What to write, may be repeated; as for animate, and .csv."),
+    ],
+    audio: Annotated[
+        Path | None, typer.Option(help="The voice: any sound file, or a video's sound.", show_default=False)
+    ] = None,
+    text: Annotated[
+        str | None, typer.Option(help="What to say, in place of --audio; espeak-ng speaks it.")
+    ] = None,
+    voice: Annotated[str, typer.Option(help="Who says it: a voice of espeak-ng, en-us, en-gb+f2.")] = "en-gb",
+    face: Annotated[
+        str, typer.Option(help="anny, ict=PATH, flame=PATH, or a mesh file of the built-in topology.")
+    ] = "anny",
+    model: Annotated[str, typer.Option(help="Trained model, by name or folder.")] = _BUILT_IN_MODEL,
+    identity: Annotated[
+        str | None, typer.Option(help="Who: named coefficients, age=30,gender=0.2; by default the mean face.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Who, and when eyes blink and wander: drawn at random from this seed.")
+    ] = None,
+    emotion: Annotated[
+        str | None, typer.Option(help="Expression under the speech: happy:0.5, or a mixture as for animate.")
+    ] = None,
+    amplitude: Annotated[float, typer.Option(help="How widely the mouth moves, 0 to 3.")] = 1.0,
+    blinks: Annotated[
+        str, typer.Option(help="Blinks a second, none, or a file with a captured clip's.")
+    ] = "0.28",
+    gaze: Annotated[str, typer.Option(help="natural, fixed, or a file with a captured clip's.")] = "natural",
+    head: Annotated[
+        str,
+        typer.Option(
+            help="natural, still, a captured clip's file for its motion, or like=FILE for its manner."
+        ),
+    ] = "natural",
+    fps: Annotated[float, typer.Option(help="Frames per second.")] = 25.0,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
+) -> None:
+    """Let a face speak: a voice, or a text."""
+    from meshanim.cli.person import person
+    from meshanim.cli.progress import Steps
+    from meshanim.cli.writing import write_all
+    from meshanim.export import check_targets
+    from meshanim.faces import ARKIT_NAMES, load_face
+    from meshanim.synthesis import SpeechModel, spoken_names
+    from meshanim.synthesis import speak as spoken
+
+    check_targets(output)
+    who = load_face(face)
+    names = spoken_names(who)
+    check_targets(output, weight_names=names)
+    coefficients = person(who, identity, seed)
+    eyes = _blinks(blinks, seed or 0), _gaze(gaze, seed or 0)
+    with Steps(quiet) as steps:
+        if len(names) < len(ARKIT_NAMES):
+            steps.say(f"{who.name} has {len(names)} of ARKit's 52 shapes; what the others do is left out")
+        performance = spoken(
+            _voice(audio, text, voice),
+            who,
+            SpeechModel.from_pretrained(model),
+            coefficients,
+            fps,
+            *eyes,
+            _head(head),
+            amplitude,
+            emotion,
+            progress=steps.step("speaking"),
+        )
+        write_all(performance, output, steps)
+
+
+def _voice(audio: Path | None, text: str | None, voice: str) -> Sound:
+    from meshanim._check import InputError
+    from meshanim.audio import read_sound
+
+    if (audio is None) == (text is None):
+        raise InputError("the voice must come from --audio or from --text, got both or neither")
+    if audio is not None:
+        return read_sound(audio)
+    from meshanim.audio.espeak import speak_text
+
+    assert text is not None
+    return speak_text(text, voice).sound
+
+
+def _clip(path: str, option: str, words: str) -> Performance:
+    from meshanim._check import InputError
+    from meshanim.export import read_performance
+
+    if not Path(path).suffix:
+        raise InputError(f"--{option} must be {words} or a file, got {path!r}")
+    return read_performance(path)
+
+
+def _blinks(text: str, seed: int) -> EyeControl | None:
+    from meshanim.synthesis import Blinks, ClipBlinks
+
+    if text == "none":
+        return None
+    try:
+        rate = float(text)
+    except ValueError:
+        return ClipBlinks(_clip(text, "blinks", "blinks a second, none"))
+    return Blinks(rate, seed)
+
+
+def _gaze(text: str, seed: int) -> EyeControl | None:
+    from meshanim.synthesis import ClipGaze, Gaze
+
+    if text == "natural":
+        return Gaze(seed)
+    return None if text == "fixed" else ClipGaze(_clip(text, "gaze", "natural, fixed"))
+
+
+def _head(text: str) -> HeadControl | None:
+    from meshanim.synthesis import ClipHead, ClipHeadStyle, HeadMotionModel
+
+    if text == "still":
+        return None
+    if text == "natural":
+        return HeadMotionModel.from_pretrained()
+    manner = text.removeprefix("like=")
+    clip = _clip(manner, "head", "natural, still, like=FILE")
+    return ClipHead(clip) if manner == text else ClipHeadStyle(HeadMotionModel.from_pretrained(), clip)

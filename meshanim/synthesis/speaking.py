@@ -1,0 +1,155 @@
+"""A voice in, a face that speaks out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from meshanim._check import InputError, check_range
+from meshanim.audio.sound import SPEECH_RATE, Sound, resample
+from meshanim.faces import ARKIT_NAMES, Articulation, FaceModel
+from meshanim.performance import Performance
+from meshanim.synthesis.acting import Acting, EyeControl, columns_of
+from meshanim.synthesis.blinks import Blinks
+from meshanim.synthesis.gaze import LOOKS, Gaze, gaze_directions
+from meshanim.synthesis.labels import MOST_FRAMES
+from meshanim.synthesis.lips import Lips
+
+BLOCK = SPEECH_RATE
+"""Samples that are heard at once: a second."""
+BUILT_IN = "anny"
+"""Face whose identities speech models know; others get the speech of the mean person."""
+
+BLINKS, GAZE = Blinks(), Gaze()
+"""What eyes do of themselves."""
+
+
+class LipModel(Protocol):
+    """What moves the lips, such as :class:`meshanim.synthesis.SpeechModel`."""
+
+    def stream(
+        self, blocks: Iterable[Tensor], identity: Tensor | None = None, fps: float = 25.0
+    ) -> Iterator[Tensor]:
+        """ARKit weights in blocks (n, 52) of waveforms (m,) at 16 kHz."""
+
+
+class HeadControl(Protocol):
+    """What moves the head, such as :class:`meshanim.synthesis.HeadMotionModel`."""
+
+    def head_motion(self, sound: Sound, *, fps: float) -> Tensor:
+        """Head motion (T, 6): axis-angle in radians, then translation in metres."""
+
+
+@dataclass(frozen=True)
+class _ArkitMover:
+    """Moves an articulated face by those of ARKit's weights that it has."""
+
+    articulation: Articulation
+    mapping: Tensor
+
+    def vertices(self, weights: Tensor) -> Tensor:
+        return self.articulation.vertices(weights @ self.mapping)
+
+
+def spoken_names(face: FaceModel) -> tuple[str, ...]:
+    """Those of ARKit's names whose shapes a face has, by which it speaks.
+
+    Raises:
+        InputError: it has none.
+    """
+    own = face.arkit_mapping.any(dim=1).tolist()
+    if not any(own):
+        count = len(face.weight_names)
+        raise InputError(f"face {face.name} must have ARKit shapes to speak, got {count} other ones")
+    return tuple(name for name, known in zip(ARKIT_NAMES, own, strict=True) if known)
+
+
+def speak(
+    sound: Sound,
+    face: FaceModel,
+    model: LipModel,
+    identity: Tensor | None = None,
+    fps: float = 25.0,
+    blinks: EyeControl | None = BLINKS,
+    gaze: EyeControl | None = GAZE,
+    head: HeadControl | None = None,
+    amplitude: float = 1.0,
+    emotion: Mapping[str, float] | str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Performance:
+    """A face speaks what is heard; its lips follow the sound, and all else its own control.
+
+    Nothing here has the size of all vertices: ten minutes take as much memory as their sound and curves.
+
+    Args:
+        sound: a voice, at any sample rate.
+        face: with all or some of ARKit's shapes; what it lacks is left out.
+        model: from sound to ARKit weights.
+        identity: (I,) coefficients of the face; the mean face without them.
+        fps: frames per second, any positive number.
+        blinks: :class:`Blinks`, :class:`ClipBlinks`, or None for none.
+        gaze: :class:`Gaze`, :class:`ClipGaze`, or None for eyes that look straight ahead.
+        head: a :class:`HeadMotionModel`, :class:`ClipHead`, :class:`ClipHeadStyle`, or None for a still one.
+        amplitude: how many times as widely as the model has it the mouth moves; lips close all the same.
+        emotion: expression under the speech, ``happy:0.5``, or a mixture; closed lips stay closed.
+        progress: told the frames done and in all.
+
+    Returns:
+        A performance by ARKit's weights, those that the face has, with the sound; its jaw turns and its lids
+        slide.
+
+    Raises:
+        InputError: a face without ARKit's shapes, a number out of range.
+    """
+    check_range("fps", fps, 0, open_low=True)
+    check_range("frames, duration times fps,", sound.duration * fps, 0, MOST_FRAMES)
+    names = spoken_names(face)
+    articulation = Articulation(face, identity)
+    acting = Acting(Lips(face, articulation), blinks, gaze, amplitude, emotion)
+    known = identity if face.name == BUILT_IN and face.identity_names else None
+    weights = _acted(acting, model.stream(_heard(sound), known, fps), fps, sound.frame_count(fps), progress)
+    own = columns_of(names)
+    mapping = face.arkit_mapping[own]
+    return Performance(
+        neutral=face.neutral.with_vertices(face.rest(identity)),
+        fps=fps,
+        weights=weights[:, own],
+        basis=torch.einsum("ak,kvc->avc", mapping, face.basis(identity)),
+        weight_names=names,
+        mover=_ArkitMover(articulation, mapping),
+        face_model=face.name,
+        identity=identity,
+        labels=acting.label.expand(len(weights), -1) if bool(acting.label.any()) else None,
+        head_motion=None if head is None else head.head_motion(sound, fps=fps),
+        gaze=gaze_directions(weights[:, columns_of(LOOKS)]),
+        waveform=sound.waveform.clamp(-1, 1),
+        sample_rate=sound.sample_rate,
+    )
+
+
+def _heard(sound: Sound) -> Iterator[Tensor]:
+    yield from resample(sound, SPEECH_RATE).waveform.split(BLOCK)
+
+
+def _acted(
+    acting: Acting,
+    speech: Iterator[Tensor],
+    fps: float,
+    count: int,
+    progress: Callable[[int, int], None] | None,
+) -> Tensor:
+    """ARKit weights (T, 52) of blocks (n, 52) of speech."""
+    done, acted = 0, []
+    for block in speech:
+        if not len(block):
+            continue
+        times = torch.arange(done, done + len(block), dtype=torch.float64) / fps
+        acted.append(acting.weights(block, times))
+        done += len(block)
+        if progress is not None:
+            progress(done, count)
+    return torch.cat(acted)

@@ -1,0 +1,275 @@
+"""From speech to expressions, frame after frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import torch
+from torch import Tensor, nn
+
+from meshanim._check import InputError, check_shape
+from meshanim._pretrained import assembling, find_model, load_model, save_model
+from meshanim.audio import SPEECH_RATE, EncoderStream, LogMelEncoder, Sound, Wav2Vec2Encoder, resample
+from meshanim.faces import FaceModel
+from meshanim.faces.lid_clearing import clear_lids
+from meshanim.nn import AlignedDecoderBlock, DecoderCache
+from meshanim.performance import Performance
+from meshanim.synthesis.expression_motion import ExpressionMotion
+from meshanim.synthesis.expression_space import ExpressionSpace
+from meshanim.synthesis.pretrained import check_topology
+from meshanim.synthesis.speech_config import SPEECH_CONFIGS, SpeechConfig
+from meshanim.synthesis.speech_encoding import Hearing, OverlappingHearing, paper_encoder
+from meshanim.synthesis.speech_stream import SpeechStream
+
+CHUNK = 64
+"""Frames whose vertices are decoded at once."""
+_LEAST_SPREAD = 1e-2
+"""Of an identity coefficient, so that one that never varied in training means little."""
+
+
+class SpeechState(NamedTuple):
+    """Where the decoder stands: the last expression (B, E), and what each block keeps."""
+
+    expression: Tensor
+    caches: tuple[DecoderCache, ...]
+
+
+class SpeechModel(nn.Module):
+    r"""Contextual audio to expression encoding (Huang et al. 2023, supplement, section 1).
+
+    .. math:: e_t = D(S(z_{id}) + E(e_{t-1}), A_t \mid \text{all before}), \qquad e_1 = D(S(z_{id}), A_1)
+
+    A encodes the sound, S the identity as a style, E the expression before; D are transformer blocks that
+    keep in step with the sound, and a linear layer. Expressions reach a mesh by the ARKit weights that they
+    stand for (:class:`meshanim.synthesis.ExpressionSpace`) or by a spiral decoder
+    (:class:`meshanim.synthesis.ExpressionMotion`), the caller's choice.
+
+    Args:
+        config: the architecture.
+        encoder: wav2vec 2.0 in place of the untrained one that a configuration with it begins with.
+    """
+
+    identity_mean: Tensor
+    identity_spread: Tensor
+
+    def __init__(
+        self, config: SpeechConfig = SPEECH_CONFIGS["small"], encoder: Wav2Vec2Encoder | None = None
+    ) -> None:
+        super().__init__()
+        if encoder is not None and encoder.width != config.encoder_width:
+            raise InputError(f"encoder must have width {config.encoder_width}, got {encoder.width}")
+        self.config = config
+        self.space = ExpressionSpace(config.expression_size)
+        self.encoder: LogMelEncoder | Wav2Vec2Encoder
+        if config.encoder == "wav2vec2":
+            self.encoder = paper_encoder(config) if encoder is None else encoder
+        else:
+            self.encoder = LogMelEncoder(
+                config.encoder_width, config.frame_rate, ahead=config.ahead, behind=config.behind
+            )
+        self.project = nn.Linear(config.encoder_width, config.width)
+        self.style = nn.Linear(config.identity_size, config.width)
+        self.expression_encoder = nn.Linear(config.expression_size, config.width)
+        self.blocks = nn.ModuleList(
+            AlignedDecoderBlock(
+                config.width, config.heads, config.feed_forward, config.period, config.window, config.dropout
+            )
+            for _ in range(config.blocks)
+        )
+        self.expression_decoder = nn.Linear(config.width, config.expression_size)
+        self.register_buffer("identity_mean", torch.zeros(config.identity_size))
+        self.register_buffer("identity_spread", torch.ones(config.identity_size))
+
+    @torch.no_grad()
+    def calibrate(self, weights: Tensor, identities: Tensor) -> None:
+        """Set what is measured and not learned.
+
+        Args:
+            weights: (T, 52) ARKit weights of training frames.
+            identities: (S, I) identity coefficients of the speakers.
+        """
+        self.space.fit(weights)
+        self.identity_mean.copy_(identities.mean(dim=0))
+        self.identity_spread.copy_(identities.std(dim=0, correction=0).clamp(min=_LEAST_SPREAD))
+
+    @property
+    def frame_samples(self) -> int:
+        """Samples between two of the model's own frames."""
+        return round(SPEECH_RATE / self.config.frame_rate)
+
+    @property
+    def samples_around(self) -> tuple[int, int]:
+        """Samples that :meth:`listen` needs before the first frame's moment and after the last one's."""
+        if isinstance(self.encoder, LogMelEncoder):
+            return self.encoder.samples_before, self.encoder.samples_after
+        return 0, self.frame_samples
+
+    def listen(self, piece: Tensor) -> Tensor:
+        """What the decoder hears (B, T, C) of a piece of sound (B, N) at 16 kHz, with what lies around it."""
+        if isinstance(self.encoder, LogMelEncoder):
+            return self.project(self.encoder.piece(piece))
+        return self.project(self.encoder(piece, self.config.frame_rate))
+
+    def styled(self, identity: Tensor) -> Tensor:
+        """Styles (B, C) of identities (B, I)."""
+        check_shape("identity", identity, (None, self.config.identity_size))
+        return self.style((identity - self.identity_mean) / self.identity_spread)
+
+    def forward(self, memory: Tensor, style: Tensor, previous: Tensor, known: Tensor | None = None) -> Tensor:
+        """Expressions (B, T, E) where those before are told.
+
+        Args:
+            memory: (B, T, C), what is heard.
+            style: (B, C).
+            previous: (B, T, E), the expression before each frame.
+            known: (B, T), False where there is none before; by default before the first frame of each.
+        """
+        if known is None:
+            known = torch.arange(memory.shape[1], device=memory.device) > 0
+        features = style[:, None] + self.expression_encoder(previous) * known[..., None]
+        for block in self.blocks:
+            features, _ = block(features, memory)
+        return self.expression_decoder(features)
+
+    def roll(
+        self, memory: Tensor, style: Tensor, state: SpeechState | None = None
+    ) -> tuple[Tensor, SpeechState]:
+        """Expressions (B, T, E), each frame from the one before, and the state with which more can follow.
+
+        Args:
+            memory: (B, T, C), what is heard.
+            style: (B, C).
+            state: of the frames before; None at the beginning.
+        """
+        expression, caches = state or (None, (DecoderCache(),) * len(self.blocks))
+        said = []
+        for heard in memory.split(1, dim=1):
+            token = style if expression is None else style + self.expression_encoder(expression)
+            features, kept = token[:, None], []
+            for block, cache in zip(self.blocks, caches, strict=True):
+                features, cache = block(features, heard, cache)
+                kept.append(cache)
+            expression, caches = self.expression_decoder(features[:, 0]), tuple(kept)
+            said.append(expression)
+        assert expression is not None
+        return torch.stack(said, dim=1), SpeechState(expression, caches)
+
+    def _heard(self, hearing: Hearing, identity: Tensor | None, fps: float) -> SpeechStream:
+        given = self.identity_mean if identity is None else identity.to(self.identity_mean)
+        check_shape("identity", given, (self.config.identity_size,))
+        return SpeechStream(self, hearing, given, fps)
+
+    def _overlapping(self) -> Hearing:
+        if isinstance(self.encoder, LogMelEncoder):
+            return EncoderStream(self.encoder)
+        return OverlappingHearing(self.encoder, self.config.frame_rate)
+
+    def _at_once(self, waveform: Tensor) -> Hearing:
+        """What hears a waveform (N,) as a whole, where that makes a difference."""
+        if isinstance(self.encoder, LogMelEncoder):
+            return EncoderStream(self.encoder)
+        return OverlappingHearing(self.encoder, self.config.frame_rate, answered=len(waveform))
+
+    @torch.no_grad()
+    def expressions(self, sound: Sound, identity: Tensor | None = None, fps: float = 25.0) -> Tensor:
+        """Expressions (T, E) of a sound, T = duration * fps, rounded, at least 1.
+
+        Args:
+            sound: at any sample rate.
+            identity: (I,) of who speaks; the mean of the people of the training without one.
+            fps: frames per second of the result.
+        """
+        waveform = resample(sound, SPEECH_RATE).waveform
+        stream = self._heard(self._at_once(waveform), identity, fps)
+        return torch.cat([stream.push(waveform), stream.finish()])
+
+    def weights(self, sound: Sound, identity: Tensor | None = None, fps: float = 25.0) -> Tensor:
+        """ARKit weights (T, 52) of a sound, in [0, 1]; the arguments of :meth:`expressions`."""
+        return self.space(self.expressions(sound, identity, fps)).clamp(0, 1)
+
+    @torch.no_grad()
+    def stream(
+        self, blocks: Iterable[Tensor], identity: Tensor | None = None, fps: float = 25.0
+    ) -> Iterator[Tensor]:
+        """ARKit weights in blocks (n, 52) while sound comes in, in memory that does not grow.
+
+        With the log-mel encoder the blocks together are what :meth:`weights` gives of the whole, to rounding,
+        and each frame comes as soon as the sound is there that it depends on. wav2vec 2.0 attends to the
+        whole file: here it hears windows of 14 s that overlap by 4 s, and weights differ.
+
+        Args:
+            blocks: waveforms (n,) at 16 kHz, of any lengths.
+            identity: as in :meth:`expressions`.
+            fps: frames per second of the result.
+        """
+        stream = self._heard(self._overlapping(), identity, fps)
+        for block in blocks:
+            yield self.space(stream.push(block)).clamp(0, 1)
+        yield self.space(stream.finish()).clamp(0, 1)
+
+    @torch.no_grad()
+    def animate(
+        self,
+        sound: Sound,
+        face: FaceModel,
+        identity: Tensor | None = None,
+        fps: float = 25.0,
+        motion: ExpressionMotion | None = None,
+    ) -> Performance:
+        """Perform a sound on a face.
+
+        Args:
+            sound: at any sample rate.
+            face: any face model.
+            identity: (I,) coefficients of that model; its mean face without one. The built-in face's are the
+                style too.
+            fps: frames per second.
+            motion: moves the vertices; without one the face's own units do, by ARKit's names.
+
+        Returns:
+            T = duration * fps frames with the sound, as weights over the face's basis or, with ``motion``, as
+            vertices.
+        """
+        own = face.name == "anny" and identity is not None
+        said = self.expressions(sound, identity if own else None, fps)
+        neutral = face.neutral.with_vertices(face.rest(identity))
+        known: dict[str, Any] = {
+            "face_model": face.name,
+            "identity": face.default_identity if identity is None else identity,
+            "waveform": sound.waveform,
+            "sample_rate": sound.sample_rate,
+        }
+        if motion is None:
+            weights = face.weights_from_arkit(self.space(said).clamp(0, 1))
+            basis, names = face.basis(identity), face.weight_names
+            return Performance(neutral, fps, weights=weights, basis=basis, weight_names=names, **known)
+        motion.check_space(self.space)
+        check_topology("face", neutral, motion.template)
+        moved = [clear_lids(neutral, neutral.vertices + motion(part)) for part in said.split(CHUNK)]
+        return Performance(neutral, fps, motion=torch.cat(moved), **known)
+
+    def save_pretrained(self, folder: str | Path) -> Path:
+        """Write ``config.json`` and ``model.safetensors``, whole or not at all."""
+        config = {"model": type(self).__name__, "settings": asdict(self.config)}
+        if isinstance(self.encoder, Wav2Vec2Encoder):
+            config["encoder"] = self.encoder.settings
+        return save_model(folder, config, self.state_dict())
+
+    @classmethod
+    def from_pretrained(cls, name: str | Path) -> Self:
+        """A shipped model by its name, or one from a folder, in evaluation mode.
+
+        Raises:
+            InputError: no such model, or files that are damaged or do not belong together.
+        """
+        folder = find_model(name)
+        config, tensors = load_model(folder, cls.__name__)
+        with assembling(folder, cls.__name__):
+            settings = config.get("encoder")
+            encoder = None if settings is None else Wav2Vec2Encoder.from_settings(**settings)
+            model = cls(SpeechConfig.from_dict(config["settings"]), encoder)
+            model.load_state_dict(tensors)
+        return model.eval()

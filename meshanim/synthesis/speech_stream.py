@@ -1,0 +1,73 @@
+"""Expressions while the sound still comes in."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from meshanim._check import check_finite, check_range, check_shape
+from meshanim.audio import SPEECH_RATE
+from meshanim.synthesis.speech_encoding import Hearing
+from meshanim.synthesis.timing import read_smoothly
+
+if TYPE_CHECKING:
+    from meshanim.synthesis.speech import SpeechModel, SpeechState
+
+AT_ONCE = 10 * SPEECH_RATE
+"""Samples that are heard at once."""
+
+
+class SpeechStream:
+    """One voice, as far as it has been heard.
+
+    Frames at another rate than the model's are read on a smooth curve through four of the model's own. No
+    more is kept than what follows depends on.
+
+    Args:
+        model: in evaluation mode.
+        hearing: gives the model's encoder's features.
+        identity: (I,) of who speaks.
+        fps: frames per second of the result.
+    """
+
+    def __init__(self, model: SpeechModel, hearing: Hearing, identity: Tensor, fps: float) -> None:
+        check_range("fps", fps, 0, open_low=True)
+        self.model, self.hearing, self.fps = model, hearing, fps
+        self._style = model.styled(identity[None])
+        self._state: SpeechState | None = None
+        self._own = self._style.new_zeros(0, model.config.expression_size)  # from frame self._first on
+        self._samples = self._first = self._given = 0
+
+    def push(self, waveform: Tensor) -> Tensor:
+        """Hear more of the voice: (n,) at 16 kHz; gives the expressions (m, E) that are settled now."""
+        check_shape("waveform", waveform, (None,))
+        check_finite("waveform", waveform)
+        self._samples += len(waveform)
+        for part in waveform.to(self._style).split(AT_ONCE):
+            self._say(self.hearing.push(part[None]))
+        settled = self._first + len(self._own) - 2
+        return self._read(max(0, math.ceil(settled * self.fps / self.model.config.frame_rate)))
+
+    def finish(self) -> Tensor:
+        """The expressions (m, E) that are left; after the end is silence."""
+        self._say(self.hearing.finish())
+        return self._read(max(1, round(self._samples / SPEECH_RATE * self.fps)))
+
+    def _say(self, features: Tensor) -> None:
+        if features.shape[1]:
+            memory = self.model.project(features)
+            said, self._state = self.model.roll(memory, self._style, self._state)
+            self._own = torch.cat([self._own, said[0]])
+
+    def _read(self, stop: int) -> Tensor:
+        """Expressions of the frames from the first one not given to ``stop``, which is not given itself."""
+        ratio = self.model.config.frame_rate / self.fps
+        wanted = torch.arange(self._given, max(stop, self._given), dtype=torch.float64) * ratio
+        read = read_smoothly(self._own, wanted - self._first)
+        self._given += len(wanted)
+        passed = min(len(self._own), max(0, math.floor(self._given * ratio) - 1 - self._first))
+        self._own, self._first = self._own[passed:].clone(), self._first + passed
+        return read

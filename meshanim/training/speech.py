@@ -1,0 +1,151 @@
+"""Training of speech models: a voice in, expressions out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from meshanim._check import check_choice, check_range
+from meshanim.faces import FaceModel
+from meshanim.synthesis.speech import SpeechModel
+from meshanim.synthesis.speech_config import SPEECH_CONFIGS
+from meshanim.training.loop import TrainingReport, train
+from meshanim.training.recipe import Recipe
+from meshanim.training.speech_batches import SpeechBatch, SpokenFace
+from meshanim.training.speech_losses import LipMotion, masked_mean
+
+
+@dataclass(frozen=True)
+class SpeechRecipe(Recipe):
+    """Recipe of a speech model.
+
+    Attributes:
+        config: one of :data:`meshanim.synthesis.SPEECH_CONFIGS`.
+        window: k, successive frames of a training sequence.
+        rehearsals: times that predictions take the place of the told expressions before the losses are taken.
+        blur: deviation of the noise in told expressions, which have unit variance.
+    """
+
+    epochs: int = 60
+    batch_size: int = 8
+    learning_rate: float = 2e-3
+    learning_rate_decay: float = 0.95
+    weight_decay: float = 0.0
+    config: str = "small"
+    window: int = 100
+    rehearsals: int = 1
+    blur: float = 0.3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choice("config", self.config, SPEECH_CONFIGS)
+        check_range("window", self.window, 1)
+        check_range("rehearsals", self.rehearsals, 0)
+        check_range("blur", self.blur, 0)
+
+
+class SpeechTask:
+    """Utterances that a :class:`SpeechModel` learns to perform.
+
+    A model that is told the true expression before every frame learns to copy it, and drifts when it has to
+    go by its own. So the told ones are blurred and then replaced by what the model makes of them, all frames
+    at once; after n rehearsals n frames before each are the model's own, at the price of n passes, not of as
+    many steps as there are frames.
+
+    Args:
+        model: the model; calibrate it first.
+        utterances: the training set.
+        lips: of the face, for the losses on it.
+        recipe: the settings.
+        validation: utterances that are performed whole after every epoch.
+    """
+
+    def __init__(
+        self,
+        model: SpeechModel,
+        utterances: Sequence[SpokenFace],
+        lips: LipMotion,
+        recipe: SpeechRecipe,
+        validation: Sequence[SpokenFace] = (),
+    ) -> None:
+        self.model, self.utterances, self.lips = model, utterances, lips
+        self.recipe, self.validation = recipe, validation
+
+    def __len__(self) -> int:
+        return len(self.utterances)
+
+    def losses(self, items: Sequence[int]) -> dict[str, Tensor]:
+        """Of expressions in their units, of lips and of the slit between them in millimetres."""
+        batch = SpeechBatch.collate([self.utterances[item] for item in items], self.recipe.window, self.model)
+        said, truth = self._rehearse(batch), self.model.space.encode(batch.weights)
+        expression = masked_mean((said - truth).square().mean(dim=-1), batch.lasting)
+        return {"expression": expression} | self.lips.losses(
+            self.model.space(said), batch.weights, batch.lasting
+        )
+
+    def _rehearse(self, batch: SpeechBatch) -> Tensor:
+        model = self.model
+        memory, style = model.listen(batch.sound), model.styled(batch.identity)
+        tracks = torch.cat([batch.before[:, None], batch.weights[:, :-1]], dim=1)
+        told = model.space.encode(tracks)
+        first = told[:, :1]
+        told = told + self.recipe.blur * torch.rand(len(told), 1, 1) * torch.randn_like(told)
+        known = torch.ones(told.shape[:2], dtype=torch.bool)
+        known[:, 0] = ~batch.begins
+        for _ in range(self.recipe.rehearsals):
+            with torch.no_grad():
+                own = model(memory, style, told, known)
+            told = torch.cat([first, own[:, :-1]], dim=1)
+        return model(memory, style, told, known)
+
+    def validate(self) -> dict[str, float]:
+        """Largest distance of a lip vertex, mean over the frames of whole validation utterances, in mm."""
+        if not self.validation:
+            return {}
+        frames = max(len(each.weights) for each in self.validation)
+        batch = SpeechBatch.collate(self.validation, frames, self.model, vary=False)
+        said, _ = self.model.roll(self.model.listen(batch.sound), self.model.styled(batch.identity))
+        error = self.lips.largest_error(self.model.space(said).clamp(0, 1), batch.weights)
+        return {"validation_lip_error_mm": float(masked_mean(error, batch.lasting))}
+
+
+def train_speech(
+    utterances: Sequence[SpokenFace],
+    face: FaceModel,
+    recipe: SpeechRecipe,
+    folder: str | Path,
+    validation: Sequence[SpokenFace] = (),
+    start: SpeechModel | None = None,
+    progress: bool = True,
+) -> tuple[SpeechModel, TrainingReport]:
+    """Train a speech model and save it in ``folder``; a stopped run goes on where it was.
+
+    Args:
+        utterances: training set, such as :func:`meshanim.datasets.made_speech`.
+        face: whose lips the losses look at.
+        recipe: the settings.
+        folder: gets ``config.json`` and ``model.safetensors`` when the run is finished, checkpoints before.
+        validation: utterances that are performed whole after every epoch.
+        start: a model of the same configuration to go on from; its measured scales stay.
+        progress: show a bar.
+    """
+    config = replace(SPEECH_CONFIGS[recipe.config], window=recipe.window)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        model = SpeechModel(config)
+    if start is None:
+        model.calibrate(
+            torch.cat([each.weights for each in utterances]),
+            torch.stack([each.identity for each in utterances]),
+        )
+    else:
+        model.load_state_dict(start.state_dict())
+    task = SpeechTask(model, utterances, LipMotion(face), recipe, validation)
+    report = train(task, recipe, folder, progress, model=asdict(config), continued=start is not None)
+    if report.finished:
+        model.save_pretrained(folder)
+    return model, report

