@@ -9,7 +9,7 @@ from torch.nn import functional
 STACKED = 7
 """Frames of sound that each frame is told from: its own, three before and three after."""
 _CHANNELS = (8, 16)
-_IN_TIME, _SMOOTHED = 5, 9
+_IN_TIME, _SMOOTHED = 3, 9
 _ENCODER = 64
 _STILL = 1e-4
 

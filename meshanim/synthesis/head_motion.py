@@ -43,7 +43,7 @@ class HeadMotionConfig:
         style_size: of what a reference is known by.
     """
 
-    bands: int = 32
+    bands: int = 20
     features: int = 256
     style_size: int = 128
 
@@ -57,8 +57,8 @@ class HeadMotionModel(nn.Module):
 
     See :class:`meshanim.nn.HeadMotionNet` for the network. The paper listens to raw samples at 50 kHz; this
     one to two mel spectra for each of its frames, 25 in a second, of sound at 16 kHz. Motion is smooth, never
-    beyond :data:`LIMITS`, and depends on 0.4 s of sound to either side only, so that it streams, and begins
-    as if there had been silence before.
+    beyond :data:`LIMITS`, and depends on a third of a second of sound to either side only, so that it
+    streams, and begins as if there had been silence before.
 
     Args:
         config: the sizes.

@@ -45,12 +45,12 @@ class HeadMotionRecipe(Recipe):
         model: the sizes.
     """
 
-    epochs: int = 120
+    epochs: int = 24
     batch_size: int = 16
     learning_rate: float = 1e-3
-    learning_rate_decay: float = 0.97
+    learning_rate_decay: float = 0.9
     weight_decay: float = 0.0
-    window: int = 96
+    window: int = 80
     statistics: float = 1.0
     adversarial: float = 0.05
     without_reference: float = 0.15

@@ -18,7 +18,7 @@ def test_a_frame_depends_on_its_context_and_on_nothing_else() -> None:
     changed = sound.clone()
     changed[:, 20] += 1
     moved = (net.describe(changed) != features).any(dim=-1)[0].nonzero().flatten()
-    # sound 20 lies in the context of the frames 2 to 20, whose own sound is that of 11 to 29
+    # sound 20 lies in the context of the frames 4 to 20, whose own sound is that of 12 to 28
     assert moved.tolist() == list(range(20 - 2 * net.context, 21))
 
 
@@ -60,4 +60,4 @@ def test_the_discriminator_sees_statistics_only() -> None:
 
 
 def test_it_says_its_sizes() -> None:
-    assert "features=16, context=9" in repr(make())
+    assert "features=16, context=8" in repr(make())
