@@ -53,7 +53,7 @@ class LogMelEncoder(nn.Module):
 
     Args:
         width: C, features of a frame.
-        fps: frames per second; a frame must be a whole number of samples at 16 kHz, four of them a spectrum's.
+        fps: frames per second; a frame must be a multiple of four samples at 16 kHz.
         bands: of the mel spectrum.
         ahead: dilations, in frames, of the blocks that look to both sides.
         behind: dilations of the blocks after them, which only look back.
@@ -78,9 +78,7 @@ class LogMelEncoder(nn.Module):
                 f"fps must make a frame a multiple of {STEPS_PER_FRAME} samples at 16 kHz, got {fps:g}"
             )
         self.width, self.fps, self.bands, self.hop = width, fps, bands, int(hop)
-        self.narrow = nn.ModuleList(
-            [nn.Conv1d(size, width, _KERNEL, stride=2) for size in (bands, width)]
-        )
+        self.narrow = nn.ModuleList([nn.Conv1d(size, width, _KERNEL, stride=2) for size in (bands, width)])
         self.blocks = nn.ModuleList(
             [_ResidualBlock(width, dilation, True) for dilation in ahead]
             + [_ResidualBlock(width, dilation, False) for dilation in behind]
