@@ -1,4 +1,4 @@
-"""Media files through PyAV; on the ground floor: a video has pictures for one room and sound for another."""
+"""Media files through PyAV; on the ground floor, since one room takes their pictures and one their sound."""
 
 from __future__ import annotations
 

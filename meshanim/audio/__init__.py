@@ -1,5 +1,6 @@
 """Sound, and what speech sounds like: reading, spectra, encoders, action units. Knows no mesh."""
 
+from meshanim.audio.audio_to_units import SPEECH_UNITS, AudioToUnits
 from meshanim.audio.features import log_mel, mfcc_windows
 from meshanim.audio.log_mel_encoder import EncoderStream, LogMelEncoder
 from meshanim.audio.noise import NOISE_DECIBELS, mix_noise
@@ -10,6 +11,8 @@ from meshanim.audio.wav2vec2 import Wav2Vec2Encoder
 __all__ = [
     "NOISE_DECIBELS",
     "SPEECH_RATE",
+    "SPEECH_UNITS",
+    "AudioToUnits",
     "EncoderStream",
     "LogMelEncoder",
     "Sound",

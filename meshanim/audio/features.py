@@ -45,9 +45,9 @@ def log_mel(sound: Sound, rate: float = 1 / STEP, bands: int = MEL_BANDS) -> Ten
 def mfcc_windows(sound: Sound, fps: float) -> Tensor:
     """MFCC windows (T, 12, 28), each centred on its frame (Chen et al. 2022, sections 3.1 and 4.1).
 
-    Frame t is seen at t / fps seconds; its 28 steps of 10 ms lie evenly about that moment. Before its
-    beginning and after its end the sound is silent, and silence is zero in every coefficient. Loudness plays
-    no part, down to :data:`meshanim.audio.spectra.FLOOR`.
+    Frame t is seen at t / fps seconds; its 28 steps of 10 ms lie evenly about that moment. Before and after
+    the sound there is silence, which is zero in every coefficient. Loudness plays no part, down to
+    :data:`meshanim.audio.spectra.FLOOR`.
 
     Args:
         sound: at any rate.

@@ -53,7 +53,7 @@ class LogMelEncoder(nn.Module):
 
     Args:
         width: C, features of a frame.
-        fps: frames per second; a frame must be a whole number of samples at 16 kHz, four a spectrum's.
+        fps: frames per second; a frame must be a multiple of four samples at 16 kHz.
         bands: of the mel spectrum.
         ahead: dilations, in frames, of the blocks that look to both sides.
         behind: dilations of the blocks after them, which only look back.

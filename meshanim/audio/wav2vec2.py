@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from meshanim._check import InputError, MissingExtra, check_range, check_shape
 from meshanim.audio.sound import SPEECH_RATE
+from meshanim.audio.timing import read_linearly
 
 if TYPE_CHECKING:
     from transformers import Wav2Vec2Model
@@ -105,12 +106,10 @@ class Wav2Vec2Encoder(nn.Module):
         return functional.pad(normal, (self.reach // 2, self.reach // 2 + self.stride))
 
     def _at_frames(self, heard: Tensor, count: int, fps: float) -> Tensor:
-        """(B, T, F) of (B, M, F); feature m is centred on the sample m * stride + (reach - 1) / 2."""
+        """(B, T, F) of (B, M, F), of which feature m is centred on sample m * stride + (reach - 1) / 2."""
         moments = torch.arange(count, dtype=torch.float64, device=heard.device) * (SPEECH_RATE / fps)
         place = (moments + self.reach // 2 - (self.reach - 1) / 2) / self.stride
-        low = place.floor().long().clamp(max=heard.shape[1] - 1)
-        high = (low + 1).clamp(max=heard.shape[1] - 1)
-        return torch.lerp(heard[:, low], heard[:, high], (place - low).to(heard.dtype)[:, None])
+        return read_linearly(heard, place)
 
 
 def _transformers() -> Any:

@@ -16,6 +16,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from meshanim._check import check_choice, check_shape
+
 
 def _sides(name: str, weight: float = 1.0) -> dict[str, float]:
     return {f"{name}Left": weight, f"{name}Right": weight}
@@ -88,3 +90,59 @@ def arkit_weights(units: Mapping[int, float | Tensor], names: Sequence[str]) -> 
             if name in weights:
                 weights[name] = weights[name] + share * torch.as_tensor(intensity)
     return torch.stack(list(weights.values()), dim=-1).clamp(0, 1)
+
+
+UNIT_READINGS: Mapping[int, Mapping[str, float]] = {
+    10: _sides("mouthUpperUp", 0.5),
+    14: _sides("mouthDimple", 0.5),
+    20: _sides("mouthStretch", 0.5),
+    # by what each shape does to the gap between the inner lips of the built-in head, 1 for each 10 mm
+    25: {
+        "jawOpen": 2.8,
+        "mouthClose": -2.8,
+        "mouthFunnel": 0.3,
+        "mouthPucker": -0.25,
+        "mouthShrugLower": -0.35,
+        "mouthShrugUpper": 0.25,
+        **_sides("mouthUpperUp", 0.25),
+        **_sides("mouthLowerDown", 0.2),
+        **_sides("mouthSmile", -0.1),
+    },
+    26: {"jawOpen": 1.0},
+}
+"""Action unit number to the shares of ARKit weights in its intensity: the units that speech moves, read back.
+
+By the descriptions of the manual: 10 upper lip raiser (levator labii superioris), 14 dimpler (buccinator),
+20 lip stretcher (risorius), 25 lips part, whatever parts them, 26 jaw drop (the masseter relaxed). Two sides
+count half each, as the manual scores a face by both."""
+
+UNIT_OCCURS: Mapping[int, float] = {10: 0.15, 14: 0.15, 20: 0.15, 25: 0.2, 26: 0.1}
+"""Action unit number to the intensity from which it counts as there.
+
+The manual scores intensity from A, a trace, to E, the most; coders of units that occur or not begin at B,
+slight, read here as 0.15 of a shape's full weight. Lips part by 2 mm more than at rest; a jaw that drops by a
+tenth of its way opens the mouth of the built-in head by 3 mm."""
+
+
+def action_units_from_arkit(weights: Tensor, names: Sequence[str], units: Sequence[int]) -> Tensor:
+    """Intensities of action units that ARKit weights show, by :data:`UNIT_READINGS`.
+
+    Args:
+        weights: (..., K).
+        names: of the K weights; a shape that is not among them counts as 0.
+        units: A unit numbers, of those that can be read.
+
+    Returns:
+        (..., A) in [0, 1]. A unit occurs where it is at least its entry in :data:`UNIT_OCCURS`.
+    """
+    check_shape("weights", weights, (len(names),), batched=True)
+    for unit in units:
+        check_choice("unit", unit, UNIT_READINGS)
+    shares = weights.new_tensor([[UNIT_READINGS[unit].get(name, 0.0) for unit in units] for name in names])
+    return (weights @ shares).clamp(0, 1)
+
+
+def occurring_units(weights: Tensor, names: Sequence[str], units: Sequence[int]) -> Tensor:
+    """Whether action units occur, (..., A) bool: :func:`action_units_from_arkit` by :data:`UNIT_OCCURS`."""
+    least = weights.new_tensor([UNIT_OCCURS[unit] for unit in units])
+    return action_units_from_arkit(weights, names, units) >= least

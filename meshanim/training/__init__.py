@@ -1,5 +1,6 @@
 """One training loop, losses, recipes, checkpoints."""
 
+from meshanim.training.audio_units import AudioUnitsRecipe, train_audio_units
 from meshanim.training.autoencoder import AutoencoderRecipe, train_autoencoder
 from meshanim.training.classifier import ClassifierRecipe, train_classifier
 from meshanim.training.expression import RECIPES, VARIANTS, ExpressionRecipe, paper_factors, train_expression
@@ -10,12 +11,14 @@ from meshanim.training.loop import Task, TrainingReport, train
 from meshanim.training.losses import motion_losses
 from meshanim.training.recipe import Recipe
 from meshanim.training.speech import SpeechRecipe, train_speech
+from meshanim.training.unit_losses import audio_unit_losses, unit_weights
 from meshanim.training.unprojection import UNPROJECTION_RECIPES, UnprojectionRecipe, train_unprojection
 
 __all__ = [
     "RECIPES",
     "UNPROJECTION_RECIPES",
     "VARIANTS",
+    "AudioUnitsRecipe",
     "AutoencoderRecipe",
     "ClassifierRecipe",
     "ExpressionLearnerRecipe",
@@ -27,10 +30,12 @@ __all__ = [
     "Task",
     "TrainingReport",
     "UnprojectionRecipe",
+    "audio_unit_losses",
     "motion_losses",
     "paper_factors",
     "style_gaps",
     "train",
+    "train_audio_units",
     "train_autoencoder",
     "train_classifier",
     "train_expression",
@@ -39,4 +44,5 @@ __all__ = [
     "train_head_motion",
     "train_speech",
     "train_unprojection",
+    "unit_weights",
 ]

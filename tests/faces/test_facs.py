@@ -6,8 +6,17 @@ import pytest
 import torch
 from torch import Tensor
 
+from meshanim._check import InputError
 from meshanim.faces import ARKIT_NAMES, EXPRESSIONS, FaceModel, articulate
-from meshanim.faces.facs import ACTION_UNITS, EMOTION_PROTOTYPES, arkit_weights
+from meshanim.faces.facs import (
+    ACTION_UNITS,
+    EMOTION_PROTOTYPES,
+    UNIT_OCCURS,
+    UNIT_READINGS,
+    action_units_from_arkit,
+    arkit_weights,
+    occurring_units,
+)
 
 MIRROR = torch.tensor([-1.0, 1.0, 1.0])
 BROWS_IN, BROWS_OUT, CORNERS = (21, 22), (17, 26), (48, 54)
@@ -121,3 +130,49 @@ def test_expressions_show_what_the_manual_describes(drawn_face, people, level):
         assert disgust["eyes"] < -1.2 * level
         assert fear["mouth width"] > 6 * level and 0 < fear["mouth"] < 0.8 * surprise["mouth"]
         assert fear["between brows"] < surprise["between brows"] - 2 * level and fear["eyes"] > 1.4 * level
+
+
+def test_units_are_read_back_from_the_weights_that_perform_them():
+    units = tuple(UNIT_READINGS)
+    for unit in (10, 14, 20, 26):
+        for intensity in (0.0, 0.4, 1.0):
+            weights = arkit_weights({unit: intensity}, ARKIT_NAMES)
+            read = action_units_from_arkit(weights, ARKIT_NAMES, units)
+            assert float(read[units.index(unit)]) == pytest.approx(intensity)
+
+
+def test_read_units_are_of_known_shapes_and_the_same_on_both_sides():
+    for shapes in UNIT_READINGS.values():
+        assert set(shapes) <= set(ARKIT_NAMES)
+        assert all(shapes.get(name.replace("Left", "Right")) == share for name, share in shapes.items())
+    assert set(UNIT_OCCURS) == set(UNIT_READINGS)
+
+
+def test_lips_part_as_the_unit_says(anny):
+    """The reading of 25 is in units of 10 mm between the inner lips of the built-in head."""
+    upper, lower = (
+        torch.tensor([anny.neutral.landmarks[f"landmark68_{n}"] for n in numbers])
+        for numbers in ((61, 62, 63), (67, 66, 65))
+    )
+
+    def gap(weights: Tensor) -> Tensor:
+        points = 1000 * articulate(anny, anny.weights_from_arkit(weights))
+        return (points[:, upper, 1] - points[:, lower, 1]).mean(dim=1)
+
+    shapes = sorted(UNIT_READINGS[25])
+    alone = torch.zeros(len(shapes) + 1, len(ARKIT_NAMES))
+    alone[torch.arange(len(shapes)), [ARKIT_NAMES.index(name) for name in shapes]] = 1
+    parted = (gap(alone) - gap(alone[-1:]))[:-1]
+    assert torch.allclose(parted / 10, torch.tensor([UNIT_READINGS[25][s] for s in shapes]), atol=0.06)
+
+
+def test_lips_that_close_over_an_open_jaw_do_not_part():
+    weights = torch.zeros(2, len(ARKIT_NAMES))
+    weights[:, ARKIT_NAMES.index("jawOpen")] = 0.3
+    weights[1, ARKIT_NAMES.index("mouthClose")] = 0.3
+    assert occurring_units(weights, ARKIT_NAMES, (25, 26)).tolist() == [[True, True], [False, True]]
+
+
+def test_units_that_cannot_be_read_are_named():
+    with pytest.raises(InputError, match="unit must be one of 10, 14, 20, 25, 26, got 1"):
+        action_units_from_arkit(torch.zeros(1, 52), ARKIT_NAMES, (1,))
