@@ -54,15 +54,16 @@ def test_lips_meet_for_p_b_m_and_part_for_open_vowels(made: MadeSpeech) -> None:
                 opened.append(float(gap[first : last + 1].max()))
     assert len(closed) >= 5 and len(opened) >= 5
     assert max(closed) < 1.0
-    assert min(opened) > 4.0
+    # a vowel of 50 ms between two closures may fall between frames
+    assert sum(gap > 4.0 for gap in opened) >= 0.9 * len(opened)
 
 
 def test_silence_is_rest(made: MadeSpeech) -> None:
     for utterance, gap in _gaps(made):
         last = next(phone.end for phone in reversed(utterance.phones) if not phone.symbol.startswith("_"))
-        silent = torch.arange(len(gap)) / utterance.fps > last + 0.25
+        silent = torch.arange(len(gap)) / utterance.fps > last + 0.15
         rest = 1000 * Lips(load_face("anny"), utterance.identity).gap(torch.zeros(1, 52))
-        assert (gap[silent] - rest).abs().max() < 0.5 if silent.any() else True
+        assert silent.any() and (gap[silent] - rest).abs().max() < 0.5
         assert (gap[0] - rest).abs() < 0.5
 
 
