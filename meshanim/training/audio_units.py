@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ from meshanim._check import InputError, check_range
 from meshanim.audio import NOISE_DECIBELS, SPEECH_UNITS, AudioToUnits, Sound, mfcc_windows, mix_noise
 from meshanim.faces import ARKIT_NAMES
 from meshanim.faces.facs import occurring_units
-from meshanim.metrics import classification_scores
+from meshanim.metrics import action_unit_scores
 from meshanim.training.loop import TrainingReport, train
 from meshanim.training.recipe import Recipe
 from meshanim.training.unit_losses import audio_unit_losses, unit_weights
@@ -57,22 +57,6 @@ class AudioUnitsRecipe(Recipe):
         super().__post_init__()
         check_range("hidden", self.hidden, 1)
         check_range("noisy", self.noisy, 0, 1)
-
-
-class UnitScores(NamedTuple):
-    """F1 and accuracy per unit (A,), over all frames; F1 is 0 where a unit never occurs."""
-
-    f1: Tensor
-    accuracy: Tensor
-
-
-def score_units(predicted: Tensor, truth: Tensor) -> UnitScores:
-    """Scores of bool tracks (N, A), all frames of all utterances together."""
-    f1 = [
-        classification_scores(said.long(), there.long(), 2).f1[1]
-        for said, there in zip(predicted.mT, truth.mT, strict=True)
-    ]
-    return UnitScores(torch.stack(f1), (predicted == truth).double().mean(dim=0))
 
 
 def unit_labels(utterance: Spoken, units: Sequence[int]) -> Tensor:
@@ -136,11 +120,8 @@ class AudioUnitsTask:
         """Means over the units of F1 and accuracy on the others."""
         if not self.others:
             return {}
-        scores = score_units(*hear_units(self.model, self.others))
-        return {
-            "validation_f1": float(scores.f1.mean()),
-            "validation_accuracy": float(scores.accuracy.mean()),
-        }
+        f1, accuracy = action_unit_scores(*hear_units(self.model, self.others)).mean
+        return {"validation_f1": f1, "validation_accuracy": accuracy}
 
 
 def _fitted(track: Tensor, frames: int) -> Tensor:
