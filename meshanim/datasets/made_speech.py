@@ -55,7 +55,7 @@ _GRID_SHARE = 0.35
 _EMPHASIS_SHARE = 0.3
 _BRIEF = 0.85
 """How much less time these texts take than their words per minute say: most of their words are short."""
-_FORMAT = 2
+_FORMAT = 3
 
 
 @dataclass(frozen=True, eq=False)
