@@ -55,7 +55,7 @@ _GRID_SHARE = 0.35
 _EMPHASIS_SHARE = 0.3
 _BRIEF = 0.85
 """How much less time these texts take than their words per minute say: most of their words are short."""
-_FORMAT = 2
+_FORMAT = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,8 +190,8 @@ class MadeSpeech(Sequence[Utterance]):
     ) -> None:
         check_choice("split", split, SPLITS)
         check_range("size", size, 12)
-        self.split, self.seed, self._size = split, seed, round(SHARES[split] * size)
-        self.folder = cache_folder() / "corpora" / f"made-speech-{split}-{self._size}-{seed}-{_FORMAT}"
+        self.split, self.seed, self._count = split, seed, round(SHARES[split] * size)
+        self.folder = cache_folder() / "corpora" / f"made-speech-{split}-{self._count}-{seed}-{_FORMAT}"
         if not (self.folder / "index.json").is_file():
             self._make(progress)
         self._index = json.loads((self.folder / "index.json").read_text())
@@ -201,23 +201,23 @@ class MadeSpeech(Sequence[Utterance]):
         }
 
     def __repr__(self) -> str:
-        return f"MadeSpeech({self.split}: {self._size} utterances)"
+        return f"MadeSpeech({self.split}: {self._count} utterances)"
 
     def __len__(self) -> int:
-        return self._size
+        return self._count
 
     def _make(self, progress: Callable[[int, int], None] | None) -> None:
         face = load_face("anny")
-        people = _speakers(self.split, -(-self._size // PER_SPEAKER), face, self.seed)
+        people = _speakers(self.split, -(-self._count // PER_SPEAKER), face, self.seed)
         takes: list[_Take] = []
-        for item in range(self._size):
+        for item in range(self._count):
             speaker = people[item // PER_SPEAKER]
             if item % PER_SPEAKER == 0:
                 lips = Lips(face, speaker.identity)
             generator = _generator(self.seed, SPLITS.index(self.split), 1, item)
             takes.append(_take(self.split, speaker, lips, generator))
             if progress is not None:
-                progress(item + 1, self._size)
+                progress(item + 1, self._count)
         with atomic_folder(self.folder, replaces="*") as folder:
             samples = torch.cat([take.sound.waveform for take in takes]) * 2**15
             np.save(folder / "samples.npy", samples.to(torch.int16).numpy())
@@ -243,10 +243,10 @@ class MadeSpeech(Sequence[Utterance]):
     def __getitem__(self, item: slice) -> list[Utterance]: ...
     def __getitem__(self, item: int | slice) -> Utterance | list[Utterance]:
         if isinstance(item, slice):
-            return [self[place] for place in range(*item.indices(self._size))]
-        if not -self._size <= item < self._size:
-            raise IndexError(f"utterances go from 0 to {self._size - 1}, got {item}")
-        return self._utterance(item % self._size)
+            return [self[place] for place in range(*item.indices(self._count))]
+        if not -self._count <= item < self._count:
+            raise IndexError(f"utterances go from 0 to {self._count - 1}, got {item}")
+        return self._utterance(item % self._count)
 
     def _span(self, item: int, unit: str) -> slice:
         start = sum(row[unit] for row in self._index[:item])

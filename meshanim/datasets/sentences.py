@@ -118,7 +118,7 @@ SENTENCES: tuple[str, ...] = (
     "They say the day may be grey, but we sail today.",
     "My mild child smiled for a while at the tiger.",
     "The ghost rode a pony close to the snowy coast.",
-    "Pack my box with five dozen jugs of plum jam.",
+    "Patrick filled the boxes with jugs of plum jam.",
     "Beavers build bridges of branches and mud.",
     "The pale moon made the pond seem deep and empty.",
     "A map of Bombay hangs above my uncle's piano.",
