@@ -11,7 +11,7 @@ from meshanim.faces.anny import AnnyFace
 from meshanim.synthesis import SPEECH_CONFIGS, SpeechModel
 from meshanim.training import SpeechRecipe, train_speech
 from meshanim.training.speech import SpeechTask
-from meshanim.training.speech_batches import SpeechBatch, quiet_noise
+from meshanim.training.speech_batches import SpeechBatch, _read, quiet_noise
 from meshanim.training.speech_losses import LipMotion, masked_mean
 
 JAW = ARKIT_NAMES.index("jawOpen")
@@ -99,9 +99,16 @@ def test_stretches_hold_what_belongs_together() -> None:
     for _ in range(40):
         drawn = SpeechBatch.collate([each], 10, model)
         if drawn.weights.any():
-            first = round(float(drawn.weights[0, 0, JAW]) * 100)
-            assert bool(drawn.begins) == (first == 0)
-            assert round(float(drawn.before[0, JAW]) * 100) == max(0, first - 1)
+            first, second = (float(drawn.weights[0, frame, JAW]) * 100 for frame in (0, 1))
+            speed = second - first
+            assert 2**-0.31 < speed < 2**0.31 and first == pytest.approx(round(first), abs=1e-4)
+            assert bool(drawn.begins) == (first < speed)
+            assert float(drawn.before[0, JAW]) * 100 == pytest.approx(max(0, first - speed), abs=1e-3)
+
+
+def test_sound_is_read_between_its_samples() -> None:
+    read = _read(torch.tensor([1.0, 3.0, -1.0]), torch.tensor([-1.5, -0.5, 0.0, 0.25, 2.0, 2.5, 9.0]))
+    torch.testing.assert_close(read, torch.tensor([0.0, 0.5, 1.0, 1.5, -1.0, -0.5, 0.0]))
 
 
 def test_an_eighth_is_silence_with_a_face_at_rest() -> None:
@@ -138,7 +145,7 @@ def test_rehearsals_make_frames_the_model_s_own(face: AnnyFace) -> None:
     torch.manual_seed(0)
     model = SpeechModel(SPEECH_CONFIGS["small"]).eval()
     each = spoken(0)
-    task = SpeechTask(model, [each], LipMotion(face), replace(RECIPE, rehearsals=20))
+    task = SpeechTask(model, [each], LipMotion(face), replace(RECIPE, rehearsals=20, nameless=0))
     batch = SpeechBatch.collate([each], 20, model, vary=False)
     with torch.no_grad():
         rolled, _ = model.roll(model.listen(batch.sound), model.styled(batch.identity))
