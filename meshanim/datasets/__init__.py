@@ -1,5 +1,6 @@
 """Corpora made here, and readers of published ones."""
 
+from meshanim.datasets.captured_grid import CapturedGrid
 from meshanim.datasets.expressions4d import Expressions4D, ExpressionSequence
 from meshanim.datasets.kept_faces import KeptFaces
 from meshanim.datasets.made_speech import MadeSpeech
@@ -16,6 +17,7 @@ from meshanim.datasets.spoken_clips import (
 from meshanim.datasets.utterances import Utterance
 
 __all__ = [
+    "CapturedGrid",
     "ExpressionSequence",
     "Expressions4D",
     "KeptFaces",

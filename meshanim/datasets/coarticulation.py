@@ -35,8 +35,9 @@ JAW_RATE, LIP_RATE = 2 * math.pi * 6.0, 2 * math.pi * 9.0
 """Natural frequencies of jaw and lips in radians per second."""
 UNSTRESSED = (0.8, 0.9, 1.0)
 """Share of a vowel's movement by its stress: none, secondary, primary."""
-CLOSING, OPENING, HELD = 0.07, 0.06, 0.06
-"""Seconds that lips take to close and to open, and the least for which they stay closed."""
+CLOSING, OPENING, HELD, EASED = 0.06, 0.05, 0.05, 0.03
+"""Seconds that lips take to close and to open, the least for which they stay closed, and how much less than
+their sound's own length that is."""
 PRESS = -0.2e-3
 """Gap in metres between lips that are closed."""
 BROW = 0.12
@@ -155,7 +156,7 @@ def closure(phones: tuple[Phone, ...], times: Tensor) -> Tensor:
     closed = torch.zeros_like(times)
     for phone in phones:
         if phone.symbol in BILABIALS:
-            half = max((phone.release or phone.end) - phone.start, HELD) / 2
+            half = max((phone.release or phone.end) - phone.start - EASED, HELD) / 2
             shut = minimum_jerk((times - (phone.centre - half - CLOSING)) / CLOSING)
             opened = minimum_jerk((times - (phone.centre + half)) / OPENING)
             closed = torch.maximum(closed, shut * (1 - opened))
