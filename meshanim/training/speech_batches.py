@@ -60,7 +60,7 @@ class SpeechBatch(NamedTuple):
     def collate(
         cls, spoken: Sequence[SpokenFace], frames: int, model: SpeechModel, vary: bool = True
     ) -> SpeechBatch:
-        """Draw a stretch of ``frames`` frames of each; vary speed, colour, loudness, noise, and speech at all.
+        """Draw a stretch of ``frames`` frames of each; vary speed, colour, loudness, noise, and what speaks.
 
         Args:
             spoken: at the model's frame rate and 16 kHz.
