@@ -171,7 +171,8 @@ class SpeechModel(nn.Module):
         """What hears a waveform (N,) as a whole, where that makes a difference."""
         if isinstance(self.encoder, LogMelEncoder):
             return EncoderStream(self.encoder)
-        return OverlappingHearing(self.encoder, self.config.frame_rate, answered=len(waveform))
+        frames = len(waveform) // self.frame_samples + 1
+        return OverlappingHearing(self.encoder, self.config.frame_rate, answered=frames)
 
     @torch.no_grad()
     def expressions(self, sound: Sound, identity: Tensor | None = None, fps: float = 25.0) -> Tensor:

@@ -28,6 +28,7 @@ class SpeechRecipe(Recipe):
         window: k, successive frames of a training sequence.
         rehearsals: times that predictions take the place of the told expressions before the losses are taken.
         blur: deviation of the noise in told expressions, which have unit variance.
+        nameless: share of the stretches in which the model is not told who speaks.
     """
 
     epochs: int = 60
@@ -39,6 +40,7 @@ class SpeechRecipe(Recipe):
     window: int = 100
     rehearsals: int = 1
     blur: float = 0.3
+    nameless: float = 0.5
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -46,6 +48,7 @@ class SpeechRecipe(Recipe):
         check_range("window", self.window, 1)
         check_range("rehearsals", self.rehearsals, 0)
         check_range("blur", self.blur, 0)
+        check_range("nameless", self.nameless, 0, 1)
 
 
 class SpeechTask:
@@ -89,9 +92,10 @@ class SpeechTask:
 
     def _rehearse(self, batch: SpeechBatch) -> Tensor:
         model = self.model
-        memory, style = model.listen(batch.sound), model.styled(batch.identity)
-        tracks = torch.cat([batch.before[:, None], batch.weights[:, :-1]], dim=1)
-        told = model.space.encode(tracks)
+        nameless = torch.rand(len(batch.identity), 1) < self.recipe.nameless
+        style = model.styled(torch.where(nameless, model.identity_mean, batch.identity))
+        memory = model.listen(batch.sound)
+        told = model.space.encode(torch.cat([batch.before[:, None], batch.weights[:, :-1]], dim=1))
         first = told[:, :1]
         told = told + self.recipe.blur * torch.rand(len(told), 1, 1) * torch.randn_like(told)
         known = torch.ones(told.shape[:2], dtype=torch.bool)

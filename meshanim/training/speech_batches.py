@@ -11,12 +11,17 @@ from torch.nn import functional
 
 from meshanim.audio import NOISE_DECIBELS, SPEECH_RATE, Sound, mix_noise
 from meshanim.synthesis import SpeechModel
+from meshanim.synthesis.timing import read_smoothly
 
 SILENT_SHARE = 1 / 8
 """Of the stretches; in these nobody speaks and the face rests."""
 NOISY_SHARE = 1 / 2
 """Of the other stretches."""
+_FASTER = 0.3
+"""Octaves by which a stretch is played faster or slower, its face with it: other voices, other tempi."""
 _LOUDER, _QUIETER = 6.0, -18.0
+_TONE, _TONES = 6.0, 9
+"""Deviation in decibels, and number, of the corners of a random colour between 0 and 8 kHz."""
 _NOISE_LEVELS = (-80.0, -15.0)
 _RUMBLE = 2.0
 
@@ -55,7 +60,7 @@ class SpeechBatch(NamedTuple):
     def collate(
         cls, spoken: Sequence[SpokenFace], frames: int, model: SpeechModel, vary: bool = True
     ) -> SpeechBatch:
-        """Draw a stretch of ``frames`` frames of each utterance; vary loudness, noise, and speech at all.
+        """Draw a stretch of ``frames`` frames of each; vary speed, colour, loudness, noise, and what speaks.
 
         Args:
             spoken: at the model's frame rate and 16 kHz.
@@ -68,28 +73,31 @@ class SpeechBatch(NamedTuple):
 
     @staticmethod
     def _stretch(spoken: SpokenFace, frames: int, model: SpeechModel, vary: bool) -> tuple[Tensor, ...]:
-        weights, (before_it, after_it) = spoken.weights, model.samples_around
-        start = int(torch.randint(max(0, len(weights) - frames) + 1, ())) if vary else 0
-        shown = weights[start : start + frames]
-        lasting = torch.arange(frames) < len(shown)
-        count = before_it + (frames - 1) * model.frame_samples + after_it
-        sound = _cut(spoken.sound.waveform, start * model.frame_samples - before_it, count)
-        truth = functional.pad(shown, (0, 0, 0, frames - len(shown)))
-        before = weights[max(0, start - 1)]
+        speed = 2 ** _uniform(-_FASTER, _FASTER) if vary else 1.0
+        free = max(0, int(len(spoken.weights) - frames * speed))
+        start = int(torch.randint(free + 1, ())) if vary else 0
+        place = start + torch.arange(-1, frames, dtype=torch.float64) * speed
+        weights = read_smoothly(spoken.weights, place).clamp(0, 1)
+        lasting = place[1:] <= len(spoken.weights) - 1
+        ahead, after = model.samples_around
+        samples = torch.arange(-ahead, (frames - 1) * model.frame_samples + after) * speed
+        sound = _read(spoken.sound.waveform, start * model.frame_samples + samples)
         if vary and float(torch.rand(())) < SILENT_SHARE:
             # a face at rest has weights of zero
-            sound, truth, before = quiet_noise(count), torch.zeros_like(truth), torch.zeros_like(before)
-            lasting = torch.ones_like(lasting)
+            sound, weights, lasting = quiet_noise(len(sound)), 0 * weights, torch.ones_like(lasting)
         elif vary:
             sound = _varied(sound)
-        return sound, truth, before, torch.tensor(start == 0), lasting, spoken.identity
+        return sound, weights[1:], weights[0], torch.tensor(bool(place[0] < 0)), lasting, spoken.identity
 
 
-def _cut(waveform: Tensor, start: int, count: int) -> Tensor:
-    """``count`` samples from ``start`` on, silence outside."""
-    missing = max(0, -start)
-    inside = waveform[max(0, start) : max(0, start + count)]
-    return functional.pad(inside, (missing, count - missing - len(inside)))
+def _read(waveform: Tensor, place: Tensor) -> Tensor:
+    """The waveform (N,) at fractional samples (M,), linear between them, silent outside."""
+    padded = functional.pad(waveform, (1, 1))
+    low = place.floor()
+    first = (low + 1).long().clamp(0, len(padded) - 2)
+    share = (place - low).to(waveform.dtype)
+    inside = (place > -1) & (place < len(waveform))
+    return torch.lerp(padded[first], padded[first + 1], share) * inside
 
 
 def _uniform(low: float, high: float) -> float:
@@ -110,9 +118,18 @@ def quiet_noise(count: int) -> Tensor:
     return coloured_noise(count) * level if float(torch.rand(())) > 1 / 4 else torch.zeros(count)
 
 
+def _coloured(sound: Tensor) -> Tensor:
+    """The sound as another voice or room would have it: its spectrum raised and lowered in broad bands."""
+    spectrum = torch.fft.rfft(sound)
+    decibels = functional.interpolate(
+        _TONE * torch.randn(1, 1, _TONES), len(spectrum), mode="linear", align_corners=True
+    )[0, 0]
+    return torch.fft.irfft(spectrum * 10 ** (decibels / 20), len(sound))
+
+
 def _varied(sound: Tensor) -> Tensor:
-    """The sound louder or quieter, and every second time in noise of 6 to 30 dB."""
-    sound = sound * 10 ** (_uniform(_QUIETER, _LOUDER) / 20)
+    """The sound in another colour and loudness, and every second time in noise of 6 to 30 dB."""
+    sound = _coloured(sound) * 10 ** (_uniform(_QUIETER, _LOUDER) / 20)
     if float(torch.rand(())) > NOISY_SHARE or not sound.any():
         return sound
     decibels = NOISE_DECIBELS[int(torch.randint(len(NOISE_DECIBELS), ()))]

@@ -11,7 +11,7 @@ from meshanim.faces.anny import AnnyFace
 from meshanim.synthesis import SPEECH_CONFIGS, SpeechModel
 from meshanim.training import SpeechRecipe, train_speech
 from meshanim.training.speech import SpeechTask
-from meshanim.training.speech_batches import SpeechBatch, quiet_noise
+from meshanim.training.speech_batches import SpeechBatch, _read, quiet_noise
 from meshanim.training.speech_losses import LipMotion, masked_mean
 
 JAW = ARKIT_NAMES.index("jawOpen")
@@ -54,12 +54,13 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_it_learns_a_tone_that_opens_the_jaw(face: AnnyFace, tmp_path: Path) -> None:
-    corpus, unheard = [spoken(seed) for seed in range(16)], [spoken(seed) for seed in (100, 101)]
-    recipe = replace(RECIPE, epochs=25, batch_size=8, window=40, learning_rate=5e-3)
+    corpus, unheard = [spoken(seed) for seed in range(8)], [spoken(seed) for seed in (100, 101)]
+    recipe = replace(RECIPE, epochs=40, batch_size=8, window=40, learning_rate=5e-3)
     _, report = train_speech(corpus, face, recipe, tmp_path, unheard, progress=False)
     still = LipMotion(face).largest_error(torch.zeros(40, 52), unheard[0].weights).mean()
     assert report.finished
-    assert report.history[-1]["validation_lip_error_mm"] < 0.6 * float(still)
+    # loudness is varied in training, so that it tells little of how wide: when, not how far
+    assert report.history[-1]["validation_lip_error_mm"] < float(still)
     loaded = SpeechModel.from_pretrained(tmp_path)
     said = loaded.weights(unheard[0].sound, unheard[0].identity)[:, JAW]
     assert float(torch.corrcoef(torch.stack([said, unheard[0].weights[:, JAW]]))[0, 1]) > 0.8
@@ -99,9 +100,17 @@ def test_stretches_hold_what_belongs_together() -> None:
     for _ in range(40):
         drawn = SpeechBatch.collate([each], 10, model)
         if drawn.weights.any():
-            first = round(float(drawn.weights[0, 0, JAW]) * 100)
-            assert bool(drawn.begins) == (first == 0)
-            assert round(float(drawn.before[0, JAW]) * 100) == max(0, first - 1)
+            first, second = (float(drawn.weights[0, frame, JAW]) * 100 for frame in (0, 1))
+            speed = second - first
+            assert 2**-0.31 < speed < 2**0.31 and first == pytest.approx(round(first), abs=1e-4)
+            # before frame 1 the curve is not quite straight: nothing is before frame 0
+            assert bool(drawn.begins) == (first < speed)
+            assert float(drawn.before[0, JAW]) * 100 == pytest.approx(max(0, first - speed), abs=0.1)
+
+
+def test_sound_is_read_between_its_samples() -> None:
+    read = _read(torch.tensor([1.0, 3.0, -1.0]), torch.tensor([-1.5, -0.5, 0.0, 0.25, 2.0, 2.5, 9.0]))
+    torch.testing.assert_close(read, torch.tensor([0.0, 0.5, 1.0, 1.5, -1.0, -0.5, 0.0]))
 
 
 def test_an_eighth_is_silence_with_a_face_at_rest() -> None:
@@ -138,7 +147,7 @@ def test_rehearsals_make_frames_the_model_s_own(face: AnnyFace) -> None:
     torch.manual_seed(0)
     model = SpeechModel(SPEECH_CONFIGS["small"]).eval()
     each = spoken(0)
-    task = SpeechTask(model, [each], LipMotion(face), replace(RECIPE, rehearsals=20))
+    task = SpeechTask(model, [each], LipMotion(face), replace(RECIPE, rehearsals=20, nameless=0))
     batch = SpeechBatch.collate([each], 20, model, vary=False)
     with torch.no_grad():
         rolled, _ = model.roll(model.listen(batch.sound), model.styled(batch.identity))
