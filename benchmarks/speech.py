@@ -1,16 +1,17 @@
 """Speech: how the models behind ``meshanim speak`` do on real clips and on made sentences never heard before.
 
-Prints and stores, with the published figures in columns of their own: lips, jaw and timing of the small model
-beside a face at rest, the training mean and the linear expression learner, on the GRID sample's test clips, its
-unseen speakers and held-out made sentences and voices; closures and open vowels; silence and noise; the effect
-of the sequence length k (Huang et al. 2023, Table 1), by models trained here for it; action units (Chen et al.
-2022, Table 1); head motion in unseen styles; ten minutes of speech at 60 fps.
+Prints and stores, with the published figures in columns of their own: lips, jaw and timing of the small
+model beside a face at rest, the training mean and the linear expression learner, on the GRID sample's test
+clips, its unseen speakers and held-out made sentences and voices; closures and open vowels; silence and
+noise; the effect of the sequence length k (Huang et al. 2023, Table 1), by models trained here for it; action units
+(Chen et al. 2022, Table 1); head motion in unseen styles; ten minutes of speech at 60 fps.
 
     python benchmarks/speech.py
 """
 
 from __future__ import annotations
 
+import resource
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -21,6 +22,7 @@ import torch
 from processes import in_new_process
 from report import RUNS, table, write_results
 from speech_judge import Contestant, Judge, fitted_to, speaks
+from torch import Tensor
 
 from meshanim.audio import SPEECH_RATE, AudioToUnits, Sound
 from meshanim.datasets import CapturedGrid, MadeSpeech, Utterance
@@ -278,7 +280,7 @@ def _streamed(name: str, seconds: int) -> dict[str, float]:
         "times_real_time": seconds / elapsed,
         "largest_acceleration_at_borders": float(shake[at].max()),
         "largest_acceleration_elsewhere": float(shake[~at].max()),
-        "peak_mb": peak_memory() / 1e6,
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000,
     }
 
 

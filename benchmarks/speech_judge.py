@@ -64,7 +64,7 @@ class Judge:
         return (vertices[:, upper, 1] - vertices[:, lower, 1]).mean(dim=1) * MILLIMETRES
 
     def scores(self, say: Contestant, corpus: Sequence[Utterance]) -> dict[str, float]:
-        """Of a contestant, in mean over the utterances of a corpus or, where the name says so, their median."""
+        """Of a contestant: means over the utterances of a corpus or, where the name says so, medians."""
         rows = torch.tensor([self._one(say(item), item) for item in corpus], dtype=torch.float64)
         mean, middle = rows.mean(dim=0).tolist(), rows.quantile(0.5, dim=0).tolist()
         return {

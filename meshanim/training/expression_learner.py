@@ -13,6 +13,7 @@ from meshanim._check import check_range
 from meshanim.audio import NOISE_DECIBELS, Sound, mix_noise
 from meshanim.datasets.utterances import Utterance
 from meshanim.faces import FaceModel
+from meshanim.mesh import Blendshapes
 from meshanim.synthesis.expression_learner import ExpressionLearner, ExpressionLearnerConfig, landmark_shapes
 
 EXPRESSION_LEARNER = ExpressionLearnerConfig()
@@ -74,12 +75,14 @@ def train_expression_learner(
 
 
 def _clips(utterances: Sequence[Utterance], face: FaceModel) -> list[_Clip]:
-    clips, known = [], {}
+    clips: list[_Clip] = []
+    known: dict[bytes, Blendshapes] = {}
     for utterance in utterances:
-        if utterance.speaker not in known:
-            own = utterance.identity if face.name == "anny" else None
-            known[utterance.speaker] = landmark_shapes(face, own)
-        shapes = known[utterance.speaker]
+        own = utterance.identity if face.name == "anny" else None
+        person = b"" if own is None else own.numpy().tobytes()
+        if person not in known:
+            known[person] = landmark_shapes(face, own)
+        shapes = known[person]
         landmarks = shapes.vertices(face.weights_from_arkit(utterance.weights))
         clips.append(_Clip(utterance.sound, utterance.fps, landmarks, shapes.rest))
     return clips
