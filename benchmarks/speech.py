@@ -3,8 +3,8 @@
 Prints and stores, with the published figures in columns of their own: lips, jaw and timing of the small
 model beside a face at rest, the training mean and the linear expression learner, on the GRID sample's test
 clips, its unseen speakers and held-out made sentences and voices; closures and open vowels; silence and
-noise; the effect of the sequence length k (Huang et al. 2023, Table 1), by models trained here for it; action units
-(Chen et al. 2022, Table 1); head motion in unseen styles; ten minutes of speech at 60 fps.
+noise; the effect of the sequence length k (Huang et al. 2023, Table 1), by models trained here for it; action
+units (Chen et al. 2022, Table 1); head motion in unseen styles; ten minutes of speech at 60 fps.
 
     python benchmarks/speech.py
 """
