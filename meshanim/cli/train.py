@@ -116,6 +116,31 @@ def speech(
     _say_where(report, recipe.epochs, out, quiet)
 
 
+@app.command()
+def head_motion(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; gets the trained model.")],
+    size: Annotated[int, typer.Option(help="Utterances of the corpus.")] = 600,
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes over the corpus; the recipe's by default.")
+    ] = None,
+    batch_size: Annotated[int, typer.Option(help="Utterances per step.")] = 16,
+    seed: Annotated[int, typer.Option(help="Of weights, order and manners.")] = 0,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
+) -> None:
+    """Train head motion in the manner of a reference, on speech that is made once and kept in the cache."""
+    from meshanim.cli.progress import Steps
+    from meshanim.datasets import MadeSpeech
+    from meshanim.training import HeadMotionRecipe, train_head_motion
+
+    recipe = HeadMotionRecipe(batch_size=batch_size, seed=seed)
+    recipe = recipe if epochs is None else replace(recipe, epochs=epochs)
+    with Steps(quiet) as steps:
+        spoken = MadeSpeech("train", size, progress=steps.step("corpus"))
+        unheard = MadeSpeech("validation", size)
+    _, report = train_head_motion(spoken, recipe, out, unheard, progress=not quiet)
+    _say_where(report, recipe.epochs, out, quiet)
+
+
 def _say_where(report: TrainingReport, epochs: int, out: Path, quiet: bool) -> None:
     if not quiet:
         state = "finished" if report.finished else "stopped; the same command goes on from here"

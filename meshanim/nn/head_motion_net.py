@@ -9,7 +9,9 @@ from torch.nn import functional
 STACKED = 7
 """Frames of sound that each frame is told from: its own, three before and three after."""
 _CHANNELS = (8, 16)
-_IN_TIME, _SMOOTHED = 3, 9
+_IN_TIME = 3
+_SMOOTHED = (9, 33)
+"""Frames of the windows that features are smoothed by, a half each: beats, and what goes on between them."""
 _ENCODER = 64
 _STILL = 1e-4
 
@@ -22,15 +24,16 @@ class HeadMotionNet(nn.Module):
     the coefficients is a linear layer whose weights and bias are written by the encoder of the reference,
     from its motion and its sound.
 
-    Three things are not the paper's. Features end in a tanh and are smoothed by a fixed Hann window of nine
-    frames, which commutes with the linear layer: heads have mass, and do not jump. No convolution in time
-    pads: what lies within :attr:`context` frames of the ends is not answered, so that parts of a sound come
-    to the same as the whole. The encoder is also told mean and deviation of the motion as they are.
+    Three things are not the paper's. Features end in a tanh and are smoothed by fixed Hann windows, of nine
+    frames for one half of them and of 33 for the other, which commutes with the linear layer: heads have
+    mass, and do not jump. No convolution in time pads: what lies within :attr:`context` frames of the ends is
+    not answered, so that parts of a sound come to the same as the whole. The encoder is also told mean and
+    deviation of the motion as they are.
 
     Args:
         steps: spectra of a frame.
         bands: of a spectrum.
-        features: of a frame, F.
+        features: of a frame, F, an even number.
         style_size: S, of what a reference is known by.
         coefficients: of a head's motion, C.
 
@@ -41,8 +44,8 @@ class HeadMotionNet(nn.Module):
         sound (B, T + 2 context, steps * bands), features (B, T, F), motion (B, T, C), style (B, S).
     """
 
-    context = STACKED // 2 + _IN_TIME // 2 + _SMOOTHED // 2
-    window: Tensor
+    context = STACKED // 2 + _IN_TIME // 2 + _SMOOTHED[1] // 2
+    windows: Tensor
 
     def __init__(
         self, steps: int, bands: int, features: int = 256, style_size: int = 128, coefficients: int = 6
@@ -59,8 +62,8 @@ class HeadMotionNet(nn.Module):
         )
         seen = second * -(-STACKED * steps // 4) * -(-bands // 4)
         self.temporal = nn.Conv1d(seen, features, _IN_TIME)
-        hann = torch.hann_window(_SMOOTHED + 2, periodic=False)[1:-1]
-        self.register_buffer("window", hann / hann.sum(), persistent=False)
+        kernel = torch.stack([_centred_hann(size, _SMOOTHED[1]) for size in _SMOOTHED])
+        self.register_buffer("windows", kernel[:, None], persistent=False)
         self.read = nn.Sequential(
             nn.Conv1d(features + coefficients, _ENCODER, _IN_TIME, padding="same"),
             nn.ReLU(),
@@ -78,7 +81,7 @@ class HeadMotionNet(nn.Module):
         pictures = stacks.reshape(-1, 1, STACKED * self.steps, self.bands)
         seen = self.look(pictures).unflatten(0, stacks.shape[:2]).mT
         rough = torch.tanh(self.temporal(seen))
-        kernel = self.window.expand(self.features, 1, -1)
+        kernel = self.windows.repeat_interleave(self.features // 2, dim=0)
         return functional.conv1d(rough, kernel, groups=self.features).mT
 
     def style(self, features: Tensor, motion: Tensor) -> Tensor:
@@ -94,6 +97,12 @@ class HeadMotionNet(nn.Module):
     def extra_repr(self) -> str:
         """Sizes for ``repr``."""
         return f"features={self.features}, context={self.context}"
+
+
+def _centred_hann(size: int, length: int) -> Tensor:
+    """(length,) a Hann window of ``size`` in its middle that sums to one."""
+    window = torch.hann_window(size + 2, periodic=False)[1:-1]
+    return functional.pad(window / window.sum(), [(length - size) // 2] * 2)
 
 
 class StatisticsDiscriminator(nn.Module):

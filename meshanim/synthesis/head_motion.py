@@ -39,7 +39,7 @@ class HeadMotionConfig:
 
     Attributes:
         bands: of the mel spectra that it hears, 50 in a second.
-        features: of each frame.
+        features: of each frame, an even number.
         style_size: of what a reference is known by.
     """
 
@@ -50,6 +50,8 @@ class HeadMotionConfig:
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
             check_range(name, value, 1)
+        if self.features % 2:
+            raise InputError(f"features must be an even number, got {self.features}")
 
 
 class HeadMotionModel(nn.Module):
@@ -57,8 +59,8 @@ class HeadMotionModel(nn.Module):
 
     See :class:`meshanim.nn.HeadMotionNet` for the network. The paper listens to raw samples at 50 kHz; this
     one to two mel spectra for each of its frames, 25 in a second, of sound at 16 kHz. Motion is smooth, never
-    beyond :data:`LIMITS`, and depends on a third of a second of sound to either side only, so that it
-    streams, and begins as if there had been silence before.
+    beyond :data:`LIMITS`, and depends on no more than 0.85 s of sound to either side, so that it streams, and
+    begins as if there had been silence before.
 
     Args:
         config: the sizes.
@@ -175,7 +177,7 @@ class HeadMotionModel(nn.Module):
 
         Yields:
             Together what :meth:`head_motion` gives of the whole, to rounding; each frame as soon as the sound
-            that it depends on is there, about half a second behind.
+            that it depends on is there, about a second behind.
         """
         stream = HeadMotionStream(self, self._styled(style), fps)
         for block in blocks:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,8 @@ from meshanim.training.loop import TrainingReport, train
 from meshanim.training.recipe import Recipe
 
 HEAD_MOTION = HeadMotionConfig()
+PACE = 8
+"""Frames over which motion is told to be quick or slow."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,8 @@ class HeadMotionRecipe(Recipe):
 
     Attributes:
         window: frames that a step predicts of each utterance, drawn at random.
-        statistics: weight of the distance of means and deviations, beside that of the motion itself.
+        statistics: weight of the distance of means and deviations, beside that of the motion itself, which
+            sound tells little of: what it does not tell, least distance leaves still.
         adversarial: weight of what the discriminator says.
         without_reference: share of the samples that move in the default style.
         wider: standard deviation of the logarithm of a factor on both reference and truth, drawn anew for
@@ -51,7 +54,7 @@ class HeadMotionRecipe(Recipe):
     learning_rate_decay: float = 0.9
     weight_decay: float = 0.0
     window: int = 80
-    statistics: float = 1.0
+    statistics: float = 3.0
     adversarial: float = 0.05
     without_reference: float = 0.15
     wider: float = 0.5
@@ -59,7 +62,7 @@ class HeadMotionRecipe(Recipe):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_range("window", self.window, 2)
+        check_range("window", self.window, PACE + 1)
         for name in ("statistics", "adversarial", "wider"):
             check_range(name, getattr(self, name), 0)
         check_range("without_reference", self.without_reference, 0, 1)
@@ -85,8 +88,9 @@ class HeadMotionTask:
     """Utterances on which a :class:`HeadMotionModel` learns how people move, each from another of the same.
 
     Three losses in standard deviations of the motion: its mean distance from the truth's; that of its mean
-    and deviation; and the game with a discriminator that sees nothing but these (Chen et al. 2020, A.1). Both
-    sides of it take their steps at once, so that one optimiser and one checkpoint hold the whole run.
+    and deviation, and of those of what it moves in a third of a second; and the game with a discriminator
+    that sees nothing but mean and deviation (Chen et al. 2020, A.1). Both sides of the game take their steps
+    at once, so that one optimiser and one checkpoint hold the whole run.
 
     Args:
         model: the model.
@@ -95,7 +99,7 @@ class HeadMotionTask:
         recipe: the settings.
 
     Raises:
-        InputError: a speaker has one clip only.
+        InputError: a speaker has one clip only, or there is none.
     """
 
     def __init__(
@@ -132,7 +136,7 @@ class HeadMotionTask:
         against = functional_call(judge, frozen, (made,))
         return {
             "motion": (made - truth).abs().mean(),
-            "statistics": recipe.statistics * style_distance(made, truth).mean(),
+            "statistics": recipe.statistics * _statistics_distance(made, truth),
             "adversarial": recipe.adversarial * functional.softplus(-against).mean(),
             "discriminator": functional.softplus(-judge(truth)).mean()
             + functional.softplus(judge(made.detach())).mean(),
@@ -170,9 +174,8 @@ def _others(clips: Sequence[HeadClip]) -> list[list[int]]:
     own = defaultdict(list)
     for item, clip in enumerate(clips):
         own[clip.speaker].append(item)
-    alone = sorted(speaker for speaker, items in own.items() if len(items) == 1)
-    if alone:
-        raise InputError(f"clips must be two or more of each speaker, got one of {', '.join(alone)}")
+    if not clips or min(map(len, own.values())) < 2:
+        raise InputError("clips must be two or more of each speaker, got one or none")
     return [[item for item in own[clip.speaker] if item != place] for place, clip in enumerate(clips)]
 
 
@@ -180,6 +183,12 @@ def style_distance(made: Tensor, truth: Tensor) -> Tensor:
     """Mean absolute difference (...) of the means and deviations of motions (..., T, 6)."""
     apart = [(one - other).abs() for one, other in zip(moments(made), moments(truth), strict=True)]
     return torch.cat(apart, dim=-1).mean(dim=-1)
+
+
+def _statistics_distance(made: Tensor, truth: Tensor) -> Tensor:
+    """Of the motion and of its pace, over a batch."""
+    made_pace, true_pace = (track[:, PACE:] - track[:, :-PACE] for track in (made, truth))
+    return style_distance(made, truth).mean() + style_distance(made_pace, true_pace).mean()
 
 
 @torch.no_grad()
@@ -191,7 +200,7 @@ def style_gaps(model: HeadMotionModel, clips: Sequence[HeadClip]) -> tuple[float
     clip's sound from all motion of its speaker but the reference's; means over clips.
 
     Raises:
-        InputError: a speaker has one clip only.
+        InputError: a speaker has one clip only, or there is none.
     """
     gaps = []
     for clip, (first, *rest) in zip(clips, _others(clips), strict=True):
@@ -207,18 +216,21 @@ def style_gaps(model: HeadMotionModel, clips: Sequence[HeadClip]) -> tuple[float
 
 
 def head_clips(model: HeadMotionModel, utterances: Iterable[Utterance]) -> list[HeadClip]:
-    """Utterances as the model hears and normalises them.
+    """Utterances as the model hears them, but those whose speaker says nothing else to compare them with.
 
     Raises:
-        InputError: another frame rate than the model's.
+        InputError: another frame rate than the model's, or too few frames to tell a pace.
     """
     clips = []
     for utterance in utterances:
         if utterance.fps != FRAME_RATE:
             raise InputError(f"utterances must have {FRAME_RATE:g} fps, got {utterance.fps:g}")
         motion = utterance.head_motion
+        if len(motion) <= PACE:
+            raise InputError(f"utterances must have more than {PACE} frames, got {len(motion)}")
         clips.append(HeadClip(utterance.speaker, model.framed(utterance.sound, len(motion)), motion))
-    return clips
+    takes = Counter(clip.speaker for clip in clips)
+    return [clip for clip in clips if takes[clip.speaker] > 1]
 
 
 def train_head_motion(
@@ -238,7 +250,7 @@ def train_head_motion(
         progress: show a bar.
 
     Raises:
-        InputError: another frame rate than 25, or a speaker with one utterance only.
+        InputError: another frame rate than 25, eight frames or fewer, or no speaker of two utterances.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)

@@ -2,10 +2,14 @@
 
 from pathlib import Path
 
+import torch
 from typer.testing import CliRunner
 
+from meshanim.audio import Sound
 from meshanim.cli.train import app
+from meshanim.datasets import Utterance
 from meshanim.rendering import PositionMapModel
+from meshanim.synthesis import HeadMotionModel
 
 
 def test_a_position_map_network_is_trained_and_says_where_it_is(tmp_path: Path, monkeypatch) -> None:
@@ -15,3 +19,16 @@ def test_a_position_map_network_is_trained_and_says_where_it_is(tmp_path: Path, 
     assert told.exit_code == 0, told.output
     assert "1 of 1 epochs finished" in told.output
     assert PositionMapModel.from_pretrained(tmp_path).layout.size == 32
+
+
+def test_head_motion_is_trained_on_made_speech(tmp_path: Path, monkeypatch) -> None:
+    sound, weights = Sound(0.1 * torch.randn(16_000), 16_000), torch.zeros(25, 52)
+    motion = 0.1 * torch.randn(25, 6)
+    said = [
+        Utterance(f"{take}", "she", "", sound, 25.0, weights, motion, torch.zeros(1)) for take in range(2)
+    ]
+    monkeypatch.setattr("meshanim.datasets.MadeSpeech", lambda *_, **__: said)
+    told = CliRunner().invoke(app, ["head-motion", "-o", str(tmp_path), "--epochs", "1"])
+    assert told.exit_code == 0, told.output
+    assert "1 of 1 epochs finished" in told.output
+    assert HeadMotionModel.from_pretrained(tmp_path).config.features == 256

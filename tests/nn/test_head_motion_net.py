@@ -12,20 +12,20 @@ def make() -> HeadMotionNet:
 
 
 def test_a_frame_depends_on_its_context_and_on_nothing_else() -> None:
-    net, sound = make(), torch.randn(1, 40, STEPS * BANDS)
+    net, sound = make(), torch.randn(1, 100, STEPS * BANDS)
     features = net.describe(sound)
-    assert features.shape == (1, 40 - 2 * net.context, 16)
+    assert features.shape == (1, 100 - 2 * net.context, 16)
     changed = sound.clone()
-    changed[:, 20] += 1
+    changed[:, 50] += 1
     moved = (net.describe(changed) != features).any(dim=-1)[0].nonzero().flatten()
-    # sound 20 lies in the context of the frames 4 to 20, whose own sound is that of 12 to 28
-    assert moved.tolist() == list(range(20 - 2 * net.context, 21))
+    # sound 50 lies in the context of the frames 10 to 50, whose own sound is that of 30 to 70
+    assert moved.tolist() == list(range(50 - 2 * net.context, 51))
 
 
 def test_parts_of_a_sound_come_to_the_same_as_the_whole() -> None:
-    net, sound = make(), torch.randn(1, 60, STEPS * BANDS)
-    whole, part = net.describe(sound), net.describe(sound[:, 10:50])
-    torch.testing.assert_close(part, whole[:, 10 : 50 - 2 * net.context])
+    net, sound = make(), torch.randn(1, 80, STEPS * BANDS)
+    whole, part = net.describe(sound), net.describe(sound[:, 10:70])
+    torch.testing.assert_close(part, whole[:, 10 : 70 - 2 * net.context])
 
 
 def test_a_style_writes_the_last_layer() -> None:
@@ -60,4 +60,4 @@ def test_the_discriminator_sees_statistics_only() -> None:
 
 
 def test_it_says_its_sizes() -> None:
-    assert "features=16, context=8" in repr(make())
+    assert "features=16, context=20" in repr(make())

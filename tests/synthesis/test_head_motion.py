@@ -46,7 +46,7 @@ def test_a_long_stream_keeps_no_more_than_a_short_one(model: HeadMotionModel) ->
         stream.push(block)
         kept.append((len(stream._sound), len(stream._own)))
     later = kept[len(kept) // 2 :]
-    assert max(size for size, _ in later) < 16_000 and max(size for _, size in later) < 10
+    assert max(size for size, _ in later) < 32_000 and max(size for _, size in later) < 10
 
 
 def test_the_frame_rate_does_not_change_the_motion(model: HeadMotionModel) -> None:

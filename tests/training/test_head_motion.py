@@ -55,6 +55,11 @@ def test_a_stopped_run_ends_as_one_that_was_not(tmp_path: Path, monkeypatch: pyt
         assert torch.equal(resumed.state_dict()[name], tensor), name
 
 
+def test_who_says_one_thing_only_is_left_out() -> None:
+    clips = head_clips(HeadMotionModel(RECIPE.model), speech(2, 0)[:4])
+    assert [clip.speaker for clip in clips] == ["0", "0", "0"]
+
+
 def test_distance_of_styles_worked_by_hand() -> None:
     made = torch.zeros(4, 6)
     truth = torch.zeros(4, 6)
@@ -65,7 +70,7 @@ def test_distance_of_styles_worked_by_hand() -> None:
 
 def test_what_does_not_fit_is_named(tmp_path: Path) -> None:
     corpus = speech(2, 0)
-    with pytest.raises(InputError, match="clips must be two or more of each speaker, got one of 1"):
-        train_head_motion(corpus[:4], RECIPE, tmp_path, progress=False)
+    with pytest.raises(InputError, match="clips must be two or more of each speaker, got one or none"):
+        train_head_motion(corpus[::3], RECIPE, tmp_path, progress=False)
     with pytest.raises(InputError, match="utterances must have 25 fps, got 30"):
         train_head_motion([replace(corpus[0], fps=30.0)], RECIPE, tmp_path, progress=False)
