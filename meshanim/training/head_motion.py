@@ -48,7 +48,7 @@ class HeadMotionRecipe(Recipe):
         model: the sizes.
     """
 
-    epochs: int = 24
+    epochs: int = 12
     batch_size: int = 16
     learning_rate: float = 1e-3
     learning_rate_decay: float = 0.9

@@ -99,6 +99,20 @@ def test_it_is_saved_whole(model: HeadMotionModel, tmp_path: Path) -> None:
     assert torch.equal(again.head_motion(voice(1)), model.head_motion(voice(1)))
 
 
+def test_the_shipped_one_moves_smoothly_and_in_the_manner_of_a_reference() -> None:
+    model, time = HeadMotionModel.from_pretrained(), torch.arange(100) / 25
+    sound = voice(4)
+    plain = model.head_motion(sound, fps=60)
+    jolts = (plain[2:] - 2 * plain[1:-1] + plain[:-2]).abs() * 60**2
+    # no sharper than a nod of 5 degrees at 3 Hz: 0.087 rad * (2 pi 3)^2
+    assert float(jolts[:, :3].max()) < 31 and float(plain[:, :3].abs().max()) < 0.3
+    bowed = torch.zeros(100, 6)
+    bowed[:, 0] = 0.15 + 0.03 * torch.sin(5 * time)
+    like = model.head_motion(sound, model.style(sound, bowed, 25))
+    nod, own = like[:, 0].mean(), model.head_motion(sound)[:, 0].mean()
+    assert abs(float(nod) - 0.15) < 0.5 * abs(float(own) - 0.15)
+
+
 def test_what_does_not_fit_is_named(model: HeadMotionModel) -> None:
     sound = voice(1)
     with pytest.raises(InputError, match=r"head_motion must have shape \(any, 6\)"):
