@@ -199,7 +199,9 @@ class SpeechModel(nn.Module):
 
         With the log-mel encoder the blocks together are what :meth:`weights` gives of the whole, to rounding,
         and each frame comes as soon as the sound is there that it depends on. wav2vec 2.0 attends to the
-        whole file: here it hears windows of 14 s that overlap by 4 s, and weights differ.
+        whole file: here it hears windows of 14 s that overlap by 4 s. Untrained ones of 4 and 12 blocks gave
+        expressions that were off by 1 % of their deviation in the mean square, by 13 % at most, on 29 s of
+        speech; no trained one was at hand.
 
         Args:
             blocks: waveforms (n,) at 16 kHz, of any lengths.

@@ -69,8 +69,6 @@ class SpeechConfig:
 
 SPEECH_CONFIGS: dict[str, SpeechConfig] = {
     "paper": SpeechConfig(),
-    "small": SpeechConfig(
-        encoder="log-mel", encoder_width=96, width=96, feed_forward=192, expression_size=32
-    ),
+    "small": SpeechConfig(encoder="log-mel", encoder_width=96, width=96, feed_forward=192),
 }
 """By name."""

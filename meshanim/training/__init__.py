@@ -7,11 +7,12 @@ from meshanim.training.expression_motion import ExpressionMotionRecipe, train_ex
 from meshanim.training.loop import Task, TrainingReport, train
 from meshanim.training.losses import motion_losses
 from meshanim.training.recipe import Recipe
-from meshanim.training.speech import SpeechRecipe, train_speech
+from meshanim.training.speech import SPEECH_RECIPES, SpeechRecipe, among, train_speech
 from meshanim.training.unprojection import UNPROJECTION_RECIPES, UnprojectionRecipe, train_unprojection
 
 __all__ = [
     "RECIPES",
+    "SPEECH_RECIPES",
     "UNPROJECTION_RECIPES",
     "VARIANTS",
     "AutoencoderRecipe",
@@ -23,6 +24,7 @@ __all__ = [
     "Task",
     "TrainingReport",
     "UnprojectionRecipe",
+    "among",
     "motion_losses",
     "paper_factors",
     "train",

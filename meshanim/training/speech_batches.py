@@ -81,13 +81,14 @@ class SpeechBatch(NamedTuple):
         lasting = place[1:] <= len(spoken.weights) - 1
         ahead, after = model.samples_around
         samples = torch.arange(-ahead, (frames - 1) * model.frame_samples + after) * speed
-        sound = _read(spoken.sound.waveform, start * model.frame_samples + samples)
+        sound, identity = _read(spoken.sound.waveform, start * model.frame_samples + samples), spoken.identity
         if vary and float(torch.rand(())) < SILENT_SHARE:
-            # a face at rest has weights of zero
+            # nobody speaks, so that nobody is named; a face at rest has weights of zero
             sound, weights, lasting = quiet_noise(len(sound)), 0 * weights, torch.ones_like(lasting)
+            identity = model.identity_mean
         elif vary:
             sound = _varied(sound)
-        return sound, weights[1:], weights[0], torch.tensor(bool(place[0] < 0)), lasting, spoken.identity
+        return sound, weights[1:], weights[0], torch.tensor(bool(place[0] < 0)), lasting, identity
 
 
 def _read(waveform: Tensor, place: Tensor) -> Tensor:
