@@ -71,6 +71,7 @@ class SpeechModel(nn.Module):
                 config.encoder_width, config.frame_rate, ahead=config.ahead, behind=config.behind
             )
         self.project = nn.Linear(config.encoder_width, config.width)
+        self.dropout = nn.Dropout(config.dropout)
         self.style = nn.Linear(config.identity_size, config.width)
         self.expression_encoder = nn.Linear(config.expression_size, config.width)
         self.blocks = nn.ModuleList(
@@ -110,8 +111,8 @@ class SpeechModel(nn.Module):
     def listen(self, piece: Tensor) -> Tensor:
         """What the decoder hears (B, T, C) of a piece of sound (B, N) at 16 kHz, with what lies around it."""
         if isinstance(self.encoder, LogMelEncoder):
-            return self.project(self.encoder.piece(piece))
-        return self.project(self.encoder(piece, self.config.frame_rate))
+            return self.dropout(self.project(self.encoder.piece(piece)))
+        return self.dropout(self.project(self.encoder(piece, self.config.frame_rate)))
 
     def styled(self, identity: Tensor) -> Tensor:
         """Styles (B, C) of identities (B, I)."""

@@ -52,8 +52,8 @@ class SpeechRecipe(Recipe):
 
 
 SPEECH_RECIPES: dict[str, SpeechRecipe] = {
-    "made": SpeechRecipe(epochs=32, learning_rate_decay=0.91),
-    "grid": SpeechRecipe(epochs=24, learning_rate=1e-3, learning_rate_decay=0.87, window=75),
+    "made": SpeechRecipe(epochs=26, learning_rate_decay=0.89),
+    "grid": SpeechRecipe(epochs=40, learning_rate_decay=0.92, window=75, nameless=0.1),
 }
 """What the shipped weights were trained with, and how those went on with GRID's clips of 75 frames."""
 

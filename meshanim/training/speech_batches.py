@@ -22,7 +22,7 @@ _FASTER = 0.3
 _LOUDER, _QUIETER = 6.0, -18.0
 _TONE, _TONES = 6.0, 9
 """Deviation in decibels, and number, of the corners of a random colour between 0 and 8 kHz."""
-_NOISE_LEVELS = (-80.0, -15.0)
+_NOISE_LEVELS = (-80.0, -10.0)
 _RUMBLE = 2.0
 
 
