@@ -13,8 +13,8 @@ from meshanim._check import check_choice
 if TYPE_CHECKING:
     from meshanim.training import TrainingReport
 
-VALIDATED = 16
-"""Utterances on which a speech model is scored after every epoch."""
+VALIDATED = 4
+"""Every fourth utterance of the validation set scores a speech model after every epoch."""
 
 app = typer.Typer(help="Train a model; a run that was stopped goes on where it was.", no_args_is_help=True)
 
@@ -90,8 +90,14 @@ def unprojection(
 def speech(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; gets the trained model.")],
     config: Annotated[str, typer.Option(help="small, for two cores, or paper.")] = "small",
-    window: Annotated[int, typer.Option(help="Frames of a training sequence.")] = 100,
-    size: Annotated[int, typer.Option(help="Utterances of the corpus.")] = 600,
+    grid: Annotated[
+        Path | None, typer.Option(help="Folder of GRID clips to learn from too; their captures are here.")
+    ] = None,
+    start: Annotated[str | None, typer.Option(help="Model to go on from, by name or folder.")] = None,
+    window: Annotated[
+        int | None, typer.Option(help="Frames of a training sequence; the recipe's by default.")
+    ] = None,
+    size: Annotated[int, typer.Option(help="Utterances of the made corpus.")] = 600,
     epochs: Annotated[
         int | None, typer.Option(help="Passes over the corpus; the recipe's by default.")
     ] = None,
@@ -101,18 +107,56 @@ def speech(
 ) -> None:
     """Train a model from speech to a face that speaks, on speech that is made once and kept in the cache."""
     from meshanim.cli.progress import Steps
+    from meshanim.datasets import CapturedGrid, MadeSpeech
+    from meshanim.faces import load_face
+    from meshanim.synthesis import SpeechModel
+    from meshanim.training import SPEECH_RECIPES, among, train_speech
+
+    given = {name: value for name, value in (("window", window), ("epochs", epochs)) if value is not None}
+    base = SPEECH_RECIPES["made" if grid is None else "grid"]
+    recipe = replace(base, config=config, batch_size=batch_size, seed=seed, **given)
+    with Steps(quiet) as steps:
+        spoken = [*MadeSpeech("train", size, progress=steps.step("corpus"))]
+        unheard = MadeSpeech("validation", size)[::VALIDATED]
+    if grid is not None:
+        spoken, unheard = among(spoken, [*CapturedGrid(grid, "train")]), [*CapturedGrid(grid, "validation")]
+    begun = None if start is None else SpeechModel.from_pretrained(start)
+    _, report = train_speech(spoken, load_face("anny"), recipe, out, unheard, begun, progress=not quiet)
+    _say_where(report, recipe.epochs, out, quiet)
+
+
+@app.command()
+def speech_motion(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; gets the trained model.")],
+    model: Annotated[
+        str, typer.Option(help="Speech model whose expressions are shown, by name or folder.")
+    ] = "speech-small",
+    face: Annotated[str, typer.Option(help="anny, ict=PATH or flame=PATH.")] = "anny",
+    size: Annotated[int, typer.Option(help="Utterances of the made corpus.")] = 600,
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes over the corpus; the recipe's by default.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of weights and order.")] = 0,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
+) -> None:
+    """Train the spiral decoder that shows a speech model's expressions on a mesh, jaws on their arcs."""
+    import torch
+
+    from meshanim.cli.progress import Steps
     from meshanim.datasets import MadeSpeech
     from meshanim.faces import load_face
-    from meshanim.training import SpeechRecipe, train_speech
+    from meshanim.mesh import MeshHierarchy
+    from meshanim.synthesis import SpeechModel
+    from meshanim.training import ExpressionMotionRecipe, paper_factors, train_expression_motion
 
-    recipe = SpeechRecipe(config=config, window=window, batch_size=batch_size, seed=seed)
+    recipe = ExpressionMotionRecipe(seed=seed)
     recipe = recipe if epochs is None else replace(recipe, epochs=epochs)
     with Steps(quiet) as steps:
+        moved = load_face(face)
         spoken = MadeSpeech("train", size, progress=steps.step("corpus"))
-        unheard = MadeSpeech("validation", size)
-    _, report = train_speech(
-        [*spoken], load_face("anny"), recipe, out, unheard[:VALIDATED], progress=not quiet
-    )
+        hierarchy = MeshHierarchy.from_mesh(moved.neutral, factors=paper_factors(moved.neutral))
+    space, weights = SpeechModel.from_pretrained(model).space, torch.cat([each.weights for each in spoken])
+    _, report = train_expression_motion(space, weights, moved, hierarchy, recipe, out, progress=not quiet)
     _say_where(report, recipe.epochs, out, quiet)
 
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from meshanim._check import check_range, check_shape
 from meshanim.faces.arkit import ARKIT_NAMES
 
-_LEAST = 0.02
+_LEAST = 0.05
 """Deviation that a direction is scaled by at least, so that what hardly moves weighs little."""
 
 

@@ -71,6 +71,7 @@ class SpeechModel(nn.Module):
                 config.encoder_width, config.frame_rate, ahead=config.ahead, behind=config.behind
             )
         self.project = nn.Linear(config.encoder_width, config.width)
+        self.dropout = nn.Dropout(config.dropout)
         self.style = nn.Linear(config.identity_size, config.width)
         self.expression_encoder = nn.Linear(config.expression_size, config.width)
         self.blocks = nn.ModuleList(
@@ -110,8 +111,8 @@ class SpeechModel(nn.Module):
     def listen(self, piece: Tensor) -> Tensor:
         """What the decoder hears (B, T, C) of a piece of sound (B, N) at 16 kHz, with what lies around it."""
         if isinstance(self.encoder, LogMelEncoder):
-            return self.project(self.encoder.piece(piece))
-        return self.project(self.encoder(piece, self.config.frame_rate))
+            return self.dropout(self.project(self.encoder.piece(piece)))
+        return self.dropout(self.project(self.encoder(piece, self.config.frame_rate)))
 
     def styled(self, identity: Tensor) -> Tensor:
         """Styles (B, C) of identities (B, I)."""
@@ -199,7 +200,9 @@ class SpeechModel(nn.Module):
 
         With the log-mel encoder the blocks together are what :meth:`weights` gives of the whole, to rounding,
         and each frame comes as soon as the sound is there that it depends on. wav2vec 2.0 attends to the
-        whole file: here it hears windows of 14 s that overlap by 4 s, and weights differ.
+        whole file: here it hears windows of 14 s that overlap by 4 s. Untrained ones of 4 and 12 blocks gave
+        expressions that were off by 1 % of their deviation in the mean square, by 13 % at most, on 29 s of
+        speech; no trained one was at hand.
 
         Args:
             blocks: waveforms (n,) at 16 kHz, of any lengths.

@@ -29,7 +29,7 @@ class SpeechConfig:
         expression_size: of an expression, see :class:`meshanim.synthesis.ExpressionSpace`.
         identity_size: of the identity coefficients that make the style; the built-in face has 135.
         frame_rate: frames per second at which the decoder runs.
-        dropout: share of the decoder's features that is dropped while training.
+        dropout: share of features that is dropped while training, of what is heard and in the decoder.
     """
 
     encoder: Literal["wav2vec2", "log-mel"] = "wav2vec2"
@@ -69,8 +69,6 @@ class SpeechConfig:
 
 SPEECH_CONFIGS: dict[str, SpeechConfig] = {
     "paper": SpeechConfig(),
-    "small": SpeechConfig(
-        encoder="log-mel", encoder_width=96, width=96, feed_forward=192, expression_size=32
-    ),
+    "small": SpeechConfig(encoder="log-mel", encoder_width=96, width=96, feed_forward=192),
 }
 """By name."""

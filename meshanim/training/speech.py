@@ -51,6 +51,19 @@ class SpeechRecipe(Recipe):
         check_range("nameless", self.nameless, 0, 1)
 
 
+SPEECH_RECIPES: dict[str, SpeechRecipe] = {
+    "made": SpeechRecipe(epochs=26, learning_rate_decay=0.89),
+    "grid": SpeechRecipe(epochs=40, learning_rate_decay=0.92, window=75, nameless=0.1),
+}
+"""What the shipped weights were trained with, and how those went on with GRID's clips of 75 frames."""
+
+
+def among(utterances: Sequence[SpokenFace], clips: Sequence[SpokenFace]) -> list[SpokenFace]:
+    """Clips, and as many utterances, evenly taken, so that what these taught is kept."""
+    step = max(1, len(utterances) // max(1, len(clips)))
+    return [*clips, *utterances[::step][: len(clips)]]
+
+
 class SpeechTask:
     """Utterances that a :class:`SpeechModel` learns to perform.
 
@@ -134,10 +147,10 @@ def train_speech(
         recipe: the settings.
         folder: gets ``config.json`` and ``model.safetensors`` when the run is finished, checkpoints before.
         validation: utterances that are performed whole after every epoch.
-        start: a model of the same configuration to go on from; its measured scales stay.
+        start: a model to go on from, in place of the recipe's untrained one; its measured scales stay.
         progress: show a bar.
     """
-    config = replace(SPEECH_CONFIGS[recipe.config], window=recipe.window)
+    config = replace(SPEECH_CONFIGS[recipe.config], window=recipe.window) if start is None else start.config
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         model = SpeechModel(config)

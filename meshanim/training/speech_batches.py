@@ -22,7 +22,7 @@ _FASTER = 0.3
 _LOUDER, _QUIETER = 6.0, -18.0
 _TONE, _TONES = 6.0, 9
 """Deviation in decibels, and number, of the corners of a random colour between 0 and 8 kHz."""
-_NOISE_LEVELS = (-80.0, -15.0)
+_NOISE_LEVELS = (-80.0, -10.0)
 _RUMBLE = 2.0
 
 
@@ -81,13 +81,14 @@ class SpeechBatch(NamedTuple):
         lasting = place[1:] <= len(spoken.weights) - 1
         ahead, after = model.samples_around
         samples = torch.arange(-ahead, (frames - 1) * model.frame_samples + after) * speed
-        sound = _read(spoken.sound.waveform, start * model.frame_samples + samples)
+        sound, identity = _read(spoken.sound.waveform, start * model.frame_samples + samples), spoken.identity
         if vary and float(torch.rand(())) < SILENT_SHARE:
-            # a face at rest has weights of zero
+            # nobody speaks, so that nobody is named; a face at rest has weights of zero
             sound, weights, lasting = quiet_noise(len(sound)), 0 * weights, torch.ones_like(lasting)
+            identity = model.identity_mean
         elif vary:
             sound = _varied(sound)
-        return sound, weights[1:], weights[0], torch.tensor(bool(place[0] < 0)), lasting, spoken.identity
+        return sound, weights[1:], weights[0], torch.tensor(bool(place[0] < 0)), lasting, identity
 
 
 def _read(waveform: Tensor, place: Tensor) -> Tensor:

@@ -9,7 +9,18 @@ from meshanim.audio import Sound
 from meshanim.cli.train import app
 from meshanim.datasets import Utterance
 from meshanim.rendering import PositionMapModel
-from meshanim.synthesis import HeadMotionModel
+from meshanim.synthesis import HeadMotionModel, SpeechModel
+
+
+class ToySpeech(list[Utterance]):
+    """Noise, and weights of any kind, in place of the made corpus."""
+
+    def __init__(self, split: str, size: int, progress: object = None) -> None:
+        generator = torch.Generator().manual_seed(0)
+        for item in range(4):
+            sound = Sound(torch.randn(6400, generator=generator), 16000)
+            tracks = torch.rand(10, 52, generator=generator), torch.zeros(10, 6)
+            self.append(Utterance(f"{item}", "noise", "", sound, 25.0, *tracks, torch.rand(135)))
 
 
 def test_a_position_map_network_is_trained_and_says_where_it_is(tmp_path: Path, monkeypatch) -> None:
@@ -32,3 +43,15 @@ def test_head_motion_is_trained_on_made_speech(tmp_path: Path, monkeypatch) -> N
     assert told.exit_code == 0, told.output
     assert "1 of 1 epochs finished" in told.output
     assert HeadMotionModel.from_pretrained(tmp_path).config.features == 256
+
+
+def test_a_speech_model_is_trained_and_gone_on_with(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("meshanim.datasets.MadeSpeech", ToySpeech)
+    sizes = ["--epochs", "1", "--batch-size", "2", "--window", "5", "-q"]
+    first = CliRunner().invoke(app, ["speech", "-o", str(tmp_path / "first"), *sizes])
+    assert first.exit_code == 0, first.output
+    start = ["--start", str(tmp_path / "first")]
+    told = CliRunner().invoke(app, ["speech", "-o", str(tmp_path / "second"), *start, *sizes[:-1]])
+    assert told.exit_code == 0, told.output
+    assert "1 of 1 epochs finished" in told.output
+    assert SpeechModel.from_pretrained(tmp_path / "second").config.window == 5

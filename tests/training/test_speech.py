@@ -121,7 +121,7 @@ def test_an_eighth_is_silence_with_a_face_at_rest() -> None:
     assert 0.06 < float(at_rest.float().mean()) < 0.2
     assert torch.equal(at_rest, ~drawn.before.any(dim=1))
     levels = [float(quiet_noise(3200).square().mean()) for _ in range(200)]
-    assert levels.count(0) > 20 and 0 < max(levels) < 0.04
+    assert levels.count(0) > 20 and 0 < max(levels) < 0.11
 
 
 def test_the_slit_weighs_most_where_it_is_closed(face: AnnyFace) -> None:
