@@ -1,4 +1,4 @@
-"""Weights of a file onto meshes that have shape keys of these names, and turns onto objects or bones."""
+"""Weights of a file onto meshes that have shape keys of these names."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
-from .axes import multiply, without_flips
-from .curves import curves_of, write_vector, write_weights
+from .curves import write_weights
 from .errors import Refusal
+from .joints import leftovers, turn_joints
 from .names import matched
 from .tracks import Track
 
@@ -26,6 +26,8 @@ class Applied:
         without_key: weights that no shape key is named after.
         without_weight: shape keys that no weight is named after.
         driven: shape keys that drivers move, which no curve can.
+        stilled: shape keys of an earlier performance alone, which rest now.
+        bones: those that turn along.
     """
 
     name: str
@@ -33,6 +35,8 @@ class Applied:
     without_key: list[str] = field(default_factory=list)
     without_weight: list[str] = field(default_factory=list)
     driven: list[str] = field(default_factory=list)
+    stilled: list[str] = field(default_factory=list)
+    bones: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         parts = [f"{self.name}: {len(self.matched)} weights applied"]
@@ -40,6 +44,8 @@ class Applied:
             ("no shape key for", self.without_key),
             ("no weight for", self.without_weight),
             ("moved by drivers and left alone:", self.driven),
+            ("at rest:", self.stilled),
+            ("turned along:", self.bones),
         ):
             parts += [f"{words} {', '.join(names)}"] if names else []
         return "; ".join(parts)
@@ -52,7 +58,7 @@ def keyed_meshes(things: Iterable[bpy.types.Object]) -> list[bpy.types.Object]:
 
 
 def apply_weights(things: list[bpy.types.Object], track: Track, frames: NDArray) -> list[Applied]:
-    """Write the curves of all shape keys that have a weight of their name.
+    """Write the curves of all shape keys that have a weight of their name, and of bones that go along.
 
     Raises:
         Refusal: no name meets any other, on any mesh; nothing has been written then.
@@ -65,7 +71,9 @@ def apply_weights(things: list[bpy.types.Object], track: Track, frames: NDArray)
     for thing, plan in zip(things, plans, strict=True):
         tracks = {key: columns[name] for name, key in plan.matched.items()}
         if tracks:
-            write_weights(thing.data.shape_keys, tracks, frames)
+            still = dict.fromkeys(plan.stilled, np.zeros(len(frames)))
+            write_weights(thing.data.shape_keys, tracks | still, frames)
+            plan.bones = turn_joints(thing, plan.matched, track, frames)
     return plans
 
 
@@ -77,32 +85,13 @@ def _plan(thing: bpy.types.Object, names: list[str]) -> Applied:
     driven = [
         key for key in met.values() if f'key_blocks["{bpy.utils.escape_identifier(key)}"].value' in drivers
     ]
+    unmet = [key for key in shapes if key not in met.values()]
+    stilled = leftovers(thing, unmet)
     return Applied(
         thing.name,
         {name: key for name, key in met.items() if key not in driven},
         [name for name in names if name not in met],
-        [key for key in shapes if key not in met.values()],
+        [key for key in unmet if key not in stilled],
         driven,
+        stilled,
     )
-
-
-def turn_object(thing: bpy.types.Object, turns: NDArray, frames: NDArray) -> None:
-    """Turn an object about the axes of its parent, on top of the rotation that it has."""
-    thing.rotation_mode = "QUATERNION"
-    write_vector(curves_of(thing), "delta_rotation_quaternion", frames, turns)
-
-
-def turn_bone(rig: bpy.types.Object, bone: str, turns: NDArray, frames: NDArray) -> None:
-    """Turn a bone about the axes of its armature, Z up and the face looking along -Y at rest.
-
-    Raises:
-        Refusal: the armature has no such bone.
-    """
-    if rig.type != "ARMATURE" or bone not in rig.pose.bones:
-        raise Refusal(f"{rig.name} has no bone {bone} to turn")
-    posed = rig.pose.bones[bone]
-    posed.rotation_mode = "QUATERNION"
-    rest = np.array(posed.bone.matrix_local.to_quaternion())
-    own = multiply(multiply(rest * (1, -1, -1, -1), turns), rest)
-    path = f'pose.bones["{bpy.utils.escape_identifier(bone)}"].rotation_quaternion'
-    write_vector(curves_of(rig), path, frames, without_flips(own))

@@ -30,7 +30,8 @@ def import_glb(context: bpy.types.Context, path: Path, start: int = 1) -> str:
     set_rate(scene, max(1, round(fps)))
     actions, things = set(bpy.data.actions), set(scene.objects)
     try:
-        bpy.ops.import_scene.gltf(filepath=str(path))
+        # The shape that bones are drawn with would be one more mesh in the scene.
+        bpy.ops.import_scene.gltf(filepath=str(path), disable_bone_shape=True)
     except (AttributeError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[-1]
         raise Refusal(f"{path.name} was refused by Blender's glTF importer: {reason}") from error
@@ -38,12 +39,26 @@ def import_glb(context: bpy.types.Context, path: Path, start: int = 1) -> str:
     first = min((curve.range()[0] for action in new for curve in curves_in(action)), default=0.0)
     for action in new:
         retime(action, first, scene.render.fps / fps, start)
-    things = set(scene.objects) - things
+    things = _without_place(context, set(scene.objects) - things)
     _drop_stashes(things)
     set_rate(scene, fps)
     set_range(scene, start, count)
     names = ", ".join(sorted(thing.name for thing in things if thing.type == "MESH"))
     return f"{names}: {count} frames at {fps:g} fps as {len(extras['targetNames'])} shape keys"
+
+
+def _without_place(context: bpy.types.Context, things: set[bpy.types.Object]) -> set[bpy.types.Object]:
+    """Take away the importer's empty that marks where a mesh with bones stood; the mesh gets its name."""
+    empty = next((thing for thing in things if thing.type == "EMPTY" and not thing.children), None)
+    mesh = next((thing for thing in things if thing.type == "MESH"), None)
+    if empty is None or mesh is None:
+        return things
+    name = empty.name
+    things = things - {empty}
+    bpy.data.objects.remove(empty)
+    mesh.name = name
+    context.view_layer.objects.active = mesh
+    return things
 
 
 def _drop_stashes(things: set[bpy.types.Object]) -> None:

@@ -8,12 +8,13 @@ from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, St
 from bpy_extras.io_utils import ImportHelper
 from numpy.typing import NDArray
 
-from .apply_track import apply_weights, keyed_meshes, turn_bone, turn_object
+from .apply_track import apply_weights, keyed_meshes
 from .errors import Refusal
 from .import_glb import import_glb
 from .import_npz import import_npz
 from .scene import rate_of, set_range, set_rate
 from .tracks import PARTS, Track, read_track
+from .turning import turn_bone, turn_object
 
 
 def _told(operator: bpy.types.Operator, work: Callable[[], str]) -> set[str]:

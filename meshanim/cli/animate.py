@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from meshanim.cli.writing import Joints, write_all
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -46,11 +48,11 @@ def animate(
     apex: Annotated[float | None, typer.Option(help="Seconds at the apex.")] = None,
     offset: Annotated[float | None, typer.Option(help="Seconds back to neutral.")] = None,
     fps: Annotated[float, typer.Option(help="Frames per second.")] = 25.0,
+    joints: Joints = True,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
 ) -> None:
     """Animate a face: it takes on an expression, holds it, and comes back."""
     from meshanim.cli.progress import Steps
-    from meshanim.cli.writing import write_all
     from meshanim.export import check_targets
     from meshanim.faces import load_face
     from meshanim.synthesis import expression_labels
@@ -60,7 +62,7 @@ def animate(
     with Steps(quiet) as steps:
         mover = load_face(face)
         performance = _perform(mover, model, identity, seed, labels, fps, output, steps)
-        write_all(performance, output, steps, mover)
+        write_all(performance, output, steps, mover, joints)
 
 
 def _perform(

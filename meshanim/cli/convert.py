@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from meshanim.cli.writing import Joints, write_all
+
 
 def convert(
     source: Annotated[
@@ -27,15 +29,15 @@ def convert(
         str | None,
         typer.Option(help="What a .csv moves, and whose joints go out: anny, ict=PATH, flame=PATH."),
     ] = None,
+    joints: Joints = True,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
 ) -> None:
     """Convert a performance: read it from one file, write it to others."""
     from meshanim.cli.progress import Steps
-    from meshanim.cli.writing import write_all
     from meshanim.export import check_targets, read_performance
     from meshanim.faces import load_face
 
     check_targets(output)
     with Steps(quiet) as steps:
         model = None if face is None else load_face(face)
-        write_all(read_performance(source, fps, model), output, steps, model)
+        write_all(read_performance(source, fps, model), output, steps, model, joints)

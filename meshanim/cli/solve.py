@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from meshanim.cli.writing import Joints, write_all
+
 if TYPE_CHECKING:
     from meshanim.faces import SolvedPerformance
 
@@ -40,11 +42,11 @@ def solve(
     residual: Annotated[
         bool, typer.Option("--residual", help="Keep what the units leave, so that no motion is lost.")
     ] = False,
+    joints: Joints = True,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
 ) -> None:
     """Find the weights of a face's units that explain moving vertices of its mesh."""
     from meshanim.cli.progress import Steps
-    from meshanim.cli.writing import write_all
     from meshanim.export import check_targets, read_performance
     from meshanim.faces import load_face, solve_performance
 
@@ -63,7 +65,7 @@ def solve(
             **settings,
         )
         steps.say(_summary(solved))
-        write_all(solved.performance, output, steps, model)
+        write_all(solved.performance, output, steps, model, joints)
 
 
 def _summary(solved: SolvedPerformance) -> str:

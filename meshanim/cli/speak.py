@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from meshanim.cli.writing import Joints, write_all
+
 if TYPE_CHECKING:
     from meshanim.audio import Sound
     from meshanim.performance import Performance
@@ -53,12 +55,12 @@ def speak(
         ),
     ] = "natural",
     fps: Annotated[float, typer.Option(help="Frames per second.")] = 25.0,
+    joints: Joints = True,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
 ) -> None:
     """Let a face speak: a voice, or a text."""
     from meshanim.cli.person import person
     from meshanim.cli.progress import Steps
-    from meshanim.cli.writing import write_all
     from meshanim.export import check_targets
     from meshanim.faces import ARKIT_NAMES, load_face
     from meshanim.synthesis import SpeechModel, spoken_names
@@ -85,7 +87,7 @@ def speak(
             emotion,
             progress=steps.step("speaking"),
         )
-        write_all(performance, output, steps)
+        write_all(performance, output, steps, who, joints)
 
 
 def _voice(audio: Path | None, text: str | None, voice: str) -> Sound:

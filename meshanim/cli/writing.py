@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -12,9 +14,19 @@ if TYPE_CHECKING:
     from meshanim.faces import FaceModel
     from meshanim.performance import Performance
 
+Joints = Annotated[
+    bool,
+    typer.Option(help="Eyes and jaw as joints in GLB and USD; without, shapes alone, to drive them live."),
+]
+"""The option of commands that write files."""
+
 
 def write_all(
-    performance: Performance, output: Sequence[str], steps: Steps, face: FaceModel | None = None
+    performance: Performance,
+    output: Sequence[str],
+    steps: Steps,
+    face: FaceModel | None = None,
+    joints: bool = True,
 ) -> None:
     """Write a performance to each path, and say so; where one format cannot hold it, none is written.
 
@@ -22,11 +34,12 @@ def write_all(
         performance: what to write.
         output: paths.
         steps: shows progress.
-        face: whose joints these are; see :func:`meshanim.export.export`.
+        face: whose joints these are, and
+        joints: whether they go out; see :func:`meshanim.export.export`.
     """
     from meshanim.export import check_targets, export
 
     check_targets(output, weight_names=performance.weight_names)
     for path in output:
-        written = export(performance, path, steps.step(Path(path).name), face=face)
+        written = export(performance, path, steps.step(Path(path).name), face=face, joints=joints)
         steps.say(f"written: {written}")

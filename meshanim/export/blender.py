@@ -146,9 +146,10 @@ def write_with_blender(
     )  # fmt: skip
     mesh, picture = put_on(performance.neutral, appearance)
     with ExitStack() as stack:
-        if picture is not None and sampled:
-            stack.enter_context(atomic_path(path.with_suffix(".png"))).write_bytes(picture)
         place = stack.enter_context(atomic_path(path))
+        if picture is not None and sampled:
+            # Named before the file itself, so that no kill leaves that beside an older picture.
+            stack.enter_context(atomic_path(path.with_suffix(".png"))).write_bytes(picture)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=place.parent, prefix=".")))
         data, cache, image = folder / "scene.npz", folder / "motion.pc2", folder / f"{path.stem}.png"
         if picture is not None:

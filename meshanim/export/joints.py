@@ -24,6 +24,8 @@ from meshanim.performance import Performance
 
 LED = 0.9
 """Share from which on a vertex tells how far the jaw has turned."""
+LEAST_TURN = 1e-4
+"""Radians at weight 1 that are no work of a joint: 0.01 mm at the chin."""
 
 
 class Skeleton:
@@ -110,24 +112,42 @@ def skeleton_of(performance: Performance, face: FaceModel | None) -> Skeleton | 
     return Skeleton(performance.neutral.vertices, joints, balls) if joints else None
 
 
-def _straight_basis(performance: Performance, skeleton: Skeleton) -> Tensor | None:
-    """The performance's basis (K, V, 3), less what the joints do at weight 1 of each shape."""
+def _straight_basis(performance: Performance, skeleton: Skeleton) -> tuple[Tensor, Tensor] | None:
+    """The performance's basis (K, V, 3), less what the joints do at weight 1 of each shape: (K, J, 3)."""
     if performance.basis is None:
         return None
     rest = performance.neutral.vertices
-    parts = []
+    parts, turns = [], []
     for shapes in performance.basis.detach().split(16):
         moved = rest + shapes
-        parts.append(skeleton.straightened(moved, skeleton.turns(moved)) - rest)
-    return torch.cat(parts)
+        turns.append(skeleton.turns(moved))
+        parts.append(skeleton.straightened(moved, turns[-1]) - rest)
+    return torch.cat(parts), torch.cat(turns)
 
 
 class Rig(NamedTuple):
-    """Targets with weights in [0, 1], and joints, where there are some, with rotation vectors (T, J, 3)."""
+    """Targets with weights in [0, 1], and joints, where there are some, with rotation vectors (T, J, 3).
+
+    ``shares`` (K, J, 3) are those of the first K targets at weight 1, where these are named ones.
+    """
 
     targets: Targets
     skeleton: Skeleton | None = None
     turns: Tensor | None = None
+    shares: Tensor | None = None
+
+    def shared_turns(self) -> dict[str, dict[str, list[float]]]:
+        """Joint to the targets whose work it shares, and how far it turns at weight 1 of each, in radians.
+
+        Who drives the weights anew turns each joint by the sum of its rotation vectors times the weights.
+        """
+        if self.skeleton is None or self.shares is None:
+            return {}
+        found: dict[str, dict[str, list[float]]] = {}
+        for joint, turns in zip(self.skeleton.names, self.shares.unbind(dim=1), strict=True):
+            pairs = zip(self.targets.names, turns, strict=False)
+            found[joint] = {name: turn.tolist() for name, turn in pairs if turn.norm() > LEAST_TURN}
+        return found
 
 
 def fitting_rig(
@@ -145,7 +165,8 @@ def fitting_rig(
     if skeleton is None:
         return Rig(within_unit(fitting_targets(performance, own, max_error, progress)))
     rest = performance.neutral.vertices.to(torch.float32)
-    basis = _straight_basis(performance, skeleton) if own else None
+    straight = _straight_basis(performance, skeleton) if own else None
+    basis, shares = straight or (None, None)
     turns: list[Tensor] = []
 
     def walk(turn: int) -> Iterator[Tensor]:
@@ -163,7 +184,7 @@ def fitting_rig(
     targets = scaled(Targets(names, *found, "principal components"))
     if basis is not None:
         targets = _after_own(performance, basis, targets)
-    return Rig(within_unit(targets), skeleton, torch.cat(turns))
+    return Rig(within_unit(targets), skeleton, torch.cat(turns), shares)
 
 
 def _after_own(performance: Performance, basis: Tensor, more: Targets) -> Targets:

@@ -20,8 +20,11 @@ HEADER = struct.Struct("<12siiffi")
 
 @contextmanager
 def cache_and_base(neutral: Mesh, path: Path) -> Iterator[Path]:
-    """A temporary name for a point cache, whose base mesh is written with the suffix ``.obj``."""
-    with atomic_path(path.with_suffix(".obj")) as base, atomic_path(path) as cache:
+    """A temporary name for a point cache, whose base mesh is written with the suffix ``.obj``.
+
+    The base gets its name first: no kill leaves a new cache beside an older base.
+    """
+    with atomic_path(path) as cache, atomic_path(path.with_suffix(".obj")) as base:
         base.write_bytes(obj_text(neutral.vertices.numpy(), fixed_parts(neutral)))
         yield cache
 

@@ -52,7 +52,7 @@ TEXTURED = {".glb", ".gltf", ".usda", ".usdc", ".usdz", ".abc", ".fbx", ".blend"
 """Suffixes of the formats that hold a texture; their writers take an ``appearance`` as well."""
 
 JOINTED = {".glb", ".gltf", ".usda", ".usdc", ".usdz"}
-"""Suffixes of the formats that hold joints; their writers take a ``face`` as well."""
+"""Suffixes of the formats that hold joints; their writers take ``face`` and ``joints`` as well."""
 
 SEQUENCES: dict[str, Callable[..., None]] = {"obj": write_obj_sequence, "ply": write_ply_sequence}
 """Writers of a folder with one file per frame."""
@@ -126,6 +126,7 @@ def export(
     progress: Progress | None = None,
     appearance: Appearance | None = None,
     face: FaceModel | None = None,
+    joints: bool = True,
     **options: Any,
 ) -> Path:
     """Write a performance; the suffix names the format, a trailing slash a folder with one file per frame.
@@ -140,6 +141,8 @@ def export(
             Alembic, FBX, .blend, OBJ).
         face: the model that moves; its joints go into the formats that hold some (GLB, USD). Without it the
             built-in one, where the performance says that it is of that.
+        joints: False for shapes alone in these formats too, whole at weight 1: for those who drive the
+            weights by themselves.
         **options: those of the format's writer, such as ``size`` and ``yaw`` for pictures or ``max_error``
             for GLB and USD; for a folder ``format="obj"`` or ``"ply"``.
 
@@ -161,8 +164,8 @@ def export(
         writer = FORMATS[target.suffix.lower()]
         if appearance is not None and target.suffix.lower() in TEXTURED:
             options["appearance"] = appearance
-        if face is not None and target.suffix.lower() in JOINTED:
-            options["face"] = face
+        if target.suffix.lower() in JOINTED:
+            options |= {"face": face, "joints": joints}
     try:
         writer(performance, target, progress=progress, **options)
     except OSError as error:

@@ -280,10 +280,11 @@ def write_usd(
     mesh, picture = put_on(performance.neutral, appearance)
     performance, beside = replace(performance, neutral=mesh), _beside(performance, path, picture)
     with ExitStack() as stack:
+        # The last to be entered gets its name first: no kill leaves a new layer beside older files.
+        place = stack.enter_context(atomic_path(path))
         if path.suffix.lower() != ".usdz":
             for file, content in beside.items():
                 stack.enter_context(atomic_path(path.with_name(file))).write_bytes(content)
-        place = stack.enter_context(atomic_path(path))
         layer = stack.enter_context(_saving(place, path.stem))
         for file, content in beside.items():
             layer.with_name(file).write_bytes(content)

@@ -43,7 +43,8 @@ class Player:
     """Draws the frames of a source; widgets of the page post changes, which this loop makes in their order.
 
     Widgets call back on threads of their own. All that changes anything goes through :meth:`post`, so that
-    nothing else needs a lock; changes that pile up while a frame is drawn are made together before the next.
+    nothing else needs a lock; changes that pile up while a frame is drawn are made together before the next,
+    those of one widget as one: a slider that is dragged faster than a change is made still shows frames.
 
     Args:
         server: the page.
@@ -75,14 +76,17 @@ class Player:
     def on_change(self, widget: GuiInputHandle, change: Callable) -> None:
         """Call ``change`` with the widget's latest value when a person has moved it."""
 
+        def latest() -> None:
+            change(widget.value)
+
         @widget.on_update
         def _(event: GuiEvent) -> None:
             if event.client is not None:  # else the loop itself has moved it
-                self.post(lambda: change(widget.value))
+                self.post(latest)
 
     def on_click(self, button: GuiButtonHandle, change: Callable[[], None]) -> None:
         """Call ``change`` when a person has pressed the button."""
-        button.on_click(lambda _: self.post(change))
+        button.on_click(lambda _: self.post(lambda: change()))  # each press is a change of its own
 
     def post(self, change: Callable[[], None]) -> None:
         """Have the loop make a change, and draw again."""
@@ -168,14 +172,18 @@ class Player:
             self.stage.settle()
 
     def _make_changes(self, patience: float) -> None:
+        waiting = []
         try:
-            change = self._changes.get(timeout=patience) if patience > 0 else self._changes.get_nowait()
+            waiting.append(
+                self._changes.get(timeout=patience) if patience > 0 else self._changes.get_nowait()
+            )
             while True:
-                change()
-                self._stale = True
-                change = self._changes.get_nowait()
+                waiting.append(self._changes.get_nowait())
         except queue.Empty:
             pass
+        for change in dict.fromkeys(waiting):
+            change()
+            self._stale = True
 
     def _draw(self, frame: int) -> None:
         self._drawn, self._stale = frame, False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import struct
 from typing import Any
 
@@ -23,8 +24,8 @@ from meshanim.rendering.materials import (
     vertex_materials,
 )
 
-EYE_STEPS = 5
-"""Parts into which an edge of an eyeball is cut: its own vertices are too few for an iris."""
+EYE_FACES = 5000
+"""Triangles that two eyeballs are cut into where they have fewer: too few vertices make a ragged iris."""
 ROUGHNESS = 0.55
 
 
@@ -64,7 +65,8 @@ class Surface:
         count = len(mesh.vertices)
         shown = mesh.faces[~group_mask(mesh, *HIDDEN)[mesh.faces].all(1)]
         eye = (eye_coordinates(mesh) != 0).any(1)[shown].all(1)
-        self._corners, self._shares, fine = _subdivided(shown[eye], EYE_STEPS, count)
+        steps = math.ceil(math.sqrt(EYE_FACES / (int(eye.sum()) or EYE_FACES)))
+        self._corners, self._shares, fine = _subdivided(shown[eye], steps, count)
         self._balls = [
             (mesh.groups[name], torch.isin(self._corners[:, 0], mesh.groups[name]))
             for name in ("eye_left", "eye_right")
@@ -74,11 +76,12 @@ class Surface:
         # A face's skin is seen from outside, and its back would speckle the outline; of any other mesh
         # nobody knows which side is out.
         self._two_sided = not mesh.groups
+        self._albedo = vertex_materials(mesh)[:, :3]
         self.own_colours = self.paint(mesh)
 
     def paint(self, neutral: Mesh) -> Tensor:
         """(V', 3) linear colours of the face's own, whose irises and brows stand as in ``neutral``."""
-        albedo = paint_brows(vertex_materials(neutral)[:, :3], brow_coordinates(neutral))
+        albedo = paint_brows(self._albedo, brow_coordinates(neutral))
         return paint_eyes(self.spread(albedo), self.spread(eye_coordinates(neutral)))
 
     def spread(self, values: Tensor) -> Tensor:

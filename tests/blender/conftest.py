@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from meshanim._check import MissingExtra
 from meshanim.export import export
 from meshanim.export.blender import blender_command
+from meshanim.faces import Articulation, load_face
 from meshanim.faces.arkit import ARKIT_NAMES
 from meshanim.mesh import Mesh
 from meshanim.performance import Performance
@@ -87,6 +88,25 @@ def with_residual() -> Performance:
     residual[5, 7, 1] = 0.002
     tracks = {name: getattr(plain, name) for name in ("weights", "basis", "weight_names")}
     return Performance(neutral=plain.neutral, fps=24, residual=residual, **tracks)
+
+
+def jointed(**most: float) -> Performance:
+    """The built-in face along arcs, each weight up to its most and back; the head turns."""
+    face = load_face("anny")
+    phase, names = torch.linspace(0, math.pi, FRAMES), list(face.weight_names)
+    weights = torch.zeros(FRAMES, len(names))
+    for name, value in most.items():
+        weights[:, names.index(name)] = value * (0.7 * phase).sin()
+    return Performance(
+        neutral=face.neutral,
+        fps=25.0,
+        weights=weights,
+        basis=face.basis(),
+        weight_names=tuple(names),
+        face_model="anny",
+        head_motion=phase[:, None] * torch.tensor([0.0, 0.2, 0.0, 0.01, 0.0, 0.0]),
+        mover=Articulation(face),
+    )
 
 
 def write_csv(path: Path, columns: Mapping[str, Sequence[float] | NDArray], fps: float, counted: int) -> Path:
@@ -159,7 +179,13 @@ class Answers:
 
 @pytest.fixture(scope="session")
 def performances() -> dict[str, Performance]:
-    return {"keyed": keyed(), "twisted": twisted(), "residual": with_residual()}
+    return {
+        "keyed": keyed(),
+        "twisted": twisted(),
+        "residual": with_residual(),
+        "jointed": jointed(jawOpen=0.9, eyeLookUpLeft=0.6, mouthSmileLeft=0.7),
+        "retake": jointed(jawOpen=0.6, eyeLookDownLeft=0.8, eyeLookOutRight=0.7, mouthFunnel=0.5),
+    }
 
 
 @pytest.fixture(scope="session")
@@ -184,7 +210,9 @@ def blender(
     command = in_blender(SESSION, str(extension), str(folder))
     for name, performance in performances.items():
         export(performance, folder / f"{name}.npz")
-    export(performances["keyed"], folder / "keyed.glb")
+    for name in ("keyed", "jointed"):
+        export(performances[name], folder / f"{name}.glb")
+    export(performances["retake"], folder / "retake.csv")
     export(performances["twisted"], folder / "twisted.glb", max_error=5e-6)
     write_csv(folder / "take.csv", take, 60, 60)
     rows = {name[0].upper() + name[1:]: np.linspace(0, 1, 5000) for name in ARKIT_NAMES}

@@ -100,12 +100,13 @@ def describe(name: str, thing: Any) -> None:
         "fps": scene.render.fps / scene.render.fps_base,
         "range": [start, end],
         "keys": [key.name for key in keys.key_blocks] if keys else [],
-        "modifiers": [modifier.filepath for modifier in thing.modifiers],
+        "modifiers": [found.filepath for found in thing.modifiers if found.type == "MESH_CACHE"],
         "groups": {group.name: 0 for group in thing.vertex_groups},
         "materials": [material.name for material in thing.data.materials],
         "curve_keys": [[p.co.x for p in curve.keyframe_points] for o in owners for curve in channels(o)],
         "tracks": sum(len(owner.animation_data.nla_tracks) for owner in owners),
         "selected": bpy.context.object == thing,
+        "things": {found.name: found.type for found in bpy.data.objects},
         "sounds": [
             [strip.frame_final_start, strip.frame_final_duration, bool(strip.sound.packed_file)]
             for strip in strips(scene)
@@ -136,6 +137,7 @@ def import_all() -> None:
     import_file("residual_as_keys", "residual.npz", motion="KEYS")
     import_file("keyed_glb", "keyed.glb")
     import_file("twisted_glb", "twisted.glb", start=50)
+    import_file("jointed_glb", "jointed.glb")
 
 
 def import_saved() -> None:
@@ -237,6 +239,19 @@ def apply_npz_again() -> None:
     arrays["gaze_turn"] = np.array(target.matrix_world)[:3, :3]
 
 
+def apply_to_joints() -> None:
+    """Another take onto a face that came with bones, from either file."""
+    for file in ("retake.csv", "retake.npz"):
+        thing = import_file("jointed", "jointed.glb")
+        bpy.ops.object.meshanim_apply_weights(filepath=str(FOLDER / file))
+        describe(file, thing)
+    facts["bones"] = [curve.data_path for curve in channels(thing.parent) if "bones" in curve.data_path]
+    tracks, apply_track = (importlib.import_module(f"{MODULE}.{name}") for name in ("tracks", "apply_track"))
+    track = tracks.read_track(FOLDER / "retake.npz")
+    (plan,) = apply_track.apply_weights([thing], track, 1 + 25 * track.seconds)
+    facts["retaken"] = {"plans": [vars(plan)], "words": str(plan), "values": values(thing, 6)}
+
+
 def apply_clocks() -> None:
     """Takes whose timecodes count otherwise than their frames follow."""
     clocks: dict[str, Any] = {}
@@ -323,9 +338,9 @@ def draw_panel() -> None:
     facts["searches"] = layout.column.return_value.prop_search.call_count
 
 
-for step in (install, import_all, import_saved, apply_all, apply_npz_again, apply_clocks, apply_long):
+for step in (install, import_all, import_saved, apply_all, apply_npz_again, apply_to_joints):
     step()
-for step in (refuse_all, import_damaged, draw_panel):
+for step in (apply_clocks, apply_long, refuse_all, import_damaged, draw_panel):
     step()
 (FOLDER / "facts.json").write_text(json.dumps(facts))
 np.savez(FOLDER / "arrays.npz", **arrays)  # type: ignore[arg-type]

@@ -69,6 +69,24 @@ def test_gaze_turns_an_eye_towards_it(blender, performances):
     assert blender.arrays["gaze_turn"] @ SWAP @ [0, 0, 1] == pytest.approx(SWAP @ gaze, abs=1e-5)
 
 
+@pytest.mark.parametrize("file", ["retake.csv", "retake.npz"])
+def test_a_face_with_bones_opens_its_mouth_as_far(blender, performances, file):
+    retake = performances["retake"]
+    wanted = retake.pose(retake.vertices()).numpy()[[0, 5, 11]] @ SWAP.T
+    found = blender.arrays[file][:, : wanted.shape[1]]
+    # Jaw and eyes turn; what shape keys do on straight lines in between is off the arcs by parts of a mm.
+    assert np.linalg.norm(found - wanted, axis=2).max() < 1e-3
+    assert {turned.split('"')[1] for turned in blender.facts["bones"]} == {"jaw", "eye_left", "eye_right"}
+
+
+def test_what_a_face_has_of_its_old_performance_alone_rests(blender):
+    (plan,) = blender.facts["retaken"]["plans"]
+    assert len(plan["matched"]) == 52 and plan["without_weight"] == []
+    assert plan["stilled"] and all(name.startswith("component_") for name in plan["stilled"])
+    assert {blender.facts["retaken"]["values"][name] for name in plan["stilled"]} == {0.0}
+    assert blender.facts["retaken"]["words"].endswith("turned along: jaw, eye_left, eye_right")
+
+
 @pytest.mark.parametrize(
     ("take_name", "fps", "places"),
     [

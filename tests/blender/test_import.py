@@ -30,6 +30,7 @@ def expected(performance):
         ("residual", "residual", 0.01),
         ("keyed_glb", "keyed", 0.01),
         ("twisted_glb", "twisted", 0.01),
+        ("jointed_glb", "jointed", 0.1),
         ("saved", "twisted", 0.01),
         ("residual_as_keys", "keyed", 0.01),
     ],
@@ -73,6 +74,7 @@ def test_copies_on_texture_seams_follow_their_vertex(blender, performances):
         ("twisted", 2.5, 1),
         ("keyed_glb", 29.97, 1),
         ("twisted_glb", 2.5, 50),
+        ("jointed_glb", 25, 1),
     ],
 )
 def test_rate_and_range_are_set_and_keys_lie_on_whole_frames(blender, name, fps, start):
@@ -91,6 +93,11 @@ def test_names_travel(blender):
     found = blender.facts["keyed_glb"]["keys"]
     assert found[:4] == ["Basis", "jawOpen", "mouthSmileLeft", "browDownLeft"]
     assert set(found[4:]) == {"mouthSmileLeft above 1", "browDownLeft below 0"}
+
+
+def test_a_face_with_bones_has_its_name_and_nothing_beside_it(blender):
+    assert blender.facts["jointed_glb"]["things"] == {"jointed": "MESH", "jointed head motion": "ARMATURE"}
+    assert blender.facts["keyed_glb"]["things"] == {"keyed": "MESH"}
 
 
 def test_a_cache_is_chosen_where_weights_do_not_explain_the_vertices(blender):

@@ -44,6 +44,13 @@ def test_what_a_format_does_not_state_is_given(blink: Path, tmp_path: Path) -> N
     assert read_performance(tmp_path / "c.glb").weight_names[: len(ARKIT_NAMES)] == ARKIT_NAMES
 
 
+def test_joints_stay_out_where_they_are_not_wanted(blink: Path, tmp_path: Path) -> None:
+    for name, options in (("with.glb", ()), ("without.glb", ("--no-joints",))):
+        assert call(blink, tmp_path / name, tmp_path / "a.npz", "--face", "anny", *options, "-q") == 0
+    skins = [b'"skins"' in (tmp_path / name).read_bytes() for name in ("with.glb", "without.glb")]
+    assert skins == [True, False]
+
+
 @pytest.mark.parametrize(
     ("source", "target", "sentence"),
     [

@@ -67,6 +67,20 @@ def test_glb_keeps_its_error_and_its_names(performance, read_glb, tmp_path):
     assert len(glb.extras["targetNames"]) < 64
 
 
+def test_turns_of_the_weights_add_up_to_those_of_the_joints(arcs, read_glb, tmp_path):
+    glb = read_glb(export(arcs, tmp_path / "a.glb"))
+    names, turns = glb.extras["targetNames"], glb.extras["jointTurns"]
+    assert turns.keys() == {"jaw", "eye_left", "eye_right"}
+    tracks = {channel.target.node: channel.sampler for channel in glb.document.animations[0].channels
+              if channel.target.path == "rotation"}  # fmt: skip
+    for node, joint in ((3, "jaw"), (4, "eye_left"), (5, "eye_right")):
+        wanted = Rotation.from_quat(glb.numbers(glb.document.animations[0].samplers[tracks[node]].output))
+        summed = sum(np.outer(glb.weights()[:, names.index(n)], turn) for n, turn in turns[joint].items())
+        assert wanted.magnitude().max() > 0.1
+        # Smiles pull at what the jaw leads, which a turn fitted to the whole takes for a part of it.
+        assert (Rotation.from_rotvec(summed).inv() * wanted).magnitude().max() < 1e-3
+
+
 def test_balls_are_moved_by_their_joints_alone(straight, arcs, face):
     """Along arcs balls are rigid; on straight lines they shrink on the way, which targets must do."""
     for performance, most in ((straight, 5e-4), (arcs, 2e-5)):

@@ -6,8 +6,11 @@ import random
 import signal
 import sys
 import time
+from dataclasses import replace
 from multiprocessing import get_context
+from pathlib import Path
 
+import pytest
 import torch
 import trimesh
 
@@ -98,3 +101,14 @@ def test_what_stands_is_whole(tmp_path):
         assert [target for target in READ if not is_whole(folder / target, positions)] == []
     left = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
     assert left == {*(target.strip("/") for target in EXACT + READ), "a.obj"}
+
+
+@pytest.mark.parametrize("name", ["a.pc2", "a.mdd", "a.usdc"])
+def test_a_file_gets_its_name_after_those_that_it_refers_to(tmp_path, monkeypatch, name):
+    named, plain = [], Path.replace
+    monkeypatch.setattr(
+        Path, "replace", lambda place, target: named.append(target.name) or plain(place, target)
+    )
+    export(replace(wave(70), waveform=torch.zeros(8000), sample_rate=8000), tmp_path / name)
+    assert {"a.obj", "a_sound.wav"} & set(named[:-1])
+    assert named[-1] == name

@@ -6,6 +6,7 @@ import math
 import threading
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -106,6 +107,20 @@ def test_changes_that_pile_up_are_drawn_once(server, speaking, clock) -> None:
         player.post(partial(player.seek, frame))
     player.step(0)
     assert len(drawn) == 1 and torch.equal(drawn[0][0], speaking.motion[14])
+
+
+def test_a_slider_that_is_dragged_changes_once_and_each_press_counts(server, speaking, clock) -> None:
+    player, seen, event = view_performance(server, speaking), [], SimpleNamespace(client=object())
+    slider, button = server.gui.add_slider("How", 0, 9, 1, 0), server.gui.add_button("Again")
+    player.on_change(slider, seen.append)
+    player.on_click(button, lambda: seen.append("pressed"))
+    for value in (3, 5, 8):
+        slider.value = value
+        for widget in (slider, button):
+            for told in widget._impl.update_cb:
+                told(event)
+    player.step(0)
+    assert seen == [8, *["pressed"] * 3]
 
 
 def test_distances_colour_the_mesh_until_told_otherwise(server, speaking, clock) -> None:

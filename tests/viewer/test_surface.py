@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import trimesh
 
 from meshanim.faces import load_face
 from meshanim.mesh import Mesh, fit_sphere
-from meshanim.viewer.surface import EYE_STEPS, Surface, _subdivided
+from meshanim.viewer.surface import Surface, _subdivided
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +61,13 @@ def test_eyeballs_are_round_and_their_irises_fine(head: Mesh) -> None:
         own = near[near < 1.5 * ball.radius]
         assert float((own - ball.radius).abs().median()) < 0.02 * float(ball.radius)
     dark = surface.own_colours[len(head.vertices) :].amax(1) < 0.05  # pupils
-    assert int(dark.sum()) > EYE_STEPS
+    assert int(dark.sum()) > 5
+
+
+def test_eyeballs_that_are_fine_are_not_cut() -> None:
+    ball = Mesh.from_trimesh(trimesh.creation.icosphere(5, 0.012))
+    eye = replace(ball, groups={"eye_left": torch.arange(len(ball.vertices))})
+    assert len(Surface(eye).faces) == len(ball.faces)
 
 
 def test_the_face_is_drawn_where_the_vertices_are(head: Mesh) -> None:
