@@ -32,9 +32,9 @@ class ExpressionMotionRecipe(Recipe):
         widths: channels of the decoder, coarsest level first.
     """
 
-    epochs: int = 20
+    epochs: int = 40
     batch_size: int = 16
-    learning_rate_decay: float = 0.85
+    learning_rate_decay: float = 0.9
     samples: int = 1600
     widths: tuple[int, ...] = (64, 32, 16, 8)
 
