@@ -106,9 +106,12 @@ def test_what_stands_is_whole(tmp_path):
 @pytest.mark.parametrize("name", ["a.pc2", "a.mdd", "a.usdc"])
 def test_a_file_gets_its_name_after_those_that_it_refers_to(tmp_path, monkeypatch, name):
     named, plain = [], Path.replace
-    monkeypatch.setattr(
-        Path, "replace", lambda place, target: named.append(target.name) or plain(place, target)
-    )
+
+    def watch(place, target):
+        named.append(target.name)
+        return plain(place, target)
+
+    monkeypatch.setattr(Path, "replace", watch)
     export(replace(wave(70), waveform=torch.zeros(8000), sample_rate=8000), tmp_path / name)
     assert {"a.obj", "a_sound.wav"} & set(named[:-1])
     assert named[-1] == name

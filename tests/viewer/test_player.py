@@ -7,6 +7,7 @@ import threading
 from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -110,7 +111,8 @@ def test_changes_that_pile_up_are_drawn_once(server, speaking, clock) -> None:
 
 
 def test_a_slider_that_is_dragged_changes_once_and_each_press_counts(server, speaking, clock) -> None:
-    player, seen, event = view_performance(server, speaking), [], SimpleNamespace(client=object())
+    player, event = view_performance(server, speaking), SimpleNamespace(client=object())
+    seen: list[Any] = []
     slider, button = server.gui.add_slider("How", 0, 9, 1, 0), server.gui.add_button("Again")
     player.on_change(slider, seen.append)
     player.on_click(button, lambda: seen.append("pressed"))
