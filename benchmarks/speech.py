@@ -62,7 +62,8 @@ PUBLISHED_UNITS = {
 }
 """F1 and accuracy on GRID's test images, of a classifier that sees them."""
 LONG_SECONDS, LONG_FPS = 600, 60.0
-LENGTH_EPOCHS = 6
+LENGTH_FRAMES, LENGTH_STEPS = 800, 450
+"""Frames of a step, and steps, of the models of all sequence lengths; in an epoch there is one stretch of each utterance."""
 
 
 def contestants(train: Sequence[Utterance], judge: Judge, **models: SpeechModel) -> dict[str, Contestant]:
@@ -188,8 +189,11 @@ def sequence_lengths(judge: Judge) -> dict[str, Any]:
     test = [item for item in MadeSpeech("test")[:] if item.duration >= 8]
     rows = {}
     for length in LENGTHS:
-        # as many frames a step, so that all see as much
-        recipe = SpeechRecipe(epochs=LENGTH_EPOCHS, window=length, batch_size=max(4, 800 // length))
+        batch = min(len(train), LENGTH_FRAMES // length)
+        epochs = round(LENGTH_STEPS / -(-len(train) // batch))
+        recipe = SpeechRecipe(
+            epochs=epochs, window=length, batch_size=batch, learning_rate_decay=0.1 ** (1 / epochs)
+        )
         model, _ = train_speech(train, judge.face, recipe, RUNS / f"speech-k{length}")
         rows[length] = judge.scores(speaks(model.eval()), test)
     table(

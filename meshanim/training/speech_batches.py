@@ -17,7 +17,9 @@ SILENT_SHARE = 1 / 8
 """Of the stretches; in these nobody speaks and the face rests."""
 NOISY_SHARE = 1 / 2
 """Of the other stretches."""
-_FASTER = 0.3
+_BEGINNINGS = 8
+"""About one stretch in so many, beside those that do anyway, begins where its utterance does."""
+_FASTER = 0.4
 """Octaves by which a stretch is played faster or slower, its face with it: other voices, other tempi."""
 _LOUDER, _QUIETER = 6.0, -18.0
 _TONE, _TONES = 6.0, 9
@@ -75,7 +77,7 @@ class SpeechBatch(NamedTuple):
     def _stretch(spoken: SpokenFace, frames: int, model: SpeechModel, vary: bool) -> tuple[Tensor, ...]:
         speed = 2 ** _uniform(-_FASTER, _FASTER) if vary else 1.0
         free = max(0, int(len(spoken.weights) - frames * speed))
-        start = int(torch.randint(free + 1, ())) if vary else 0
+        start = max(0, int(torch.randint(-(free // _BEGINNINGS), free + 1, ()))) if vary else 0
         place = start + torch.arange(-1, frames, dtype=torch.float64) * speed
         weights = read_smoothly(spoken.weights, place).clamp(0, 1)
         lasting = place[1:] <= len(spoken.weights) - 1
@@ -84,7 +86,9 @@ class SpeechBatch(NamedTuple):
         sound, identity = _read(spoken.sound.waveform, start * model.frame_samples + samples), spoken.identity
         if vary and float(torch.rand(())) < SILENT_SHARE:
             # nobody speaks, so that nobody is named; a face at rest has weights of zero
-            sound, weights, lasting = quiet_noise(len(sound)), 0 * weights, torch.ones_like(lasting)
+            # and noise, too, begins somewhere
+            sound = quiet_noise(len(sound)) * (start * model.frame_samples + samples >= 0)
+            weights, lasting = 0 * weights, torch.ones_like(lasting)
             identity = model.identity_mean
         elif vary:
             sound = _varied(sound)

@@ -9,7 +9,7 @@ from meshanim.faces import ARKIT_NAMES, FaceModel
 from meshanim.faces.lips import lip_pairs, lip_vertices
 from meshanim.training.losses import MILLIMETRES
 
-CLOSING = 4.0
+CLOSING = 6.0
 """How much more an error of the slit weighs where the lips meet than where they are wide apart."""
 _MEETING_MM = 1.0
 _LEAST = 1e-6

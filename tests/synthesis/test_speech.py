@@ -10,6 +10,7 @@ import torch
 from meshanim._check import InputError
 from meshanim.audio import EncoderStream, Sound, Wav2Vec2Encoder
 from meshanim.faces.anny import AnnyFace
+from meshanim.faces.lips import lip_vertices
 from meshanim.mesh import MeshHierarchy
 from meshanim.synthesis import SPEECH_CONFIGS, ExpressionMotion, SpeechConfig, SpeechModel
 from meshanim.synthesis.speech_stream import SpeechStream
@@ -25,6 +26,7 @@ TINY = SpeechConfig(
     window=10,
     expression_size=6,
 )
+SHIPPED = ((SpeechModel, "speech-small"), (ExpressionMotion, "speech-motion"))
 IDENTITY = torch.linspace(-1, 1, 135)
 
 
@@ -244,3 +246,21 @@ def test_it_takes_wav2vec_from_a_folder_and_streams_near_the_whole(listener: Pat
     assert torch.equal(loaded.weights(Sound(waveform, 16000), IDENTITY), whole)
     with pytest.raises(InputError, match="encoder must have width 1024, got 16"):
         SpeechModel(SPEECH_CONFIGS["paper"], Wav2Vec2Encoder.from_pretrained(listener))
+
+
+def test_the_shipped_model_rests_in_silence_and_its_decoder_knows_its_expressions() -> None:
+    shipped, motion = (kind.from_pretrained(name) for kind, name in SHIPPED)
+    assert isinstance(shipped, SpeechModel) and isinstance(motion, ExpressionMotion)
+    motion.check_space(shipped.space)
+    face = AnnyFace()
+    lips = face.units[:, lip_vertices(face)]
+    hiss = 0.01 * torch.randn(32000, generator=torch.Generator().manual_seed(0))
+    for waveform in (torch.zeros(32000), hiss):
+        moved = torch.einsum("tk,kvc->tvc", shipped.weights(Sound(waveform, 16000)), lips)
+        assert float(moved.norm(dim=-1).max()) < 0.5e-3
+    spoken = shipped.expressions(Sound(voice(), 16000))
+    straight = torch.einsum("tk,kvc->tvc", shipped.space(spoken), face.units)
+    with torch.no_grad():
+        apart = (motion(spoken) - straight).norm(dim=-1)
+    # arcs are not lines, but near them
+    assert float(apart.mean()) < 0.5e-3

@@ -53,7 +53,11 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(SPEECH_CONFIGS, "small", small)
 
 
-def test_it_learns_a_tone_that_opens_the_jaw(face: AnnyFace, tmp_path: Path) -> None:
+def test_it_learns_a_tone_that_opens_the_jaw(
+    face: AnnyFace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # half of the toy is closed: weighed like speech, it had better never open
+    monkeypatch.setattr("meshanim.training.speech_losses.CLOSING", 0.0)
     corpus, unheard = [spoken(seed) for seed in range(8)], [spoken(seed) for seed in (100, 101)]
     recipe = replace(RECIPE, epochs=40, batch_size=8, window=40, learning_rate=5e-3)
     _, report = train_speech(corpus, face, recipe, tmp_path, unheard, progress=False)
@@ -102,7 +106,7 @@ def test_stretches_hold_what_belongs_together() -> None:
         if drawn.weights.any():
             first, second = (float(drawn.weights[0, frame, JAW]) * 100 for frame in (0, 1))
             speed = second - first
-            assert 2**-0.31 < speed < 2**0.31 and first == pytest.approx(round(first), abs=1e-4)
+            assert 2**-0.41 < speed < 2**0.41 and first == pytest.approx(round(first), abs=1e-4)
             # before frame 1 the curve is not quite straight: nothing is before frame 0
             assert bool(drawn.begins) == (first < speed)
             assert float(drawn.before[0, JAW]) * 100 == pytest.approx(max(0, first - speed), abs=0.1)
