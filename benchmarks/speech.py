@@ -63,7 +63,7 @@ PUBLISHED_UNITS = {
 """F1 and accuracy on GRID's test images, of a classifier that sees them."""
 LONG_SECONDS, LONG_FPS = 600, 60.0
 LENGTH_FRAMES, LENGTH_STEPS = 800, 450
-"""Frames of a step, and steps, of the models of all sequence lengths; in an epoch there is one stretch of each utterance."""
+"""Frames of a step, and steps, of the models of all sequence lengths alike."""
 
 
 def contestants(train: Sequence[Utterance], judge: Judge, **models: SpeechModel) -> dict[str, Contestant]:
