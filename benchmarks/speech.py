@@ -62,8 +62,8 @@ PUBLISHED_UNITS = {
 }
 """F1 and accuracy on GRID's test images, of a classifier that sees them."""
 LONG_SECONDS, LONG_FPS = 600, 60.0
-LENGTH_FRAMES, LENGTH_STEPS = 800, 450
-"""Frames of a step, and steps, of the models of all sequence lengths alike."""
+LENGTH_FRAMES, LENGTH_STRETCHES, LENGTH_STEPS = 800, 100, 200
+"""Most frames and most stretches of a step, and steps, of the models of all sequence lengths."""
 
 
 def contestants(train: Sequence[Utterance], judge: Judge, **models: SpeechModel) -> dict[str, Contestant]:
@@ -189,7 +189,7 @@ def sequence_lengths(judge: Judge) -> dict[str, Any]:
     test = [item for item in MadeSpeech("test")[:] if item.duration >= 8]
     rows = {}
     for length in LENGTHS:
-        batch = min(len(train), LENGTH_FRAMES // length)
+        batch = min(LENGTH_STRETCHES, LENGTH_FRAMES // length)
         epochs = round(LENGTH_STEPS / -(-len(train) // batch))
         recipe = SpeechRecipe(
             epochs=epochs, window=length, batch_size=batch, learning_rate_decay=0.1 ** (1 / epochs)
