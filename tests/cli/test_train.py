@@ -1,5 +1,6 @@
 """``meshanim train``, at a toy's size."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -23,8 +24,10 @@ class ToySpeech(list[Utterance]):
             self.append(Utterance(f"{item}", "noise", "", sound, 25.0, *tracks, torch.rand(135)))
 
 
-def test_a_position_map_network_is_trained_and_says_where_it_is(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setenv("MESHANIM_CACHE", str(tmp_path / "cache"))
+def test_a_position_map_network_is_trained_and_says_where_it_is(
+    tmp_path: Path, monkeypatch, own_cache: Callable[[Path], str]
+) -> None:
+    monkeypatch.setenv("MESHANIM_CACHE", own_cache(tmp_path / "cache"))
     sizes = ["--size", "32", "--pictures", "4", "--samples", "4", "--batch-size", "2", "--width", "1"]
     told = CliRunner().invoke(app, ["unprojection", "-o", str(tmp_path), "--epochs", "1", *sizes])
     assert told.exit_code == 0, told.output

@@ -1,5 +1,6 @@
 """Made speech: the same each time, nothing shared between splits, lips that close and open when they must."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,10 +19,10 @@ SIZE = 12
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory):
+def made(tmp_path_factory: pytest.TempPathFactory, own_cache: Callable[[Path], str]):
     pytest.importorskip("espeakng_loader")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MESHANIM_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("MESHANIM_CACHE", own_cache(tmp_path_factory.mktemp("cache")))
         yield MadeSpeech("test", SIZE)
 
 
@@ -68,9 +69,9 @@ def test_silence_is_rest(made: MadeSpeech) -> None:
 
 
 def test_the_same_seed_gives_the_same_bytes(
-    made: MadeSpeech, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    made: MadeSpeech, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_cache: Callable[[Path], str]
 ) -> None:
-    monkeypatch.setenv("MESHANIM_CACHE", str(tmp_path))
+    monkeypatch.setenv("MESHANIM_CACHE", own_cache(tmp_path))
     seen: list[tuple[int, int]] = []
     again = MadeSpeech("test", SIZE, progress=lambda done, count: seen.append((done, count)))
     assert seen == [(1, 2), (2, 2)]
