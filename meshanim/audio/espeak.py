@@ -140,8 +140,9 @@ def _voice(name: str) -> str:
     language, plus, variant = name.partition("+")
     for kind, given, known in (("voice", language.lower(), _voices()), ("variant", variant, _variants())):
         if given not in known and not (kind == "variant" and not plus):
-            near = ", ".join(get_close_matches(given, known, n=3, cutoff=0.4)) or ", ".join(sorted(known)[:8])
-            raise InputError(f"{kind} of espeak-ng must be one of {near} or others it has, got {given!r}")
+            usual = ("en-gb", "en-us", "en-gb-scotland") if kind == "voice" else ("f2", "m3", "whisper")
+            near = ", ".join(get_close_matches(given, known, n=3, cutoff=0.6) or usual)
+            raise InputError(f"{kind} of espeak-ng must be one it has, such as {near}, got {given!r}")
     return _voices()[language.lower()] + plus + variant
 
 

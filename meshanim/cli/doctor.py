@@ -25,6 +25,7 @@ _REQUIRED = (
 _EXTRAS = {
     "geometric": "torch-geometric",
     "openmesh": "openmesh",
+    "speech": "espeakng-loader",
     "train": "tensorboard",
     "usd": "usd-core",
     "blender": "bpy",

@@ -11,6 +11,7 @@ from meshanim.cli.writing import Joints, write_all
 
 if TYPE_CHECKING:
     from meshanim.audio import Sound
+    from meshanim.faces import FaceModel
     from meshanim.performance import Performance
     from meshanim.synthesis.acting import EyeControl
     from meshanim.synthesis.speaking import HeadControl
@@ -38,7 +39,10 @@ def speak(
         str | None, typer.Option(help="Who: named coefficients, age=30,gender=0.2; by default the mean face.")
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(help="Who, and when eyes blink and wander: drawn at random from this seed.")
+        int | None,
+        typer.Option(
+            help="When eyes blink and wander, and without --identity who: drawn at random from this seed."
+        ),
     ] = None,
     emotion: Annotated[
         str | None, typer.Option(help="Expression under the speech: happy:0.5, or a mixture as for animate.")
@@ -70,8 +74,8 @@ def speak(
     who = load_face(face)
     names = spoken_names(who)
     check_targets(output, weight_names=names)
-    coefficients = person(who, identity, seed)
-    eyes = _blinks(blinks, seed or 0), _gaze(gaze, seed or 0)
+    coefficients = person(who, identity, seed if identity is None else None)
+    eyes = _blinks(blinks, seed or 0, who), _gaze(gaze, seed or 0, who)
     with Steps(quiet) as steps:
         if len(names) < len(ARKIT_NAMES):
             steps.say(f"{who.name} has {len(names)} of ARKit's 52 shapes; what the others do is left out")
@@ -82,7 +86,7 @@ def speak(
             coefficients,
             fps,
             *eyes,
-            _head(head),
+            _head(head, who),
             amplitude,
             emotion,
             progress=steps.step("speaking"),
@@ -104,16 +108,16 @@ def _voice(audio: Path | None, text: str | None, voice: str) -> Sound:
     return speak_text(text, voice).sound
 
 
-def _clip(path: str, option: str, words: str) -> Performance:
+def _clip(path: str, option: str, words: str, face: FaceModel) -> Performance:
     from meshanim._check import InputError
     from meshanim.export import read_performance
 
     if not Path(path).suffix:
         raise InputError(f"--{option} must be {words} or a file, got {path!r}")
-    return read_performance(path)
+    return read_performance(path, face=face if Path(path).suffix.lower() == ".csv" else None)
 
 
-def _blinks(text: str, seed: int) -> EyeControl | None:
+def _blinks(text: str, seed: int, face: FaceModel) -> EyeControl | None:
     from meshanim.synthesis import Blinks, ClipBlinks
 
     if text == "none":
@@ -121,19 +125,19 @@ def _blinks(text: str, seed: int) -> EyeControl | None:
     try:
         rate = float(text)
     except ValueError:
-        return ClipBlinks(_clip(text, "blinks", "blinks a second, none"))
+        return ClipBlinks(_clip(text, "blinks", "blinks a second, none", face))
     return Blinks(rate, seed)
 
 
-def _gaze(text: str, seed: int) -> EyeControl | None:
+def _gaze(text: str, seed: int, face: FaceModel) -> EyeControl | None:
     from meshanim.synthesis import ClipGaze, Gaze
 
     if text == "natural":
         return Gaze(seed)
-    return None if text == "fixed" else ClipGaze(_clip(text, "gaze", "natural, fixed"))
+    return None if text == "fixed" else ClipGaze(_clip(text, "gaze", "natural, fixed", face))
 
 
-def _head(text: str) -> HeadControl | None:
+def _head(text: str, face: FaceModel) -> HeadControl | None:
     from meshanim.synthesis import ClipHead, ClipHeadStyle, HeadMotionModel
 
     if text == "still":
@@ -141,5 +145,5 @@ def _head(text: str) -> HeadControl | None:
     if text == "natural":
         return HeadMotionModel.from_pretrained()
     manner = text.removeprefix("like=")
-    clip = _clip(manner, "head", "natural, still, like=FILE")
+    clip = _clip(manner, "head", "natural, still, like=FILE", face)
     return ClipHead(clip) if manner == text else ClipHeadStyle(HeadMotionModel.from_pretrained(), clip)

@@ -178,6 +178,7 @@ def _as_written(part: Part, extras: dict[str, Any]) -> Part:
         faces=source[part.faces],
         groups=groups,
         landmarks=landmarks,
+        face_model=str(extras["faceModel"]) if extras.get("faceModel") else None,
     )
 
 

@@ -8,12 +8,14 @@ joints, they are off at most behind them.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from meshanim._check import InputError
 from meshanim.export.frames import Progress, local_chunks
 from meshanim.export.targets import Targets, fitting_targets, scaled, within_unit
 from meshanim.faces import FaceModel, Joint, fitting_face, load_face
@@ -104,9 +106,12 @@ def skeleton_of(performance: Performance, face: FaceModel | None) -> Skeleton | 
         if performance.face_model != "anny":
             return None
         face = load_face("anny")
-        if len(face.neutral.vertices) != len(performance.neutral.vertices):
+        try:
+            mover, who = fitting_face(performance, face)
+        except InputError:
             return None
-    mover, who = fitting_face(performance, face)
+    else:
+        mover, who = fitting_face(performance, face)
     joints, groups = dict(mover.joints(who)), mover.neutral.groups
     balls = {name: groups[name] for name in joints if name in groups}
     return Skeleton(performance.neutral.vertices, joints, balls) if joints else None
@@ -192,9 +197,15 @@ def _after_own(performance: Performance, basis: Tensor, more: Targets) -> Target
     assert performance.weights is not None
     needed = more.weights.any(dim=0) & more.basis.flatten(1).any(dim=1)
     return Targets(
-        performance.weight_names + tuple(name for name, kept in zip(more.names, needed, strict=True) if kept),
+        performance.weight_names + _unused(performance.weight_names, int(needed.sum())),
         torch.cat([basis, more.basis[needed]]),
         torch.cat([performance.weights.detach(), more.weights[:, needed]], dim=1),
         more.error,
         "basis of the performance and principal components",
     )
+
+
+def _unused(names: tuple[str, ...], count: int) -> tuple[str, ...]:
+    """So many names of components that are not among ``names``: a file that is read may have some already."""
+    numbered = (f"component_{index:03d}" for index in itertools.count(1))
+    return tuple(itertools.islice((name for name in numbered if name not in names), count))

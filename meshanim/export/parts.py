@@ -36,6 +36,7 @@ class Part:
         motion: (T, V, 3) positions, where the targets are not all that moves.
         groups: name to vertices.
         landmarks: name to vertex.
+        face_model: name of the face model that it is the mesh of, where the file says so.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Part:
     motion: NDArray[np.float32] | None = None
     groups: dict[str, NDArray[np.int64]] = field(default_factory=dict)
     landmarks: dict[str, int] = field(default_factory=dict)
+    face_model: str | None = None
 
     def placed(self, place: Floats) -> Part:
         """The part under a still transform (4, 4); one that mirrors turns the faces round."""
@@ -159,16 +161,18 @@ def assemble(parts: list[Part], fps: float) -> Performance:
         InputError: parts that move against each other, a head that grows.
     """
     parts, head = _gathered(parts)
+    face_model = parts[0].face_model if len(parts) == 1 else None
     mesh, names, motion = _mesh(parts), [name for part in parts for name in part.names], None
     if any(part.motion is not None for part in parts):
         motion = torch.from_numpy(np.concatenate([part.positions() for part in parts], axis=1))
         if not names:
-            return Performance(neutral=mesh, fps=fps, motion=motion, head_motion=head)
+            return Performance(neutral=mesh, fps=fps, motion=motion, head_motion=head, face_model=face_model)
     names, basis, weights = _merged_targets(parts)
     found = beyond_unit(
         Targets(tuple(names), torch.from_numpy(basis), torch.from_numpy(weights).float(), 0.0, "")
     )
     tracks = {"weights": found.weights, "basis": found.basis, "weight_names": found.names}
+    tracks |= {"face_model": face_model}
     known = Performance(neutral=mesh, fps=fps, head_motion=head, **tracks)  # type: ignore[arg-type]
     if motion is None:
         return known

@@ -20,10 +20,9 @@ from meshanim.export.frames import Progress, head_tracks, local_chunks
 from meshanim.export.joints import Rig, fitting_rig, skeleton_of
 from meshanim.export.picture import put_on
 from meshanim.export.usd_materials import bind_materials
-from meshanim.export.usd_places import name_places
+from meshanim.export.usd_places import FACE_MODEL, name_places
 from meshanim.export.usd_skeleton import add_skeleton, bind_joints
 from meshanim.faces import FaceModel
-from meshanim.mesh import Mesh
 from meshanim.performance import Performance
 from meshanim.talking_heads.appearance import Appearance
 
@@ -119,10 +118,11 @@ def _extent(points: NDArray[np.float32]) -> Any:
     return _points(np.stack([points.min(0), points.max(0)]))
 
 
-def _add_mesh(stage: Usd.Stage, path: str, mesh: Mesh, picture: str | None) -> Any:
+def _add_mesh(stage: Usd.Stage, path: str, performance: Performance, picture: str | None) -> Any:
     """The neutral: points in their order, faces, texture coordinates, materials."""
     from pxr import Sdf, UsdGeom, Vt
 
+    mesh = performance.neutral
     vertices, faces = mesh.vertices.numpy(), mesh.faces.numpy().astype(np.int32)
     shape = UsdGeom.Mesh.Define(stage, path)
     shape.CreatePointsAttr(_points(vertices))
@@ -137,6 +137,8 @@ def _add_mesh(stage: Usd.Stage, path: str, mesh: Mesh, picture: str | None) -> A
         uv.SetIndices(Vt.IntArray.FromNumpy(mesh.uv_faces.numpy().astype(np.int32).ravel()))
     bind_materials(stage, shape, mesh, picture)
     name_places(shape, mesh)
+    if performance.face_model:
+        shape.GetPrim().SetCustomDataByKey(FACE_MODEL, performance.face_model)
     return shape
 
 
@@ -186,7 +188,7 @@ def _write_shapes(performance: Performance, layer: Path, name: str, rig: Rig, fi
     root = UsdSkel.Root.Define(stage, f"/{name}")
     stage.SetDefaultPrim(root.GetPrim())
     _add_head_motion(root, performance)
-    mesh = _add_mesh(stage, f"/{name}/face", performance.neutral, files.get(".png"))
+    mesh = _add_mesh(stage, f"/{name}/face", performance, files.get(".png"))
     _add_sound(stage, f"/{name}", performance, files.get(".wav"))
     _add_blend_shapes(stage, f"/{name}", mesh, rig)
     stage.Save()
@@ -202,7 +204,7 @@ def _write_points(
     root = UsdGeom.Xform.Define(stage, f"/{name}")
     stage.SetDefaultPrim(root.GetPrim())
     _add_head_motion(root, performance)
-    mesh = _add_mesh(stage, f"/{name}/face", performance.neutral, files.get(".png"))
+    mesh = _add_mesh(stage, f"/{name}/face", performance, files.get(".png"))
     _add_sound(stage, f"/{name}", performance, files.get(".wav"))
     points, extent = mesh.GetPointsAttr(), mesh.GetExtentAttr()
     for start, chunk in local_chunks(performance, progress):

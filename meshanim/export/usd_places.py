@@ -12,7 +12,7 @@ from meshanim.mesh import Mesh
 
 FAMILY = "vertexGroups"
 """Of the subsets that are vertex groups; materials have one of their own."""
-LANDMARKS = "landmarks"
+LANDMARKS, FACE_MODEL = "landmarks", "faceModel"
 
 
 def name_places(shape: Any, mesh: Mesh) -> None:
