@@ -243,7 +243,7 @@ def train_head_motion(
     """Train a head motion model and save it in ``folder``; a run that was stopped goes on where it was.
 
     Args:
-        utterances: training set, such as :func:`meshanim.datasets.made_speech`.
+        utterances: training set, such as :class:`meshanim.datasets.MadeSpeech`.
         recipe: the settings.
         folder: gets ``config.json`` and ``model.safetensors`` when the run is finished, checkpoints before.
         validation: utterances of other people that are scored after every epoch.

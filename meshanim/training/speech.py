@@ -142,7 +142,7 @@ def train_speech(
     """Train a speech model and save it in ``folder``; a stopped run goes on where it was.
 
     Args:
-        utterances: training set, such as :func:`meshanim.datasets.made_speech`.
+        utterances: training set, such as :class:`meshanim.datasets.MadeSpeech`.
         face: whose lips the losses look at.
         recipe: the settings.
         folder: gets ``config.json`` and ``model.safetensors`` when the run is finished, checkpoints before.
