@@ -1,4 +1,4 @@
-"""Layers: spiral convolution and pooling on meshes, encoders, decoders, position maps, aligned attention."""
+"""Layers: spiral convolution and pooling on meshes, encoders, decoders, position maps, attention, fusion."""
 
 from meshanim.nn.aligned_attention import AlignedAttention
 from meshanim.nn.aligned_decoder import AlignedDecoderBlock, DecoderCache
@@ -10,6 +10,8 @@ from meshanim.nn.levels import HasLevels, MeshLevels
 from meshanim.nn.mesh_pooling import MeshDown, MeshUp
 from meshanim.nn.modulation import FeatureModulation, Modulation
 from meshanim.nn.periodic_encoding import PeriodicPositionalEncoding
+from meshanim.nn.polynomial_factors import FUSIONS, CoupledFusion, CPFusion, TuckerFusion, make_fusion
+from meshanim.nn.polynomial_fusion import Concatenation, FullFusion, Fusion, PolynomialFusion
 from meshanim.nn.position_map_net import PositionMapNet, ResidualBlock
 from meshanim.nn.principal_components import PrincipalComponents
 from meshanim.nn.small_position_map_net import SmallPositionMapNet
@@ -19,13 +21,19 @@ from meshanim.nn.spiral_encoder import SpiralEncoder
 from meshanim.nn.up_spiral_conv import UpSpiralConv
 
 __all__ = [
+    "FUSIONS",
     "AlignedAttention",
     "AlignedDecoderBlock",
     "AttentionCache",
     "BiasedCausalAttention",
+    "CPFusion",
+    "Concatenation",
+    "CoupledFusion",
     "DecoderCache",
     "ExpressionClassifier",
     "FeatureModulation",
+    "FullFusion",
+    "Fusion",
     "HasLevels",
     "HeadMotionNet",
     "LabelEncoder",
@@ -34,6 +42,7 @@ __all__ = [
     "MeshUp",
     "Modulation",
     "PeriodicPositionalEncoding",
+    "PolynomialFusion",
     "PositionMapNet",
     "PrincipalComponents",
     "ResidualBlock",
@@ -42,5 +51,7 @@ __all__ = [
     "SpiralDecoder",
     "SpiralEncoder",
     "StatisticsDiscriminator",
+    "TuckerFusion",
     "UpSpiralConv",
+    "make_fusion",
 ]
