@@ -14,6 +14,7 @@ from meshanim.nn.polynomial_factors import FUSIONS, CoupledFusion, CPFusion, Tuc
 from meshanim.nn.polynomial_fusion import Concatenation, FullFusion, Fusion, PolynomialFusion
 from meshanim.nn.position_map_net import PositionMapNet, ResidualBlock
 from meshanim.nn.principal_components import PrincipalComponents
+from meshanim.nn.skipped_up_conv import SkippedUpConv
 from meshanim.nn.small_position_map_net import SmallPositionMapNet
 from meshanim.nn.spiral_conv import SpiralConv
 from meshanim.nn.spiral_decoder import SpiralDecoder
@@ -46,6 +47,7 @@ __all__ = [
     "PositionMapNet",
     "PrincipalComponents",
     "ResidualBlock",
+    "SkippedUpConv",
     "SmallPositionMapNet",
     "SpiralConv",
     "SpiralDecoder",
