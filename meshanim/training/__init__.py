@@ -9,12 +9,14 @@ from meshanim.training.expression_motion import ExpressionMotionRecipe, train_ex
 from meshanim.training.head_motion import HeadMotionRecipe, style_gaps, train_head_motion
 from meshanim.training.loop import Task, TrainingReport, train
 from meshanim.training.losses import motion_losses
+from meshanim.training.polynomial import POLYNOMIAL_RECIPES, PolynomialRecipe, displaced_by, train_polynomial
 from meshanim.training.recipe import Recipe
 from meshanim.training.speech import SPEECH_RECIPES, SpeechRecipe, among, train_speech
 from meshanim.training.unit_losses import audio_unit_losses, unit_weights
 from meshanim.training.unprojection import UNPROJECTION_RECIPES, UnprojectionRecipe, train_unprojection
 
 __all__ = [
+    "POLYNOMIAL_RECIPES",
     "RECIPES",
     "SPEECH_RECIPES",
     "UNPROJECTION_RECIPES",
@@ -26,6 +28,7 @@ __all__ = [
     "ExpressionMotionRecipe",
     "ExpressionRecipe",
     "HeadMotionRecipe",
+    "PolynomialRecipe",
     "Recipe",
     "SpeechRecipe",
     "Task",
@@ -33,6 +36,7 @@ __all__ = [
     "UnprojectionRecipe",
     "among",
     "audio_unit_losses",
+    "displaced_by",
     "motion_losses",
     "paper_factors",
     "style_gaps",
@@ -44,6 +48,7 @@ __all__ = [
     "train_expression_learner",
     "train_expression_motion",
     "train_head_motion",
+    "train_polynomial",
     "train_speech",
     "train_unprojection",
     "unit_weights",
