@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -46,7 +47,7 @@ class IdentityEncoder(nn.Module):
         channels = [3, *(factor * width for factor in LEVELS)]
         self.levels = nn.ModuleList(
             nn.Sequential(nn.Conv2d(low, high, 4, 2, 1, bias=False), nn.BatchNorm2d(high), nn.ReLU())
-            for low, high in zip(channels, channels[1:], strict=False)
+            for low, high in pairwise(channels)
         )
         self.last = nn.Sequential(nn.Conv2d(channels[-1], size, (4, 3), 4), nn.Flatten(), nn.Tanh())
 

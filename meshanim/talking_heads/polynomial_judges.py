@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +19,7 @@ _SOUND = 64
 
 def _strided(channels: Sequence[int]) -> nn.Sequential:
     layers: list[nn.Module] = []
-    for low, high in zip(channels, channels[1:], strict=False):
+    for low, high in pairwise(channels):
         layers += [nn.Conv2d(low, high, 4, 2, 1), nn.LeakyReLU(0.2)]
     return nn.Sequential(*layers, nn.Flatten())
 

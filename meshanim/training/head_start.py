@@ -38,10 +38,10 @@ class HeadStartRecipe(Recipe):
         louder: deviation of the logarithm of loudness, drawn anew for every clip in every step.
     """
 
-    epochs: int = 80
-    batch_size: int = 8
-    learning_rate: float = 2e-3
-    learning_rate_decay: float = 0.97
+    epochs: int = 60
+    batch_size: int = 4
+    learning_rate: float = 3e-3
+    learning_rate_decay: float = 0.95
     weight_decay: float = 0.0
     frames: int = 50
     louder: float = 0.3
@@ -111,7 +111,7 @@ class HeadStartTask:
         return self.model["lips"](self.model["audio"](windows)[0])
 
     def validate(self) -> dict[str, float]:
-        """Blinks in a second of noise; correlation of the jaw's opening, as it is heard, with the true one."""
+        """Blinks in a second of noise; correlation of the jaw's opening, as heard, with the true one."""
         scores = {"blinks_per_s": self._blinks()}
         if self.validation:
             opened = [

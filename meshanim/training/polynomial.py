@@ -122,7 +122,7 @@ POLYNOMIAL_RECIPES = {
         config="small",
         epochs=3,
         encoder_epochs=3,
-        head_start=HeadStartRecipe(epochs=50),
+        head_start=HeadStartRecipe(epochs=40),
         stretches=4,
         judge_width=8,
     ),
