@@ -40,8 +40,9 @@ class PolynomialRecipe(Recipe):
         judge_rate: learning rate of the judge of frames.
         slow_judge_rate: of those of sequences and synchrony.
         betas: of every Adam, which the paper does not give.
-        mouth: lambda_1, of the L1 distance in the lower half, whose grey levels go from -1 to 1.
-        eyes: of that in the upper half, which the paper leaves to the judges.
+        lower: lambda_1, of the L1 distance in the lower half, whose grey levels go from -1 to 1.
+        lips: of that around the lips, once more.
+        upper: of that in the upper half, which the paper leaves to the judges.
         size: lambda_2, of the fusion's Frobenius norm over the root of the number of its parameters, so that
             it asks the same of large and small fusions, and the norm of a million parameters does not drown
             all else.
@@ -66,8 +67,9 @@ class PolynomialRecipe(Recipe):
     judge_rate: float = 1e-4
     slow_judge_rate: float = 1e-5
     betas: tuple[float, float] = (0.5, 0.999)
-    mouth: float = 600.0
-    eyes: float = 200.0
+    lower: float = 600.0
+    lips: float = 600.0
+    upper: float = 200.0
     size: float = 100.0
     frame: float = 1.0
     sequence: float = 0.2
@@ -86,7 +88,7 @@ class PolynomialRecipe(Recipe):
         check_range("frames", self.frames, SNIPPET)
         for name in ("judge_rate", "slow_judge_rate"):
             check_range(name, getattr(self, name), 0, open_low=True)
-        for name in ("mouth", "eyes", "size", "frame", "sequence", "synchrony", "louder"):
+        for name in ("lower", "lips", "upper", "size", "frame", "sequence", "synchrony", "louder"):
             check_range(name, getattr(self, name), 0)
         check_range("silent", self.silent, 0, 1)
 
@@ -102,13 +104,13 @@ class PolynomialRecipe(Recipe):
 
 
 _TWO_CORES = PolynomialRecipe(
-    epochs=8,
-    batch_size=2,
-    learning_rate=1e-3,
-    learning_rate_decay=0.8,
-    encoder_epochs=4,
-    stretches=5,
-    frames=12,
+    epochs=7,
+    batch_size=3,
+    learning_rate=2e-3,
+    learning_rate_decay=0.75,
+    encoder_epochs=3,
+    stretches=6,
+    frames=8,
     slow_judge_rate=1e-4,
     looks=2,
     judge_width=16,
@@ -121,9 +123,7 @@ POLYNOMIAL_RECIPES = {
         _TWO_CORES,
         config="small",
         epochs=3,
-        encoder_epochs=3,
         head_start=HeadStartRecipe(epochs=40),
-        stretches=4,
         judge_width=8,
     ),
 }

@@ -19,6 +19,7 @@ from meshanim.talking_heads import (
     PolynomialRenderer,
 )
 from meshanim.talking_heads.polynomial import landmark_displacements
+from meshanim.vision import POLYNOMIAL_CROP
 
 Speaking = Callable[..., Performance]
 SMALL = POLYNOMIAL_CONFIGS["small"]
@@ -28,6 +29,7 @@ def make(config: PolynomialConfig = SMALL, chunk: int = 8) -> PolynomialRenderer
     torch.manual_seed(0)
     model = PolynomialModel(config)
     settle(model)
+    torch.nn.init.normal_(model.generator.ups[-1].conv.weight, std=0.1)  # type: ignore[union-attr, arg-type]
     return PolynomialRenderer(model, chunk)
 
 
@@ -72,6 +74,12 @@ def test_how_it_is_cut_is_not_seen(name: str, seen: Appearance, speaking: Speaki
         assert apart(make(config, chunk).render(said, seen), whole) <= 1
     assert [len(part) for part in make(config, 4).stream(said, seen)] == [4, 4, 3]
     assert apart(make(config).render(said.slice(4), seen), whole[4:]) > 5  # there is something to go on with
+
+
+def test_before_it_has_learned_anything_it_draws_the_reference(seen: Appearance, speaking: Speaking) -> None:
+    frames = PolynomialRenderer(PolynomialModel(SMALL)).render(speaking(2), seen)
+    reference = torch.from_numpy(seen.reference(POLYNOMIAL_CROP))
+    assert torch.equal(frames, reference.expand_as(frames))
 
 
 def test_frames_follow_sound_chance_and_person(seen: Appearance, speaking: Speaking) -> None:

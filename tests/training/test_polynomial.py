@@ -106,11 +106,11 @@ def same(first: list[torch.Tensor], second: list[torch.Tensor]) -> bool:
 def test_a_step_at_the_sizes_of_the_paper() -> None:
     recipe = replace(POLYNOMIAL_RECIPES["cores"], frames=5)
     paper = POLYNOMIAL_RECIPES["paper"]
-    assert (paper.mouth, paper.size, paper.frame, paper.sequence, paper.synchrony) == (600, 100, 1, 0.2, 0.8)
+    assert (paper.lower, paper.size, paper.frame, paper.sequence, paper.synchrony) == (600, 100, 1, 0.2, 0.8)
     assert (paper.learning_rate, paper.judge_rate, paper.slow_judge_rate) == (1e-4, 1e-4, 1e-5)
     told = step(task(recipe), [0])
     assert set(told) == {
-        "mouth", "eyes", "size", "frame", "sequence", "synchrony",
+        "lower", "lips", "upper", "size", "frame", "sequence", "synchrony",
         "frame_judge", "sequence_judge", "synchrony_judge",
     }  # fmt: skip
     assert all(value == value and value >= 0 for value in told.values())
@@ -147,8 +147,9 @@ def test_the_generator_s_losses_worked_by_hand() -> None:
     made = contest._made
     assert made is not None
     apart = (made - TalkingBatch.cut(SEEN[:1], 0, 1).reference[:, None]).abs()
-    torch.testing.assert_close(told["mouth"], 600 * apart[..., 64:, :].mean())
-    torch.testing.assert_close(told["eyes"], 200 * apart[..., :64, :].mean())
+    torch.testing.assert_close(told["lower"], 600 * apart[..., 64:, :].mean())
+    torch.testing.assert_close(told["lips"], 600 * apart[..., 76:112, 24:72].mean())
+    torch.testing.assert_close(told["upper"], 200 * apart[..., :64, :].mean())
     parameters = torch.cat([value.flatten() for value in contest.model.model.fusion.parameters()])
     torch.testing.assert_close(told["size"], 100 * parameters.square().mean().sqrt())
 
@@ -222,7 +223,7 @@ def test_a_stop_in_the_head_start_is_no_end(tmp_path: Path, monkeypatch: pytest.
         ({"config": "huge"}, "config must be one of"),
         ({"fusion": "sum"}, "fusion must be one of"),
         ({"frames": 4}, "frames must be at least 5, got 4"),
-        ({"mouth": -1}, "mouth must be at least 0, got -1"),
+        ({"lips": -1}, "lips must be at least 0, got -1"),
         ({"silent": 1.5}, "silent must be at least 0 and at most 1, got 1.5"),
         ({"judge_rate": 0}, "judge_rate must be above 0, got 0"),
     ],
