@@ -36,20 +36,23 @@ class HeadStartRecipe(Recipe):
     Attributes:
         frames: of a clip in a step.
         louder: deviation of the logarithm of loudness, drawn anew for every clip in every step.
+        blur: deviation of noise in what the audio encoder gives, whose numbers lie in [-1, 1].
     """
 
-    epochs: int = 60
+    epochs: int = 30
     batch_size: int = 4
     learning_rate: float = 3e-3
-    learning_rate_decay: float = 0.95
+    learning_rate_decay: float = 0.9
     weight_decay: float = 0.0
     frames: int = 50
     louder: float = 0.3
+    blur: float = 0.5
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_range("frames", self.frames, 1)
-        check_range("louder", self.louder, 0)
+        for name in ("louder", "blur"):
+            check_range(name, getattr(self, name), 0)
 
 
 class HeadStartTask:
@@ -57,7 +60,8 @@ class HeadStartTask:
 
     In the paper both come trained from the model of Vougioukas et al. 2019 and know nothing else. Here the
     audio encoder learns to tell the captured weights of jaw and mouth through a linear layer that is thrown
-    away, and the noise encoder what :class:`SpontaneousMotion` makes of the same noise.
+    away, and through noise, so that what lips do becomes the loudest in what it gives, and is what a
+    generator finds first. The noise encoder learns what :class:`SpontaneousMotion` makes of the same noise.
 
     Args:
         model: whose encoders these are; its tracks' mean and spread are set.
@@ -98,7 +102,8 @@ class HeadStartTask:
         windows = torch.stack([sound_windows(clip.waveform, start, start + count) for clip in clips])
         gain = torch.exp(self.recipe.louder * torch.randn(len(clips), 1, 1))
         hum = _HUM * torch.rand(len(clips), 1, 1) * torch.randn_like(windows)
-        told = self._tell(gain * windows + hum)
+        heard, _ = self.model["audio"](gain * windows + hum)
+        told = self.model["lips"](heard + self.recipe.blur * torch.randn_like(heard))
         truth = torch.stack([clip.weights[start : start + count, _LIPS] for clip in clips])
         noise = torch.randn(_PLAYED, _PLAYED_FRAMES, NOISE)
         played, _ = self.model["noise"](noise)

@@ -105,10 +105,10 @@ class PolynomialRecipe(Recipe):
 
 _TWO_CORES = PolynomialRecipe(
     epochs=7,
-    batch_size=3,
+    batch_size=2,
     learning_rate=2e-3,
     learning_rate_decay=0.75,
-    encoder_epochs=3,
+    encoder_epochs=2,
     stretches=6,
     frames=8,
     slow_judge_rate=1e-4,
@@ -123,7 +123,6 @@ POLYNOMIAL_RECIPES = {
         _TWO_CORES,
         config="small",
         epochs=3,
-        head_start=HeadStartRecipe(epochs=40),
         judge_width=8,
     ),
 }
