@@ -185,6 +185,32 @@ def head_motion(
     _say_where(report, recipe.epochs, out, quiet)
 
 
+@app.command()
+def lip_sync(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; gets the trained model.")],
+    grid: Annotated[Path, typer.Option(help="Folder of GRID clips, s1/*.mpg and speakers/*.mpg.")],
+    epochs: Annotated[int | None, typer.Option(help="The recipe's by default.")] = None,
+    batch_size: Annotated[int, typer.Option(help="Clips per step.")] = 8,
+    seed: Annotated[int, typer.Option(help="Of weights, order and changes of the pictures.")] = 0,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
+) -> None:
+    """Train the judge of whether lips and voice go together, on real clips, which are for research."""
+    from meshanim.cli.progress import Steps
+    from meshanim.datasets import GridVideos
+    from meshanim.training import LipSyncRecipe, train_lip_sync
+    from meshanim.vision import POLYNOMIAL_CROP
+
+    recipe = LipSyncRecipe(batch_size=batch_size, seed=seed)
+    recipe = recipe if epochs is None else replace(recipe, epochs=epochs)
+    with Steps(quiet) as steps:
+        clips, others = (
+            [*GridVideos(grid, POLYNOMIAL_CROP, split, progress=steps.step(f"{split} clips"))]
+            for split in ("train", "validation")
+        )
+    _, report = train_lip_sync(clips, others, recipe, out, progress=not quiet)
+    _say_where(report, recipe.epochs, out, quiet)
+
+
 def _say_where(report: TrainingReport, epochs: int, out: Path, quiet: bool) -> None:
     if not quiet:
         state = "finished" if report.finished else "stopped; the same command goes on from here"

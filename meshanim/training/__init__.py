@@ -7,6 +7,7 @@ from meshanim.training.expression import RECIPES, VARIANTS, ExpressionRecipe, pa
 from meshanim.training.expression_learner import ExpressionLearnerRecipe, train_expression_learner
 from meshanim.training.expression_motion import ExpressionMotionRecipe, train_expression_motion
 from meshanim.training.head_motion import HeadMotionRecipe, style_gaps, train_head_motion
+from meshanim.training.lip_sync import LipSyncRecipe, train_lip_sync
 from meshanim.training.loop import Task, TrainingReport, train
 from meshanim.training.losses import motion_losses
 from meshanim.training.recipe import Recipe
@@ -26,6 +27,7 @@ __all__ = [
     "ExpressionMotionRecipe",
     "ExpressionRecipe",
     "HeadMotionRecipe",
+    "LipSyncRecipe",
     "Recipe",
     "SpeechRecipe",
     "Task",
@@ -44,6 +46,7 @@ __all__ = [
     "train_expression_learner",
     "train_expression_motion",
     "train_head_motion",
+    "train_lip_sync",
     "train_speech",
     "train_unprojection",
     "unit_weights",

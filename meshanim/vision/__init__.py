@@ -18,6 +18,7 @@ from meshanim.vision.landmarks import (
     read_landmarks,
     whole_track,
 )
+from meshanim.vision.lip_sync import LipSyncNetwork, mouth_pictures
 from meshanim.vision.video import write_video
 from meshanim.vision.video_reading import Video, read_video
 
@@ -27,6 +28,7 @@ __all__ = [
     "TCSAN_CROP",
     "Box",
     "FaceCrop",
+    "LipSyncNetwork",
     "Video",
     "check_image",
     "cut_crop",
@@ -34,6 +36,7 @@ __all__ = [
     "find_faces",
     "find_landmarks",
     "follow_landmarks",
+    "mouth_pictures",
     "move_points",
     "read_image",
     "read_landmarks",
