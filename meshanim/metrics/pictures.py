@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -19,8 +20,8 @@ SSIM_WINDOW, SSIM_DEVIATION = 11, 1.5
 ROOM = 0.2
 """Of a mouth's rectangle on each side, in units of the distance between the outer corners of the eyes."""
 
-_CHUNK = 64
-"""Frames that are compared at a time."""
+_CHUNK = 2**22
+"""Values of the frames that are compared at a time."""
 
 
 class Region(NamedTuple):
@@ -116,7 +117,8 @@ def _check_pair(predicted: Tensor, truth: Tensor) -> None:
             raise InputError(f"{name} must be uint8 frames, got {tuple(frames.shape)} {frames.dtype}")
 
 
-def _chunks(predicted: Tensor, truth: Tensor) -> list[tuple[Tensor, Tensor]]:
+def _chunks(predicted: Tensor, truth: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
     """Pairs of (n, 3, H, W) in float64, some frames at a time."""
-    pairs = zip(predicted.split(_CHUNK), truth.split(_CHUNK), strict=True)
-    return [(one.movedim(-1, 1).double(), other.movedim(-1, 1).double()) for one, other in pairs]
+    count = max(1, _CHUNK // truth[0].numel())
+    for pair in zip(predicted.split(count), truth.split(count), strict=True):
+        yield pair[0].movedim(-1, 1).double(), pair[1].movedim(-1, 1).double()

@@ -20,7 +20,7 @@ from meshanim.vision.landmarks import (
 )
 from meshanim.vision.lip_sync import LipSyncNetwork, mouth_pictures
 from meshanim.vision.video import write_video
-from meshanim.vision.video_reading import Video, read_video
+from meshanim.vision.video_reading import Video, read_video, shown_frames
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -41,6 +41,7 @@ __all__ = [
     "read_image",
     "read_landmarks",
     "read_video",
+    "shown_frames",
     "square_around",
     "whole_track",
     "write_gif",
