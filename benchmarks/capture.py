@@ -174,6 +174,7 @@ def strip(path: Path) -> np.ndarray:
     columns = {name: column for column, name in enumerate(performance.weight_names)}
     chosen = [round(moment * len(images)) for moment in MOMENTS]
     chosen += [int(performance.weights[:, columns[name]].argmax()) for name in ("jawOpen", "eyeBlinkLeft")]
+    assert captured.appearance.camera is not None
     overlay = Overlay(performance, captured.appearance.camera)
     tiles = []
     for index in chosen:

@@ -221,6 +221,24 @@ class Performance:
         }
         return replace(self, fps=fps, **read)
 
+    def lasting(self, frame_count: int) -> Performance:
+        """The same performance with ``frame_count`` frames, and its sound as long as they are.
+
+        What is too long is cut; what is too short goes on with its last frame, or with silence.
+        """
+        check_range("frame_count", frame_count, 1)
+        rows = torch.arange(frame_count).clamp(max=self.frame_count - 1)
+        same = frame_count == self.frame_count
+        tracks = {name: getattr(self, name) for name in _TRACKS}
+        held: dict[str, Any] = {
+            name: track if same else track[rows] for name, track in tracks.items() if track is not None
+        }
+        if self.waveform is not None and self.sample_rate is not None:
+            length = round(frame_count / self.fps * self.sample_rate)
+            filled = torch.nn.functional.pad(self.waveform, (0, max(0, length - len(self.waveform))))
+            held["waveform"] = filled[:length]
+        return replace(self, **held)
+
     def concatenate(self, other: Performance) -> Performance:
         """This performance, then ``other``; both must have the same mesh, fps and kinds of tracks.
 
@@ -240,17 +258,11 @@ class Performance:
         if (self.mover is None) != (other.mover is None):
             raise InputError("a mover must be known in both performances or in neither")
         joined: dict[str, Any] = {}
+        mine = self.lasting(self.frame_count)
         for name in (*_TRACKS, "waveform"):
-            first, second = getattr(self, name), getattr(other, name)
+            first, second = getattr(mine, name), getattr(other, name)
             if (first is None) != (second is None):
                 raise InputError(f"{name} must be known in both performances or in neither")
             if first is not None:
-                joined[name] = torch.cat([self._padded(name, first), second])
+                joined[name] = torch.cat([first, second])
         return replace(self, **joined)
-
-    def _padded(self, name: str, track: Tensor) -> Tensor:
-        """The waveform filled or cut to the performance's duration, so that what follows stays in step."""
-        if name != "waveform" or self.sample_rate is None:
-            return track
-        length = round(self.duration * self.sample_rate)
-        return torch.nn.functional.pad(track, (0, max(0, length - track.shape[0])))[:length]

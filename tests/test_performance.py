@@ -81,6 +81,19 @@ def test_short_sound_is_filled_so_that_the_next_part_stays_in_step() -> None:
     assert joined.waveform[1500:2000].abs().max() == 0
 
 
+@pytest.mark.parametrize("count", [13, 20, 31])
+def test_another_length_is_cut_or_held_with_its_sound(count: int) -> None:
+    performance = by_weights(20, waveform=torch.ones(1500), sample_rate=1000)
+    lasting = performance.lasting(count)
+    assert lasting.frame_count == count and lasting.waveform is not None
+    shared = min(count, 20)
+    assert torch.equal(lasting.vertices(0, shared), performance.vertices(0, shared))
+    if count > 20:
+        assert torch.equal(lasting.vertices(20), performance.vertices(19).expand(count - 20, -1, -1))
+    assert len(lasting.waveform) == 100 * count
+    assert int(lasting.waveform.sum()) == min(1500, 100 * count)
+
+
 @pytest.mark.parametrize("fps", [5.0, 23.976, 60.0, 120.0])
 def test_resampling_keeps_duration_and_ends(fps: float) -> None:
     performance = by_weights()

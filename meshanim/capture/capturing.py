@@ -15,7 +15,7 @@ from meshanim._check import InputError
 from meshanim.audio import Sound, find_sound
 from meshanim.capture.landmark_fit import LandmarkFit, Person
 from meshanim.capture.look import FINE_SIDE, SQUARELY, Look
-from meshanim.capture.references import choose_references, crop_square
+from meshanim.capture.references import choose_references
 from meshanim.capture.refinement import Refinement
 from meshanim.capture.residuals import State
 from meshanim.capture.slits import shut_slits
@@ -153,13 +153,10 @@ def _appearance(
     seen = (~landmarks.isnan().any(dim=(1, 2))).nonzero().flatten()
     chosen = seen[choose_references(performance.weights[seen], performance.head_motion[seen], REFERENCES)]
     wanted = set(chosen.tolist())
-    cuts = [
-        crop_square(image, landmarks[index]) for index, image in enumerate(clip.frames()) if index in wanted
-    ]
-    return Appearance(
-        frames=torch.stack([frame for frame, _ in cuts]),
-        crop=torch.stack([crop for _, crop in cuts]),
-        landmarks=landmarks[chosen].float(),
+    pictures = (image for index, image in enumerate(clip.frames()) if index in wanted)
+    return Appearance.cut(
+        pictures,
+        landmarks[chosen],
         head_motion=performance.head_motion[chosen],
         weights=performance.weights[chosen],
         camera=camera,

@@ -62,6 +62,7 @@ def _write_overlay(captured: Captured, clip: Path, path: Path, progress: Callabl
     from meshanim.vision import write_image, write_video
 
     performance = captured.performance
+    assert captured.appearance.camera is not None
     drawn = Overlay(performance, captured.appearance.camera).frames(Clip(clip).frames())
     if path.suffix.lower() == _PICTURE:
         with atomic_path(path) as place:

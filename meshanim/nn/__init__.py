@@ -13,6 +13,7 @@ from meshanim.nn.modulation import FeatureModulation, Modulation
 from meshanim.nn.periodic_encoding import PeriodicPositionalEncoding
 from meshanim.nn.position_map_net import PositionMapNet, ResidualBlock
 from meshanim.nn.principal_components import PrincipalComponents
+from meshanim.nn.skipped_up_conv import SkippedUpConv
 from meshanim.nn.small_position_map_net import SmallPositionMapNet
 from meshanim.nn.spiral_conv import SpiralConv
 from meshanim.nn.spiral_decoder import SpiralDecoder
@@ -43,6 +44,7 @@ __all__ = [
     "PositionMapNet",
     "PrincipalComponents",
     "ResidualBlock",
+    "SkippedUpConv",
     "SmallPositionMapNet",
     "SpiralConv",
     "SpiralDecoder",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from meshanim._check import InputError
 from meshanim._files import atomic_path
 from meshanim.training.recipe import Recipe
 
-FORMAT = 1
+FORMAT = 2
 NAME = "checkpoint.safetensors"
 _MAY_CHANGE = ("epochs", "checkpoint_steps")
 
@@ -31,10 +32,11 @@ class Position:
     history: list[dict[str, float]] = field(default_factory=list)
 
 
-def _optimizer_tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+def _optimizer_tensors(model: nn.Module, optimizers: Sequence[torch.optim.Optimizer]) -> dict[str, Tensor]:
     names: dict[Tensor, str] = {parameter: name for name, parameter in model.named_parameters()}
     return {
         f"optimizer.{key}.{names[parameter]}": value
+        for optimizer in optimizers
         for parameter, state in optimizer.state.items()
         for key, value in state.items()
     }
@@ -43,14 +45,15 @@ def _optimizer_tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> di
 def save_checkpoint(
     folder: Path,
     model: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    optimizers: Sequence[torch.optim.Optimizer],
+    random_states: Sequence[Tensor],
     position: Position,
     about: dict[str, Any],
 ) -> None:
-    """Write weights, optimizer, random state and position; ``about`` says what run it is."""
+    """Write weights, optimizers, every process' random state, position; ``about`` says what run it is."""
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
-    tensors |= _optimizer_tensors(model, optimizer)
-    tensors["random_state"] = torch.get_rng_state()
+    tensors |= _optimizer_tensors(model, optimizers)
+    tensors |= {f"random_state.{index}": state for index, state in enumerate(random_states)}
     header = {"format": FORMAT, "about": about, "position": asdict(position)}
     with atomic_path(folder / NAME) as path:
         save_file(
@@ -59,7 +62,11 @@ def save_checkpoint(
 
 
 def load_checkpoint(
-    folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, about: dict[str, Any]
+    folder: Path,
+    model: nn.Module,
+    optimizers: Sequence[torch.optim.Optimizer],
+    about: dict[str, Any],
+    process: int = 0,
 ) -> Position:
     """Take up what :func:`save_checkpoint` wrote; a fresh position where there is none.
 
@@ -82,15 +89,18 @@ def load_checkpoint(
     model.load_state_dict(
         {name.removeprefix("model."): value for name, value in tensors.items() if name.startswith("model.")}
     )
-    for name, parameter in model.named_parameters():
-        state = {
-            key: tensors[f"optimizer.{key}.{name}"]
-            for key in ("step", "exp_avg", "exp_avg_sq")
-            if f"optimizer.{key}.{name}" in tensors
-        }
-        if state:
-            optimizer.state[parameter] = state
-    torch.set_rng_state(tensors["random_state"])
+    names = dict(model.named_parameters())
+    for optimizer in optimizers:
+        own = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+        for name in (name for name, parameter in names.items() if id(parameter) in own):
+            state = {
+                key: tensors[f"optimizer.{key}.{name}"]
+                for key in ("step", "exp_avg", "exp_avg_sq")
+                if f"optimizer.{key}.{name}" in tensors
+            }
+            if state:
+                optimizer.state[names[name]] = state
+    torch.set_rng_state(tensors[f"random_state.{process}"])
     return Position(**header["position"])
 
 

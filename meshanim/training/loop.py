@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from meshanim.training.checkpoint import describe_run, load_checkpoint, save_checkpoint
+from meshanim.training.processes import Processes
 from meshanim.training.recipe import Recipe
 from meshanim.training.run_log import RunLog
 
@@ -32,6 +33,39 @@ class Task(Protocol):
 
     def validate(self) -> dict[str, float]:
         """Scores after an epoch by name; may be empty."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What one player does in a step: which losses it brings down, by which of the model's parameters.
+
+    Attributes:
+        losses: losses of a batch of samples by name; their sum is minimised.
+        parameters: this player's; no other turn has them. All others' stand still meanwhile.
+        learning_rate: of its Adam in the first epoch.
+        betas: of its Adam.
+    """
+
+    losses: Callable[[Sequence[int]], dict[str, Tensor]]
+    parameters: Sequence[nn.Parameter]
+    learning_rate: float
+    betas: tuple[float, float] = (0.9, 0.999)
+
+
+@runtime_checkable
+class Contest(Task, Protocol):
+    """A task of several players, such as a generator and those who judge it; ``losses`` is not asked for."""
+
+    def turns(self) -> Sequence[Turn]:
+        """What is done with every batch, in order."""
+
+
+@runtime_checkable
+class Pictured(Task, Protocol):
+    """A task that can show what its model makes."""
+
+    def pictures(self) -> dict[str, Tensor]:
+        """(H, W, 3) uint8 by name, after an epoch."""
 
 
 @dataclass(frozen=True)
@@ -72,27 +106,43 @@ def _stop_on_interrupt() -> Iterator[_Stop]:
         signal.signal(signal.SIGINT, before)
 
 
+def _turns(task: Task, recipe: Recipe) -> Sequence[Turn]:
+    if isinstance(task, Contest):
+        return task.turns()
+    parameters = [parameter for parameter in task.model.parameters() if parameter.requires_grad]
+    return [Turn(task.losses, parameters, recipe.learning_rate)]
+
+
 class _Run:
     """One run in its folder."""
 
     def __init__(self, task: Task, recipe: Recipe, folder: Path, about: dict[str, Any], stop: _Stop) -> None:
         self.task, self.recipe, self.folder, self.stop = task, recipe, folder, stop
-        self.about = describe_run(recipe, len(task), **about)
-        parameters = [parameter for parameter in task.model.parameters() if parameter.requires_grad]
-        self.optimizer = torch.optim.Adam(
-            parameters, recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
-        )
+        self.processes, self.turns = Processes(), _turns(task, recipe)
+        self.about = describe_run(recipe, len(task), processes=self.processes.count, **about)
+        self.optimizers = [
+            torch.optim.Adam(
+                turn.parameters, turn.learning_rate, turn.betas, weight_decay=recipe.weight_decay, fused=True
+            )
+            for turn in self.turns
+        ]
         self.steps = math.ceil(len(task) / recipe.batch_size)
-        self.position = load_checkpoint(folder, task.model, self.optimizer, self.about)
+        torch.manual_seed(recipe.seed + 1_000_003 * self.processes.index)
+        self.position = load_checkpoint(folder, task.model, self.optimizers, self.about, self.processes.index)
 
     def save(self) -> None:
-        save_checkpoint(self.folder, self.task.model, self.optimizer, self.position, self.about)
+        """Write a checkpoint; statistics that layers gather, such as batch norm's, are averaged before."""
+        self.processes.average(each for each in self.task.model.buffers() if each.is_floating_point())
+        states = self.processes.every(torch.get_rng_state())
+        if self.processes.main:
+            save_checkpoint(self.folder, self.task.model, self.optimizers, states, self.position, self.about)
 
     def epoch(self, log: RunLog) -> None:
         """Run what is left of the current epoch, or until a stop is asked for."""
         recipe, position = self.recipe, self.position
-        rate = recipe.learning_rate * recipe.learning_rate_decay**position.epoch
-        self.optimizer.param_groups[0]["lr"] = rate
+        share = recipe.learning_rate_decay**position.epoch
+        for optimizer, turn in zip(self.optimizers, self.turns, strict=True):
+            optimizer.param_groups[0]["lr"] = turn.learning_rate * share
         order = epoch_order(len(self.task), recipe.seed, position.epoch)
         self.task.model.train()
         while position.step < self.steps:
@@ -103,17 +153,39 @@ class _Run:
                 self.save()
             if self.stop.requested:
                 return
-        self._close_epoch(rate)
-        log.epoch(position)
+        self._close_epoch(recipe.learning_rate * share)
+        with torch.no_grad():
+            log.epoch(position, self.task.pictures() if isinstance(self.task, Pictured) else {})
 
-    def _step(self, items: Sequence[int]) -> None:
-        losses = self.task.losses(items)
-        self.optimizer.zero_grad()
-        torch.stack(list(losses.values())).sum().backward()
-        self.optimizer.step()
+    def _step(self, batch: Sequence[int]) -> None:
+        items = self.processes.share(batch)
+        told: dict[str, Tensor] = {}
+        for turn, optimizer in zip(self.turns, self.optimizers, strict=True):
+            for other in self.turns:
+                for parameter in other.parameters:
+                    parameter.requires_grad_(other is turn)
+            losses = turn.losses(items)
+            optimizer.zero_grad()
+            torch.stack(list(losses.values())).sum().backward()
+            moved = (parameter.grad for parameter in turn.parameters if parameter.grad is not None)
+            self.processes.average(moved, len(items))
+            optimizer.step()
+            told |= {name: value.detach() for name, value in losses.items()}
         self.position.step += 1
+        self._tell(told, len(items))
+
+    def release(self) -> None:
+        """Let every player's parameters move again."""
+        for turn in self.turns:
+            for parameter in turn.parameters:
+                parameter.requires_grad_(True)
+
+    def _tell(self, losses: dict[str, Tensor], share: int) -> None:
+        asked = torch.tensor(float(self.stop.requested))
+        self.processes.average([*losses.values(), asked], share)
+        self.stop.requested = bool(asked)
         for name, value in losses.items():
-            self.position.sums[name] = self.position.sums.get(name, 0.0) + float(value.detach())
+            self.position.sums[name] = self.position.sums.get(name, 0.0) + float(value)
 
     def _close_epoch(self, rate: float) -> None:
         position = self.position
@@ -133,7 +205,8 @@ def train(
 
     A run that was killed and taken up again ends with the same bytes as one that was not. Ctrl-C finishes the
     step, writes a checkpoint and returns. The folder gets ``checkpoint.safetensors``, ``history.json`` and,
-    with TensorBoard installed, ``tensorboard/``.
+    with TensorBoard installed, ``tensorboard/``. Started by ``accelerate launch`` in several processes, each
+    takes its share of every batch, see :class:`meshanim.training.processes.Processes`.
 
     Args:
         task: what is learned.
@@ -148,10 +221,11 @@ def train(
     place = Path(folder)
     place.mkdir(parents=True, exist_ok=True)
     with torch.random.fork_rng(devices=[]), _stop_on_interrupt() as stop:
-        torch.manual_seed(recipe.seed)
         run = _Run(task, recipe, place, about, stop)
-        with RunLog(place, recipe.epochs, run.steps, run.position, progress) as log:
+        shown = progress and run.processes.main
+        with RunLog(place, recipe.epochs, run.steps, run.position, shown, run.processes.main) as log:
             while run.position.epoch < recipe.epochs and not stop.requested:
                 run.epoch(log)
+        run.release()
     task.model.eval()
     return TrainingReport(run.position.history, run.position.epoch >= recipe.epochs)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from torch import Tensor
 
 from meshanim._files import atomic_path
 from meshanim.training.checkpoint import Position
@@ -29,16 +31,19 @@ class RunLog:
         steps: per epoch.
         position: where the run begins.
         progress: show the bar.
+        writes: keep history and TensorBoard; one of several processes does.
     """
 
-    def __init__(self, folder: Path, epochs: int, steps: int, position: Position, progress: bool) -> None:
-        self.folder, self.epochs = folder, epochs
+    def __init__(
+        self, folder: Path, epochs: int, steps: int, position: Position, progress: bool, writes: bool = True
+    ) -> None:
+        self.folder, self.epochs, self.writes = folder, epochs, writes
         columns = (BarColumn(), TextColumn("{task.completed}/{task.total} steps"))
         times = (TimeElapsedColumn(), TimeRemainingColumn())
         self.bar = Progress(TextColumn("{task.description}"), *columns, *times, disable=not progress)
         done = position.epoch * steps + position.step
         self.line = self.bar.add_task("training", total=steps * epochs, completed=done)
-        self.board = _tensorboard(folder, position.epoch)
+        self.board = _tensorboard(folder, position.epoch) if writes else None
 
     def __enter__(self) -> RunLog:
         self.bar.start()
@@ -55,10 +60,14 @@ class RunLog:
         text = f"epoch {position.epoch + 1}/{self.epochs}  {parts}"
         self.bar.update(self.line, advance=1, description=text)
 
-    def epoch(self, position: Position) -> None:
-        """Tell of an epoch done, the last row of the history."""
+    def epoch(self, position: Position, pictures: Mapping[str, Tensor]) -> None:
+        """Tell of an epoch done, the last row of the history, and show what the model makes by now."""
+        if not self.writes:
+            return
         with atomic_path(self.folder / "history.json") as path:
             path.write_text(json.dumps(position.history, indent=1), encoding="utf-8")
         if self.board is not None:
             for name, value in position.history[-1].items():
                 self.board.add_scalar(name, value, position.epoch)
+            for name, picture in pictures.items():
+                self.board.add_image(name, picture, position.epoch, dataformats="HWC")

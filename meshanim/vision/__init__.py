@@ -1,5 +1,13 @@
 """Reading and writing images and video; landmarks and embeddings of faces. Knows no mesh."""
 
+from meshanim.vision.cropping import (
+    POLYNOMIAL_CROP,
+    TCSAN_CROP,
+    FaceCrop,
+    cut_crop,
+    move_points,
+    square_around,
+)
 from meshanim.vision.embedding import embed_face
 from meshanim.vision.images import IMAGE_SUFFIXES, check_image, read_image, write_gif, write_image
 from meshanim.vision.landmarks import Box, find_faces, find_landmarks, follow_landmarks, read_landmarks
@@ -8,16 +16,22 @@ from meshanim.vision.video_reading import Video, read_video
 
 __all__ = [
     "IMAGE_SUFFIXES",
+    "POLYNOMIAL_CROP",
+    "TCSAN_CROP",
     "Box",
+    "FaceCrop",
     "Video",
     "check_image",
+    "cut_crop",
     "embed_face",
     "find_faces",
     "find_landmarks",
     "follow_landmarks",
+    "move_points",
     "read_image",
     "read_landmarks",
     "read_video",
+    "square_around",
     "write_gif",
     "write_image",
     "write_video",

@@ -50,6 +50,7 @@ def seen_landmarks(captured: Captured, anny: AnnyFace) -> torch.Tensor:
     performance = captured.performance
     index = [anny.neutral.landmarks[f"landmark68_{place:02d}"] for place in range(17, 68)]
     posed = performance.pose(performance.vertices()[:, index])
+    assert captured.appearance.camera is not None
     return captured.appearance.camera.project(posed)[..., :2]
 
 

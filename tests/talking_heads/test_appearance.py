@@ -1,11 +1,16 @@
 """An appearance checks what it is given."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from meshanim._check import InputError
 from meshanim.rendering import Camera
 from meshanim.talking_heads import Appearance
+from meshanim.vision import POLYNOMIAL_CROP, cut_crop, read_video, write_image
 
 
 def parts(count: int = 2) -> dict:
@@ -41,3 +46,58 @@ def test_repr_says_what_is_known() -> None:
 def test_what_does_not_fit_is_named(name: str, value: torch.Tensor, said: str) -> None:
     with pytest.raises(InputError, match=said):
         Appearance(**(parts() | {name: value}))
+
+
+def test_the_head_in_space_may_be_unknown() -> None:
+    flat = {name: parts()[name] for name in ("frames", "crop", "landmarks")}
+    assert repr(Appearance(**flat)) == "Appearance(2 frames of a person)"
+
+
+CLIPS = Path(__file__).parents[2].parent / "shared" / "data" / "grid_sample" / "speakers"
+needs_clips = pytest.mark.skipif(not CLIPS.is_dir(), reason="needs ../shared/data/grid_sample")
+
+
+@pytest.fixture(scope="module")
+def picture() -> np.ndarray:
+    pytest.importorskip("dlib")
+    return next(read_video(sorted(CLIPS.glob("*.mpg"))[0]).frames())
+
+
+@needs_clips
+def test_a_picture_s_person_comes_to_a_model_s_place(picture: np.ndarray, tmp_path: Path) -> None:
+    write_image(tmp_path / "face.png", picture)
+    appearance = Appearance.from_image(tmp_path / "face.png")
+    assert appearance.frames.shape == (1, 256, 256, 3)
+    shown = appearance.reference(POLYNOMIAL_CROP)
+    assert shown.shape == (128, 96, 3)
+    straight = cut_crop(
+        picture, POLYNOMIAL_CROP.places(appearance.landmarks.double().numpy())[0], POLYNOMIAL_CROP.size
+    )
+    assert np.abs(shown.astype(int) - straight).mean() < 3  # cut twice, so a little softer
+
+
+@needs_clips
+def test_a_video_gives_several_frames() -> None:
+    appearance = Appearance.from_video(sorted(CLIPS.glob("*.mpg"))[0], count=3)
+    assert appearance.frames.shape == (3, 256, 256, 3)
+    assert not torch.equal(appearance.frames[0], appearance.frames[1])
+
+
+@needs_clips
+def test_pictures_without_one_clear_face_are_refused(picture: np.ndarray, tmp_path: Path) -> None:
+    faces = {
+        "none": (np.full_like(picture, 90), "must show a face that looks towards the camera, got none"),
+        "two": (np.concatenate([picture, picture], axis=1), "must show one face, got 2 of like size"),
+        "small": (picture[:10, :10].copy(), "must have at least 32 pixels along each side, got 10 x 10"),
+    }
+    for name, (image, said) in faces.items():
+        write_image(tmp_path / f"{name}.png", image)
+        with pytest.raises(InputError, match=said):
+            Appearance.from_image(tmp_path / f"{name}.png")
+
+
+@needs_clips
+@pytest.mark.parametrize("mode", ["L", "RGBA", "LA", "P"])
+def test_pictures_of_any_mode_are_taken(mode: str, picture: np.ndarray, tmp_path: Path) -> None:
+    Image.fromarray(picture).convert(mode).save(tmp_path / "face.png")
+    assert Appearance.from_image(tmp_path / "face.png").frames.shape == (1, 256, 256, 3)

@@ -13,7 +13,7 @@ from torch import nn
 from meshanim._check import InputError
 from meshanim.training import Recipe, train
 from meshanim.training.checkpoint import NAME
-from meshanim.training.loop import epoch_order
+from meshanim.training.loop import Turn, epoch_order
 
 RECIPE = Recipe(epochs=3, batch_size=4, checkpoint_steps=2, learning_rate=0.01)
 
@@ -148,3 +148,65 @@ def test_recipes_are_checked() -> None:
         Recipe(epochs=0)
     with pytest.raises(InputError, match="learning_rate must be above 0"):
         Recipe(learning_rate=0)
+
+
+class Game:
+    """A target that one player chases and the other moves; each may touch its own parameter only."""
+
+    def __init__(self) -> None:
+        self.model = nn.ParameterDict({"chaser": torch.zeros(1), "target": torch.ones(1)})
+
+    def __len__(self) -> int:
+        return 8
+
+    def losses(self, items) -> dict[str, torch.Tensor]:
+        raise AssertionError("a contest is played by turns")
+
+    def chase(self, items) -> dict[str, torch.Tensor]:
+        assert not self.model["target"].requires_grad
+        return {"distance": (self.model["chaser"] - self.model["target"]).square().sum()}
+
+    def flee(self, items) -> dict[str, torch.Tensor]:
+        assert not self.model["chaser"].requires_grad
+        return {"flight": -self.model["target"].sum()}
+
+    def turns(self) -> list[Turn]:
+        return [
+            Turn(self.chase, [self.model["chaser"]], 0.1),
+            Turn(self.flee, [self.model["target"]], 0.01, betas=(0.5, 0.9)),
+        ]
+
+    def validate(self) -> dict[str, float]:
+        return {}
+
+    def pictures(self) -> dict[str, torch.Tensor]:
+        return {"flat": torch.zeros(4, 4, 3, dtype=torch.uint8)}
+
+
+def test_players_move_their_own_parameters_at_their_own_rates(tmp_path: Path) -> None:
+    """Adam's first steps have the length of its rate, so that these tell the rates apart."""
+    game = Game()
+    report = train(game, replace(RECIPE, epochs=1, learning_rate_decay=1, weight_decay=0), tmp_path, False)
+    assert float(game.model["target"]) == pytest.approx(1 + 2 * 0.01, abs=1e-4)
+    assert float(game.model["chaser"]) == pytest.approx(2 * 0.1, abs=1e-2)
+    assert set(report.history[0]) == {"distance", "flight", "learning_rate"}
+    assert all(parameter.requires_grad for parameter in game.model.parameters())
+
+
+def test_a_stopped_contest_goes_on_exactly(tmp_path: Path) -> None:
+    recipe, whole, first, second = replace(RECIPE, epochs=4), Game(), Game(), Game()
+    train(whole, recipe, tmp_path / "whole", progress=False)
+    train(first, replace(recipe, epochs=2), tmp_path / "parts", progress=False)
+    train(second, recipe, tmp_path / "parts", progress=False)
+    for name in whole.model:
+        assert torch.equal(whole.model[name], second.model[name])
+
+
+def test_pictures_go_to_tensorboard(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    train(Game(), replace(RECIPE, epochs=2), tmp_path, progress=False)
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    assert [picture.step for picture in events.Images("flat")] == [1, 2]

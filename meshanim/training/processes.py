@@ -1,0 +1,69 @@
+"""Several processes that train one model together, each on its share of every batch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from meshanim._check import MissingExtra
+
+
+class Processes:
+    """This process among those that ``accelerate launch`` started; alone without it.
+
+    Every process draws the same order and takes its share of each batch; gradients are averaged over the
+    whole batch, so that n processes take the steps of one that has the batch for itself, whatever is random
+    inside a step excepted.
+    """
+
+    def __init__(self) -> None:
+        self.count = int(os.environ.get("WORLD_SIZE", "1"))
+        self.index = 0
+        self._accelerate: Any = None
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        if self.count > 1:
+            self._join()
+
+    def _join(self) -> None:
+        try:
+            import accelerate  # an extra, and slow to import
+        except ImportError:
+            raise MissingExtra("accelerate", "train") from None
+        state = accelerate.PartialState(cpu=not torch.cuda.is_available())
+        self.index, self.count, self.device = state.process_index, state.num_processes, state.device
+        self._accelerate = accelerate
+
+    @property
+    def main(self) -> bool:
+        """Whether this is the process that writes and shows."""
+        return self.index == 0
+
+    def share(self, items: Sequence[int]) -> list[int]:
+        """This process's part of a batch, never empty: a batch of fewer than n items begins again."""
+        filled = [items[place % len(items)] for place in range(max(len(items), self.count))]
+        return filled[self.index :: self.count]
+
+    def average(self, tensors: Iterable[Tensor], weight: float = 1.0) -> None:
+        """Put in place of each tensor its mean over the processes, weighted by ``weight`` of each."""
+        if self._accelerate is None:
+            return
+        every = list(tensors)
+        flat = torch.cat([tensor.flatten().to(self.device, torch.float32) for tensor in every])
+        joined = torch.cat([flat * weight, flat.new_tensor([weight])])
+        total = self._accelerate.utils.reduce(joined, reduction="sum")
+        start = 0
+        for tensor in every:
+            part = total[start : start + tensor.numel()] / total[-1]
+            tensor.copy_(part.view_as(tensor))
+            start += tensor.numel()
+
+    def every(self, tensor: Tensor) -> list[Tensor]:
+        """The tensor of each process, in order."""
+        if self._accelerate is None:
+            return [tensor]
+        gathered = self._accelerate.utils.gather(tensor[None].to(self.device))
+        return [each.to(tensor.device) for each in gathered]
