@@ -14,12 +14,14 @@ from meshanim.datasets.spoken_clips import (
     read_tcd_timit,
     split_by_speaker,
 )
+from meshanim.datasets.talking_clips import GridVideos, TalkingClip, TalkingClips
 from meshanim.datasets.utterances import Utterance
 
 __all__ = [
     "CapturedGrid",
     "ExpressionSequence",
     "Expressions4D",
+    "GridVideos",
     "KeptFaces",
     "MadeSpeech",
     "Recording",
@@ -27,6 +29,8 @@ __all__ = [
     "RenderedFaces",
     "Spoken",
     "SpokenClip",
+    "TalkingClip",
+    "TalkingClips",
     "Utterance",
     "read_4dfab",
     "read_biwi",

@@ -111,7 +111,8 @@ class CapturedGrid(Sequence[Utterance]):
             return [self._utterance(name) for name in self.names[item]]
         return self._utterance(self.names[item])
 
-    def _utterance(self, name: str) -> Utterance:
+    def tracks(self, name: str) -> tuple[Tensor, Tensor, Tensor]:
+        """Weights (T, 52), head motion (T, 6) and identity (I,) of one clip, by its name."""
         clip = self.folder / f"{name}.mpg"
         if not clip.is_file():
             raise InputError(f"folder must hold the clip {name}.mpg, got {self.folder} without it")
@@ -119,15 +120,17 @@ class CapturedGrid(Sequence[Utterance]):
             raise InputError(f"{clip} must be the clip that was captured, got another of this name")
         with safe_open(self._path, "pt") as file:
             weights, motion, identity = (file.get_tensor(f"{name}.{track}").float() for track in TRACKS)
+        return weights, motion, identity
+
+    def _utterance(self, name: str) -> Utterance:
+        tracks = self.tracks(name)
         speaker, sentence = name.split("/")
         return Utterance(
             name,
             speaker if speaker == _SPEAKER else f"{speaker}/{sentence}",
             grid_sentence(sentence) or sentence,
-            resample(read_sound(clip), SPEECH_RATE),
+            resample(read_sound(self.folder / f"{name}.mpg"), SPEECH_RATE),
             self._clips[name]["fps"],
-            weights,
-            motion,
-            identity,
+            *tracks,
             split=self.split,
         )

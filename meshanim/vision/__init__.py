@@ -10,7 +10,14 @@ from meshanim.vision.cropping import (
 )
 from meshanim.vision.embedding import embed_face
 from meshanim.vision.images import IMAGE_SUFFIXES, check_image, read_image, write_gif, write_image
-from meshanim.vision.landmarks import Box, find_faces, find_landmarks, follow_landmarks, read_landmarks
+from meshanim.vision.landmarks import (
+    Box,
+    find_faces,
+    find_landmarks,
+    follow_landmarks,
+    read_landmarks,
+    whole_track,
+)
 from meshanim.vision.video import write_video
 from meshanim.vision.video_reading import Video, read_video
 
@@ -32,6 +39,7 @@ __all__ = [
     "read_landmarks",
     "read_video",
     "square_around",
+    "whole_track",
     "write_gif",
     "write_image",
     "write_video",

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from meshanim._check import InputError
 from meshanim.vision._dlib import dlib, face_detector, shape_predictor
 from meshanim.vision.images import check_image
 
@@ -39,6 +40,8 @@ _FINE_SIDE = 320
 """Pixels of a face's box where landmarks are read: dlib rounds them to whole pixels."""
 _ROOM = 1.5
 """Side of the square in which landmarks are read, in units of the box: they may lie outside it."""
+_LEAST_SEEN = 0.5
+"""Share of a clip's frames in which its face must be found."""
 _SHIFTS = ((0.0, 0.0), (0.03, 0.0), (-0.03, 0.0), (0.0, 0.03), (0.0, -0.03))
 """Shifts of the box over which landmarks are averaged, in units of its side, since they lean on the box."""
 
@@ -146,3 +149,29 @@ def follow_landmarks(frames: Iterable[NDArray[np.uint8]]) -> Iterator[FloatArray
         elif box is not None:
             box = box.towards(found, _SETTLING)
         yield read_landmarks(image, box) if box is not None else None
+
+
+def whole_track(found: Iterable[FloatArray | None], name: str = "clip") -> FloatArray:
+    """(T, 68, 2) of what :func:`follow_landmarks` finds in a clip's frames.
+
+    Where the face was not found, landmarks are read linearly between the frames before and after, and held
+    at the ends.
+
+    Args:
+        found: landmarks of each frame.
+        name: of the clip, for the message.
+
+    Raises:
+        InputError: no face, or one in fewer than half the frames.
+    """
+    track = list(found)
+    seen = [frame for frame, points in enumerate(track) if points is not None]
+    if not seen:
+        raise InputError(f"{name} must show a face, got none in {len(track)} frames")
+    if len(seen) < _LEAST_SEEN * len(track):
+        raise InputError(
+            f"{name} must show a face in half its frames or more, got one in {len(seen)} of {len(track)}"
+        )
+    known = np.stack([points for points in track if points is not None]).reshape(len(seen), -1)
+    read = [np.interp(np.arange(len(track)), seen, curve) for curve in known.T]
+    return np.stack(read, axis=1).reshape(-1, LANDMARK_COUNT, 2)

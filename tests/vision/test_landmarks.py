@@ -13,6 +13,7 @@ from meshanim.vision import (
     find_landmarks,
     follow_landmarks,
     read_video,
+    whole_track,
 )
 from meshanim.vision import _dlib as door
 
@@ -116,3 +117,13 @@ def test_a_missing_extra_is_named(monkeypatch):
     monkeypatch.setattr(door, "find_spec", lambda _: None)
     with pytest.raises(MissingExtra, match=r"face-recognition-models.*meshanim\[vision\]"):
         door._weights("shape_predictor_68_face_landmarks.dat")
+
+
+def test_frames_without_a_face_are_read_from_their_neighbours():
+    first, last = np.zeros((68, 2)), np.full((68, 2), 3.0)
+    track = whole_track([None, first, None, None, last, last])
+    assert track[:, 5, 1].tolist() == [0, 0, 1, 2, 3, 3]
+    with pytest.raises(InputError, match="film must show a face in half its frames or more, got one in 1 of"):
+        whole_track([None, first, None], "film")
+    with pytest.raises(InputError, match="clip must show a face, got none in 0 frames"):
+        whole_track([])
