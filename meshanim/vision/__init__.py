@@ -18,6 +18,8 @@ from meshanim.vision.landmarks import (
     read_landmarks,
     whole_track,
 )
+from meshanim.vision.perceptual import FaceFeatures, PerceptualFeatures, Vgg19Features
+from meshanim.vision.unit_classifier import UnitClassifier, lower_half, upper_half
 from meshanim.vision.video import write_video
 from meshanim.vision.video_reading import Video, read_video
 
@@ -27,6 +29,10 @@ __all__ = [
     "TCSAN_CROP",
     "Box",
     "FaceCrop",
+    "FaceFeatures",
+    "PerceptualFeatures",
+    "UnitClassifier",
+    "Vgg19Features",
     "Video",
     "check_image",
     "cut_crop",
@@ -34,11 +40,13 @@ __all__ = [
     "find_faces",
     "find_landmarks",
     "follow_landmarks",
+    "lower_half",
     "move_points",
     "read_image",
     "read_landmarks",
     "read_video",
     "square_around",
+    "upper_half",
     "whole_track",
     "write_gif",
     "write_image",
