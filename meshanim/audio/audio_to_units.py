@@ -115,7 +115,7 @@ class AudioToUnits(nn.Module):
         """
         check_shape("windows", windows, (None, None, COEFFICIENTS, STEPS))
         normal = (windows - self.mean) / self.deviation
-        before = states or [None] * len(self.units)
+        before: Sequence[State | None] = states or [None] * len(self.units)
         told = [unit.go_on(normal, state) for unit, state in zip(self._units(), before, strict=True)]
         return torch.stack([features for features, _ in told], dim=2), tuple(state for _, state in told)
 

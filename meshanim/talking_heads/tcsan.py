@@ -1,4 +1,4 @@
-"""TCSAN: a talking head from one picture, speech, and the action units that speech moves (Chen et al. 2022)."""
+"""TCSAN (Chen et al. 2022): a talking head from a picture, speech, and the action units that speech moves."""
 
 from __future__ import annotations
 
@@ -68,7 +68,8 @@ class TcsanConfig:
     def from_json(cls, values: Mapping[str, Any]) -> Self:
         """The configuration among the values of a file."""
         known = {field.name: values[field.name] for field in fields(cls)}
-        return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in known.items()})
+        sizes: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in known.items()}
+        return cls(**sizes)
 
 
 TCSAN_CONFIGS: Mapping[str, TcsanConfig] = {

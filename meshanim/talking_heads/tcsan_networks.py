@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Self
 
 import torch
@@ -39,8 +40,7 @@ class IdentityEncoder(nn.Module):
         super().__init__()
         widths = [3, *channels]
         self.convolutions = nn.ModuleList(
-            nn.Conv2d(before, after, 4, stride=2, padding=1)
-            for before, after in zip(widths, widths[1:], strict=False)
+            nn.Conv2d(before, after, 4, stride=2, padding=1) for before, after in pairwise(widths)
         )
         self.connected = nn.Linear(widths[-1] * _DEEPEST**2, features)
 
@@ -151,7 +151,9 @@ class ImageDecoder(nn.Module):
 
     def shares(self, skips: Sequence[Tensor]) -> list[Tensor]:
         """What the skips of :class:`IdentityEncoder` add to every frame, in the order it is needed."""
-        return [step.share(skip) for step, skip in zip((*self.steps, self.last), reversed(skips), strict=True)]
+        return [
+            step.share(skip) for step, skip in zip((*self.steps, self.last), reversed(skips), strict=True)
+        ]
 
     def forward(self, features: Tensor, shares: Sequence[Tensor]) -> Tensor:
         """Frames."""
@@ -179,7 +181,7 @@ class FrameDiscriminator(nn.Module):
         super().__init__()
         widths = [6, width, 2 * width, 4 * width, 4 * width]
         layers: list[nn.Module] = []
-        for before, after in zip(widths, widths[1:], strict=False):
+        for before, after in pairwise(widths):
             layers += [nn.Conv2d(before, after, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
         self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(widths[-1] * _DEEPEST**2, 1))
 

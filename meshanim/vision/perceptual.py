@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -80,7 +81,7 @@ class Vgg19Features(nn.Module):
         place, model = Path(path), cls(layers)
         if place.suffix != ".safetensors":
             raise InputError(
-                f"{place} must be a .safetensors file of VGG-19's weights, got {place.suffix or 'no suffix'}; "
+                f"{place} must be a .safetensors file of VGG-19's weights, got suffix {place.suffix!r}; "
                 f"pickles such as .pth are never loaded"
             )
         try:
@@ -134,10 +135,12 @@ class FaceFeatures(nn.Module):
         width: channels of the first convolution.
 
     Shapes:
-        pictures (N, 3, H, W) in [-1, 1]; features (N, C, H / 2^n, W / 2^n) of n = 1 to 4.
+        pictures (N, 3, H, W) in [-1, 1]; features (N, C, H / 2^n, W / 2^n) of n = 1 to 4, of mean 1 on the
+        pictures of :meth:`calibrate`.
     """
 
     name = "face features (trained on the corpus)"
+    means: Tensor
 
     def __init__(self, weights: int, width: int = 16) -> None:
         super().__init__()
@@ -147,8 +150,9 @@ class FaceFeatures(nn.Module):
         channels = [3, width, 2 * width, 4 * width, 4 * width]
         self.layers = nn.ModuleList(
             nn.Sequential(nn.Conv2d(before, after, 3, stride=2, padding=1), nn.ReLU())
-            for before, after in zip(channels, channels[1:], strict=False)
+            for before, after in pairwise(channels)
         )
+        self.register_buffer("means", torch.ones(len(self.layers)))
         self.pooled = nn.AdaptiveAvgPool2d(4)
         self.read = nn.Sequential(
             nn.Linear(16 * channels[-1], 128), nn.ReLU(), nn.Linear(128, weights + _POSE)
@@ -156,15 +160,24 @@ class FaceFeatures(nn.Module):
 
     def forward(self, pictures: Tensor) -> list[Tensor]:
         """Features of each layer."""
+        return [found / mean for found, mean in zip(self._found(pictures), self.means, strict=True)]
+
+    def _found(self, pictures: Tensor) -> list[Tensor]:
         check_shape("pictures", pictures, (None, 3, None, None))
         found = [pictures]
         for layer in self.layers:
             found.append(layer(found[-1]))
         return found[1:]
 
+    @torch.no_grad()
+    def calibrate(self, pictures: Tensor) -> Self:
+        """Scale the features of each layer to a mean of 1 over pictures (N, 3, H, W)."""
+        self.means.copy_(torch.stack([found.mean() for found in self._found(pictures)]).clamp(min=1e-6))
+        return self
+
     def describe(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
         """Weights (N, K) and head motion (N, 6), each as far as it was standardised in training."""
-        told = self.read(self.pooled(self(pictures)[-1]).flatten(1))
+        told = self.read(self.pooled(self._found(pictures)[-1]).flatten(1))
         return told[:, : self.weights], told[:, self.weights :]
 
     def save_pretrained(self, folder: str | Path) -> Path:
