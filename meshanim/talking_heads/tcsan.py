@@ -47,7 +47,7 @@ class TcsanConfig:
     layers: int = 3
     identity_channels: tuple[int, ...] = (24, 40, 96, 64)
     audio_channels: tuple[int, ...] = (32, 48, 64, 96, 128)
-    decoder_channels: tuple[int, ...] = (128, 128, 96, 40, 24, 12)
+    decoder_channels: tuple[int, ...] = (128, 128, 96, 48, 16, 8)
     units_hidden: int = 64
 
     def __post_init__(self) -> None:
@@ -79,7 +79,7 @@ TCSAN_CONFIGS: Mapping[str, TcsanConfig] = {
         hidden=256,
         identity_channels=(16, 32, 48, 48),
         audio_channels=(16, 24, 32, 48, 64),
-        decoder_channels=(64, 64, 48, 32, 16, 8),
+        decoder_channels=(64, 64, 48, 24, 12, 8),
     ),
 }
 """The paper's sizes, and about half of them for comparisons on two cores; pictures are 112 x 112 in both."""

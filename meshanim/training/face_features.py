@@ -31,13 +31,13 @@ class FaceFeaturesRecipe(Recipe):
         width: channels of the network's first layer.
     """
 
-    epochs: int = 30
+    epochs: int = 60
     batch_size: int = 8
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
     learning_rate_decay: float = 0.95
     weight_decay: float = 1e-5
     frames: int = 8
-    width: int = 16
+    width: int = 8
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -26,6 +26,8 @@ from meshanim.vision import PerceptualFeatures, UnitClassifier, lower_half
 BETAS = (0.5, 0.999)
 """Of Adam; the paper gives the first."""
 PAPER, REDUCED = TCSAN_CONFIGS["paper"], TCSAN_CONFIGS["reduced"]
+READ = 4
+"""One in so many true frames is read by the classifier to go on learning."""
 SHOWN = 8
 """Frames of a sheet of sample pictures."""
 
@@ -208,19 +210,19 @@ class TcsanTask:
         return losses
 
     def hearing_losses(self, items: Sequence[int]) -> dict[str, Tensor]:
-        """Action unit loss of what is heard in whole clips."""
-        hearing, clips = self.players.model.units, [self.clips[item] for item in items]
-        assert isinstance(hearing, AudioToUnits)
-        count = min(len(clip.windows) for clip in clips)
-        said = hearing(torch.stack([clip.windows[:count] for clip in clips]).to(self.device))
-        shown = torch.stack([clip.labels[:count] for clip in clips]).to(self.device)
-        return {"hearing": self._unit_loss(said, shown)}
+        """Action unit loss of what is heard where somebody speaks, in the frames that are drawn."""
+        batch, hearing = self._batch, self.players.model.units
+        assert batch is not None and isinstance(hearing, AudioToUnits)
+        said = _rows(hearing(_rows(batch.windows, batch.span)), batch.kept)
+        # the truth costs nothing
+        said = torch.where(batch.speaks[:, None, None], said, batch.labels)
+        return {"hearing": self._unit_loss(said, batch.labels)}
 
     def reading_losses(self, items: Sequence[int]) -> dict[str, Tensor]:
-        """Action unit loss of what the classifier reads off true frames."""
+        """Action unit loss of what the classifier reads off some of the true frames."""
         batch, classifier = self._batch, self.players.classifier
         assert batch is not None and classifier is not None
-        return {"reading": self._unit_loss(classifier(batch.truth), batch.labels)}
+        return {"reading": self._unit_loss(classifier(batch.truth[:, ::READ]), batch.labels[:, ::READ])}
 
     def judging_losses(self, items: Sequence[int]) -> dict[str, Tensor]:
         """Cross entropy of the discriminator (Goodfellow et al. 2014)."""

@@ -75,6 +75,7 @@ class TcsanBatch(NamedTuple):
         kept: (B, W) those of the span that are drawn, counted from its beginning.
         truth: (B, W, 3, H, W) what they show, in [-1, 1].
         labels: (B, W, 5).
+        speaks: (B,) whether speech is heard.
     """
 
     identity: Tensor
@@ -84,6 +85,7 @@ class TcsanBatch(NamedTuple):
     kept: Tensor
     truth: Tensor
     labels: Tensor
+    speaks: Tensor
 
 
 def draw_batch(
@@ -102,9 +104,10 @@ def draw_batch(
         any_reference: share of the clips whose identity picture is any frame, not the first.
     """
     references = [_draw(len(clip.frames)) if float(torch.rand(())) < any_reference else 0 for clip in clips]
+    speaks = torch.rand(len(clips)) >= silent
     told = [
-        clip.silent(frame) if float(torch.rand(())) < silent else clip
-        for clip, frame in zip(clips, references, strict=True)
+        clip if speaking else clip.silent(frame)
+        for clip, frame, speaking in zip(clips, references, speaks, strict=True)
     ]
     length = min(len(clip.frames) for clip in told)
     window, seen = min(window, length), min(window + 2 * reach, length)
@@ -123,6 +126,7 @@ def draw_batch(
         drawn - begins[:, None],
         to_network(torch.stack([clip.frames[row] for clip, row in zip(told, drawn, strict=True)])),
         torch.stack([clip.labels[row] for clip, row in zip(told, drawn, strict=True)]),
+        speaks,
     )
 
 

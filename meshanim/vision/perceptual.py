@@ -23,6 +23,8 @@ IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 _KIND = "face-features"
 _POSE = 6
+_POOLED = 7
+"""Along each side of what the last features are pooled to: those of 112 pixels stay as they are."""
 
 
 class PerceptualFeatures(Protocol):
@@ -142,7 +144,7 @@ class FaceFeatures(nn.Module):
     name = "face features (trained on the corpus)"
     means: Tensor
 
-    def __init__(self, weights: int, width: int = 16) -> None:
+    def __init__(self, weights: int, width: int = 8) -> None:
         super().__init__()
         for argument, value in {"weights": weights, "width": width}.items():
             check_range(argument, value, 1)
@@ -153,9 +155,9 @@ class FaceFeatures(nn.Module):
             for before, after in pairwise(channels)
         )
         self.register_buffer("means", torch.ones(len(self.layers)))
-        self.pooled = nn.AdaptiveAvgPool2d(4)
+        self.pooled = nn.AdaptiveAvgPool2d(_POOLED)
         self.read = nn.Sequential(
-            nn.Linear(16 * channels[-1], 128), nn.ReLU(), nn.Linear(128, weights + _POSE)
+            nn.Linear(_POOLED**2 * channels[-1], 128), nn.ReLU(), nn.Linear(128, weights + _POSE)
         )
 
     def forward(self, pictures: Tensor) -> list[Tensor]:
