@@ -11,6 +11,7 @@ import typer
 from meshanim._check import check_choice
 
 if TYPE_CHECKING:
+    from meshanim.datasets import TalkingClip
     from meshanim.training import TrainingReport
 
 VALIDATED = 4
@@ -209,6 +210,127 @@ def lip_sync(
         )
     _, report = train_lip_sync(clips, others, recipe, out, progress=not quiet)
     _say_where(report, recipe.epochs, out, quiet)
+
+
+@app.command()
+def audio_units(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; gets the trained model.")],
+    grid: Annotated[Path, typer.Option(help="Folder of GRID clips; their captures are here.")],
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes over the clips; the recipe's by default.")
+    ] = None,
+    batch_size: Annotated[int, typer.Option(help="Clips per step.")] = 8,
+    seed: Annotated[int, typer.Option(help="Of weights, order and noise.")] = 0,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
+) -> None:
+    """Train the networks that hear action units, on captured GRID clips."""
+    from meshanim.datasets import CapturedGrid
+    from meshanim.training import AudioUnitsRecipe, train_audio_units
+
+    recipe = AudioUnitsRecipe(batch_size=batch_size, seed=seed)
+    recipe = recipe if epochs is None else replace(recipe, epochs=epochs)
+    spoken, unheard = ([*CapturedGrid(grid, split)] for split in ("train", "validation"))
+    _, report = train_audio_units(spoken, unheard, recipe, out, progress=not quiet)
+    _say_where(report, recipe.epochs, out, quiet)
+
+
+@app.command()
+def unit_classifier(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; gets the trained model.")],
+    grid: Annotated[Path, typer.Option(help="Folder of GRID clips; their captures are here.")],
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes over the clips; the recipe's by default.")
+    ] = None,
+    batch_size: Annotated[int, typer.Option(help="Clips per step.")] = 8,
+    seed: Annotated[int, typer.Option(help="Of weights, order and frames.")] = 0,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
+) -> None:
+    """Train the network that reads action units off the lower face, on captured GRID clips."""
+    from meshanim.training import UnitClassifierRecipe, train_unit_classifier
+
+    recipe = UnitClassifierRecipe(batch_size=batch_size, seed=seed)
+    recipe = recipe if epochs is None else replace(recipe, epochs=epochs)
+    _, report = train_unit_classifier(*_filmed(grid, quiet), recipe, out, progress=not quiet)
+    _say_where(report, recipe.epochs, out, quiet)
+
+
+@app.command()
+def face_features(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; gets the trained model.")],
+    grid: Annotated[Path, typer.Option(help="Folder of GRID clips; their captures are here.")],
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes over the clips; the recipe's by default.")
+    ] = None,
+    batch_size: Annotated[int, typer.Option(help="Clips per step.")] = 8,
+    seed: Annotated[int, typer.Option(help="Of weights, order and frames.")] = 0,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
+) -> None:
+    """Train the network whose features tell how alike faces look, on captured GRID clips."""
+    from meshanim.training import FaceFeaturesRecipe, train_face_features
+
+    recipe = FaceFeaturesRecipe(batch_size=batch_size, seed=seed)
+    recipe = recipe if epochs is None else replace(recipe, epochs=epochs)
+    _, report = train_face_features(*_filmed(grid, quiet), recipe, out, progress=not quiet)
+    _say_where(report, recipe.epochs, out, quiet)
+
+
+@app.command()
+def tcsan(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; gets the trained model.")],
+    grid: Annotated[Path, typer.Option(help="Folder of GRID clips; their captures are here.")],
+    recipe: Annotated[
+        str, typer.Option(help="paper, for a GPU; small, its sizes on two cores; or a variant's name.")
+    ] = "small",
+    vgg: Annotated[
+        Path | None, typer.Option(help="VGG-19's ImageNet weights as torchvision names them, safetensors.")
+    ] = None,
+    features: Annotated[
+        str, typer.Option(help="Network of the perceptual loss where there is no VGG-19, by name or folder.")
+    ] = "research/face-features-grid",
+    classifier: Annotated[
+        str, typer.Option(help="Network that reads action units, by name or folder.")
+    ] = "research/unit-classifier-grid",
+    hearing: Annotated[
+        str, typer.Option(help="Networks that hear action units, by name or folder.")
+    ] = "research/audio-units-grid",
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes over the clips; the recipe's by default.")
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Clips per step; the recipe's by default.")] = None,
+    seed: Annotated[int, typer.Option(help="Of weights, order and windows.")] = 0,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
+) -> None:
+    """Train a talking head from picture, speech and action units on GRID clips (Chen et al. 2022)."""
+    from meshanim.audio import AudioToUnits
+    from meshanim.training import TCSAN_RECIPES, TCSAN_VARIANTS, train_tcsan
+    from meshanim.vision import FaceFeatures, UnitClassifier, Vgg19Features
+
+    recipes = {**TCSAN_RECIPES, **TCSAN_VARIANTS}
+    check_choice("recipe", recipe, recipes)
+    named = recipes[recipe]
+    passes, clips_a_step = epochs or named.epochs, batch_size or named.batch_size
+    chosen = replace(named, seed=seed, epochs=passes, batch_size=clips_a_step)
+    judge = FaceFeatures.from_pretrained(features) if vgg is None else Vgg19Features.from_file(vgg)
+    if not quiet:
+        typer.echo(f"perceptual loss: {judge.name}")
+    reader, ears = UnitClassifier.from_pretrained(classifier), AudioToUnits.from_pretrained(hearing)
+    filmed = _filmed(grid, quiet)
+    _, report = train_tcsan(*filmed, chosen, out, judge, reader, ears, progress=not quiet)
+    _say_where(report, chosen.epochs, out, quiet)
+
+
+def _filmed(grid: Path, quiet: bool) -> tuple[list[TalkingClip], list[TalkingClip]]:
+    """Clips to train and to validate on, in the crop of TCSAN."""
+    from meshanim.cli.progress import Steps
+    from meshanim.datasets import GridVideos
+    from meshanim.vision import TCSAN_CROP
+
+    with Steps(quiet) as steps:
+        train, validation = (
+            [*GridVideos(grid, TCSAN_CROP, split, progress=steps.step(f"crops to {what}"))]
+            for split, what in (("train", "train on"), ("validation", "validate on"))
+        )
+    return train, validation
 
 
 def _say_where(report: TrainingReport, epochs: int, out: Path, quiet: bool) -> None:

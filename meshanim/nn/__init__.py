@@ -1,8 +1,9 @@
-"""Layers: spiral convolution and pooling on meshes, encoders, decoders, position maps, aligned attention."""
+"""Layers: spiral convolution and pooling on meshes, encoders, decoders, position maps, attention, fusion."""
 
 from meshanim.nn.aligned_attention import AlignedAttention
 from meshanim.nn.aligned_decoder import AlignedDecoderBlock, DecoderCache
 from meshanim.nn.biased_attention import AttentionCache, BiasedCausalAttention
+from meshanim.nn.element_attention import ElementAttention, ElementCoAttention
 from meshanim.nn.expression_classifier import ExpressionClassifier
 from meshanim.nn.head_motion_net import HeadMotionNet, StatisticsDiscriminator
 from meshanim.nn.label_encoder import LabelEncoder
@@ -17,14 +18,19 @@ from meshanim.nn.small_position_map_net import SmallPositionMapNet
 from meshanim.nn.spiral_conv import SpiralConv
 from meshanim.nn.spiral_decoder import SpiralDecoder
 from meshanim.nn.spiral_encoder import SpiralEncoder
+from meshanim.nn.temporal_fusion import FUSIONS, DilatedConv, TemporalFusion, temporal_fusion
 from meshanim.nn.up_spiral_conv import UpSpiralConv
 
 __all__ = [
+    "FUSIONS",
     "AlignedAttention",
     "AlignedDecoderBlock",
     "AttentionCache",
     "BiasedCausalAttention",
     "DecoderCache",
+    "DilatedConv",
+    "ElementAttention",
+    "ElementCoAttention",
     "ExpressionClassifier",
     "FeatureModulation",
     "HasLevels",
@@ -44,5 +50,7 @@ __all__ = [
     "SpiralDecoder",
     "SpiralEncoder",
     "StatisticsDiscriminator",
+    "TemporalFusion",
     "UpSpiralConv",
+    "temporal_fusion",
 ]
