@@ -11,6 +11,7 @@ from meshanim.training.head_motion import HeadMotionRecipe, style_gaps, train_he
 from meshanim.training.lip_sync import LipSyncRecipe, train_lip_sync
 from meshanim.training.loop import Task, TrainingReport, train
 from meshanim.training.losses import motion_losses
+from meshanim.training.polynomial import POLYNOMIAL_RECIPES, PolynomialRecipe, displaced_by, train_polynomial
 from meshanim.training.recipe import Recipe
 from meshanim.training.speech import SPEECH_RECIPES, SpeechRecipe, among, train_speech
 from meshanim.training.tcsan import TCSAN_RECIPES, TCSAN_VARIANTS, TcsanRecipe, train_tcsan
@@ -19,6 +20,7 @@ from meshanim.training.unit_losses import audio_unit_losses, unit_weights
 from meshanim.training.unprojection import UNPROJECTION_RECIPES, UnprojectionRecipe, train_unprojection
 
 __all__ = [
+    "POLYNOMIAL_RECIPES",
     "RECIPES",
     "SPEECH_RECIPES",
     "TCSAN_RECIPES",
@@ -34,6 +36,7 @@ __all__ = [
     "FaceFeaturesRecipe",
     "HeadMotionRecipe",
     "LipSyncRecipe",
+    "PolynomialRecipe",
     "Recipe",
     "SpeechRecipe",
     "Task",
@@ -43,6 +46,7 @@ __all__ = [
     "UnprojectionRecipe",
     "among",
     "audio_unit_losses",
+    "displaced_by",
     "motion_losses",
     "paper_factors",
     "read_units",
@@ -57,6 +61,7 @@ __all__ = [
     "train_face_features",
     "train_head_motion",
     "train_lip_sync",
+    "train_polynomial",
     "train_speech",
     "train_tcsan",
     "train_unit_classifier",
