@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from meshanim._check import check_choice
-
-if TYPE_CHECKING:
-    from meshanim.training import TrainingReport
+from meshanim.cli.train_on_video import (
+    audio_units,
+    face_features,
+    lip_sync,
+    polynomial,
+    say_where,
+    tcsan,
+    unit_classifier,
+)
 
 VALIDATED = 4
 """Every fourth utterance of the validation set scores a speech model after every epoch."""
@@ -53,7 +59,7 @@ def expression(
         corpus = Expressions4D(model, "train", corpus_seed, subjects=subjects, progress=steps.step("corpus"))
         hierarchy = MeshHierarchy.from_mesh(model.neutral, factors=paper_factors(model.neutral))
     _, report = train_expression(corpus, model.neutral, hierarchy, recipe, out, progress=not quiet)
-    _say_where(report, recipe.epochs, out, quiet)
+    say_where(report, recipe.epochs, out, quiet)
 
 
 @app.command()
@@ -83,7 +89,7 @@ def unprojection(
     recipe = replace(UNPROJECTION_RECIPES[network], seed=seed, **sizes, **given)
     kept = KeptFaces(load_face(face), pictures, seed, size)
     _, report = train_unprojection(kept, recipe, out, progress=not quiet)
-    _say_where(report, recipe.epochs, out, quiet)
+    say_where(report, recipe.epochs, out, quiet)
 
 
 @app.command()
@@ -122,7 +128,7 @@ def speech(
         spoken, unheard = among(spoken, [*CapturedGrid(grid, "train")]), [*CapturedGrid(grid, "validation")]
     begun = None if start is None else SpeechModel.from_pretrained(start)
     _, report = train_speech(spoken, load_face("anny"), recipe, out, unheard, begun, progress=not quiet)
-    _say_where(report, recipe.epochs, out, quiet)
+    say_where(report, recipe.epochs, out, quiet)
 
 
 @app.command()
@@ -157,7 +163,7 @@ def speech_motion(
         hierarchy = MeshHierarchy.from_mesh(moved.neutral, factors=paper_factors(moved.neutral))
     space, weights = SpeechModel.from_pretrained(model).space, torch.cat([each.weights for each in spoken])
     _, report = train_expression_motion(space, weights, moved, hierarchy, recipe, out, progress=not quiet)
-    _say_where(report, recipe.epochs, out, quiet)
+    say_where(report, recipe.epochs, out, quiet)
 
 
 @app.command()
@@ -182,36 +188,8 @@ def head_motion(
         spoken = MadeSpeech("train", size, progress=steps.step("corpus"))
         unheard = MadeSpeech("validation", size)
     _, report = train_head_motion(spoken, recipe, out, unheard, progress=not quiet)
-    _say_where(report, recipe.epochs, out, quiet)
+    say_where(report, recipe.epochs, out, quiet)
 
 
-@app.command()
-def lip_sync(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; gets the trained model.")],
-    grid: Annotated[Path, typer.Option(help="Folder of GRID clips, s1/*.mpg and speakers/*.mpg.")],
-    epochs: Annotated[int | None, typer.Option(help="The recipe's by default.")] = None,
-    batch_size: Annotated[int, typer.Option(help="Clips per step.")] = 8,
-    seed: Annotated[int, typer.Option(help="Of weights, order and changes of the pictures.")] = 0,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
-) -> None:
-    """Train the judge of whether lips and voice go together, on real clips, which are for research."""
-    from meshanim.cli.progress import Steps
-    from meshanim.datasets import GridVideos
-    from meshanim.training import LipSyncRecipe, train_lip_sync
-    from meshanim.vision import POLYNOMIAL_CROP
-
-    recipe = LipSyncRecipe(batch_size=batch_size, seed=seed)
-    recipe = recipe if epochs is None else replace(recipe, epochs=epochs)
-    with Steps(quiet) as steps:
-        clips, others = (
-            [*GridVideos(grid, POLYNOMIAL_CROP, split, progress=steps.step(f"{split} clips"))]
-            for split in ("train", "validation")
-        )
-    _, report = train_lip_sync(clips, others, recipe, out, progress=not quiet)
-    _say_where(report, recipe.epochs, out, quiet)
-
-
-def _say_where(report: TrainingReport, epochs: int, out: Path, quiet: bool) -> None:
-    if not quiet:
-        state = "finished" if report.finished else "stopped; the same command goes on from here"
-        typer.echo(f"{len(report.history)} of {epochs} epochs {state}: {out}")
+for command in (audio_units, face_features, lip_sync, polynomial, tcsan, unit_classifier):
+    app.command()(command)

@@ -30,6 +30,6 @@ def load_renderer(name: str, weights: str | Path | None = None) -> Renderer:
         from meshanim.talking_heads.polynomial import PolynomialRenderer
 
         return PolynomialRenderer.from_pretrained(weights or "research/polynomial-grid")
-    from meshanim.talking_heads.tcsan import TcsanRenderer
+    from meshanim.talking_heads.tcsan_renderer import TcsanRenderer
 
     return TcsanRenderer.from_pretrained(weights or "research/tcsan-grid")

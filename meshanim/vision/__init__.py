@@ -19,6 +19,8 @@ from meshanim.vision.landmarks import (
     whole_track,
 )
 from meshanim.vision.lip_sync import LipSyncNetwork, mouth_pictures
+from meshanim.vision.perceptual import FaceFeatures, PerceptualFeatures, Vgg19Features
+from meshanim.vision.unit_classifier import UnitClassifier, lower_half, upper_half
 from meshanim.vision.video import write_video
 from meshanim.vision.video_reading import Video, read_video, shown_frames
 
@@ -28,7 +30,11 @@ __all__ = [
     "TCSAN_CROP",
     "Box",
     "FaceCrop",
+    "FaceFeatures",
     "LipSyncNetwork",
+    "PerceptualFeatures",
+    "UnitClassifier",
+    "Vgg19Features",
     "Video",
     "check_image",
     "cut_crop",
@@ -36,6 +42,7 @@ __all__ = [
     "find_faces",
     "find_landmarks",
     "follow_landmarks",
+    "lower_half",
     "mouth_pictures",
     "move_points",
     "read_image",
@@ -43,6 +50,7 @@ __all__ = [
     "read_video",
     "shown_frames",
     "square_around",
+    "upper_half",
     "whole_track",
     "write_gif",
     "write_image",
