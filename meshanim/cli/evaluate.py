@@ -10,6 +10,8 @@ import typer
 from meshanim._check import InputError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from meshanim.cli.progress import Steps
     from meshanim.metrics import Film
     from meshanim.vision import LipSyncNetwork, Video
@@ -52,25 +54,35 @@ def evaluate(
     """Compare two videos of a talking face, frame by frame: pictures, lips, likeness, blinks, synchrony."""
     from meshanim.cli.progress import Steps
     from meshanim.metrics import score_talking_head
-    from meshanim.vision import find_landmarks, read_image, read_video
+    from meshanim.vision import read_video
 
     if output is not None and output.suffix.lower() != ".json":
         raise InputError(f"output must end in .json, got {output}")
-    picture = None if reference is None else read_image(reference)
-    if picture is not None and find_landmarks(picture) is None:
-        raise InputError(f"{reference} must show a face, got none")
+    picture = None if reference is None else _person(reference)
     videos = read_video(prediction), read_video(truth)
     _check_alike(*videos)
     with Steps(quiet) as steps:
         network = _judge(judge, steps)
-        films = _as_long(*(_watched(video, steps) for video in videos), steps)
-        if films[1].sound is None and films[0].sound is None:
+        made, real = _as_long(_watched(videos[0], steps), _watched(videos[1], steps), steps)
+        if made.sound is None and real.sound is None:
             steps.say("neither video has sound: figures of picture and sound are left out")
-        scores = score_talking_head(*films, _tensor(picture), network)
+        scores = score_talking_head(made, real, picture, network)
     _show(scores)
     if output is not None:
-        about = {"frames": len(films[1].frames), "fps": films[1].fps, "size": list(videos[1].size)}
+        about = {"frames": len(real.frames), "fps": real.fps, "size": list(videos[1].size)}
         _write(output, {"prediction": str(prediction), "truth": str(truth), **about}, scores)
+
+
+def _person(path: Path) -> Tensor:
+    """A picture with a face in it."""
+    import torch
+
+    from meshanim.vision import find_landmarks, read_image
+
+    picture = read_image(path)
+    if find_landmarks(picture) is None:
+        raise InputError(f"{path} must show a face, got none")
+    return torch.from_numpy(picture)
 
 
 def _check_alike(prediction: Video, truth: Video) -> None:
@@ -129,12 +141,6 @@ def _as_long(prediction: Film, truth: Film, steps: Steps) -> tuple[Film, Film]:
     if counts[0] != counts[1]:
         steps.say(f"{counts[0]} frames beside {counts[1]} true ones: the first {min(counts)} are compared")
     return prediction.first(min(counts)), truth.first(min(counts))
-
-
-def _tensor(picture):
-    import torch
-
-    return None if picture is None else torch.from_numpy(picture)
 
 
 def _show(scores: dict[str, float]) -> None:

@@ -120,8 +120,8 @@ def score_talking_head(
         raise InputError(f"predicted must have the truth's {truth.fps:g} frames/s, got {predicted.fps:g}")
     scores = _beside(predicted, truth)
     if units is not None:
-        told = action_unit_scores(*(units(film.frames, film.landmarks) for film in (predicted, truth)))
-        scores["au_f1"], scores["au_accuracy"] = told.mean
+        said, shown = (units(film.frames, film.landmarks) for film in (predicted, truth))
+        scores["au_f1"], scores["au_accuracy"] = action_unit_scores(said, shown).mean
     known = None if embedding is None else (embedding[1], _reference(reference, truth, embedding[1]))
     for film, ending in ((predicted, ""), (truth, "_truth")):
         alone = {"cpbd": cpbd(film.frames), **_blinks(film)}
