@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Self
@@ -21,6 +22,27 @@ _DEEPEST = SIDE // 16
 """Pixels along each side after the four convolutions of the identity encoder."""
 _FIRST = 4
 """Along each side where drawing begins: 4, 7, 14, 28, 56 and 112 pixels, and once more at 112."""
+_TRACES = 0.05
+"""Of what is drawn, beside the identity picture, before training."""
+
+
+def begin_as_he(network: nn.Module) -> None:
+    """Draw the weights so that signals keep their size through ReLU (He et al. 2015, eq 10).
+
+    An output of a transposed convolution in steps of s sees 1 / s^2 of the kernel. PyTorch's own beginning
+    shrinks signals by 2.4 in every layer: what is heard would reach the frames some millions of times weaker
+    than what skips there.
+    """
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+        elif isinstance(layer, nn.ConvTranspose2d):
+            seen = layer.in_channels * math.prod(layer.kernel_size) / math.prod(layer.stride)
+            nn.init.normal_(layer.weight, std=math.sqrt(2 / seen))
+        else:
+            continue
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
 
 
 class IdentityEncoder(nn.Module):
@@ -43,6 +65,7 @@ class IdentityEncoder(nn.Module):
             nn.Conv2d(before, after, 4, stride=2, padding=1) for before, after in pairwise(widths)
         )
         self.connected = nn.Linear(widths[-1] * _DEEPEST**2, features)
+        begin_as_he(self)
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Features and skips, the largest first."""
@@ -81,6 +104,7 @@ class WindowEncoder(nn.Module):
         self.connected = nn.Sequential(
             nn.Linear(channels[-1] * left, features), nn.ReLU(), nn.Linear(features, features), nn.ReLU()
         )
+        begin_as_he(self)
 
     def standardise(self, windows: Tensor) -> Self:
         """Take mean and deviation of the coefficients from windows (..., 12, 28) of the training set."""
@@ -117,6 +141,7 @@ class UnitEncoder(nn.Module):
             )
             for _ in range(units)
         )
+        begin_as_he(self)
 
     def forward(self, intensities: Tensor) -> Tensor:
         """Features of every frame, unit after unit."""
@@ -148,6 +173,16 @@ class ImageDecoder(nn.Module):
         steps = zip(channels[1:], reversed(skips), channels[2:], strict=False)
         self.steps = nn.ModuleList(SkippedUpConv(before, skip, after) for before, skip, after in steps)
         self.last = SkippedUpConv(channels[-1], 3, 3, stride=1)
+        begin_as_he(self)
+        self._begin_with_the_picture()
+
+    @torch.no_grad()
+    def _begin_with_the_picture(self) -> None:
+        """Before training, all frames are the identity picture and faint traces of the rest."""
+        weight = self.last.conv.weight
+        weight.mul_(_TRACES)
+        weight[-3:] = 0
+        weight[-3:, :, 1, 1] = torch.eye(3)
 
     def shares(self, skips: Sequence[Tensor]) -> list[Tensor]:
         """What the skips of :class:`IdentityEncoder` add to every frame, in the order it is needed."""
@@ -184,6 +219,7 @@ class FrameDiscriminator(nn.Module):
         for before, after in pairwise(widths):
             layers += [nn.Conv2d(before, after, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
         self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(widths[-1] * _DEEPEST**2, 1))
+        begin_as_he(self)
 
     def forward(self, frames: Tensor, identity: Tensor) -> Tensor:
         """Logits."""

@@ -80,8 +80,10 @@ class TcsanRecipe(Recipe):
 
 TCSAN_RECIPES: Mapping[str, TcsanRecipe] = {
     "paper": TcsanRecipe(),
-    "small": TcsanRecipe(epochs=40, batch_size=2, window=16, learning_rate_decay=0.97),
-    "reduced": TcsanRecipe(epochs=16, batch_size=2, window=16, learning_rate_decay=0.93, config=REDUCED),
+    "small": TcsanRecipe(epochs=40, batch_size=2, window=8, learning_rate=1e-3, learning_rate_decay=0.95),
+    "reduced": TcsanRecipe(
+        epochs=16, batch_size=2, window=8, learning_rate=1e-3, learning_rate_decay=0.9, config=REDUCED
+    ),
 }
 """The paper's; its sizes on two cores; and half the sizes, for comparisons."""
 
