@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from meshanim.training import TrainingReport
 
 VALIDATED = 4
-"""Every fourth utterance of the validation set scores a speech model after every epoch."""
+"""Every fourth utterance of the validation set scores a speech model or a talking head after every epoch."""
 
 app = typer.Typer(help="Train a model; a run that was stopped goes on where it was.", no_args_is_help=True)
 
@@ -288,8 +288,9 @@ def tcsan(
     if not quiet:
         typer.echo(f"perceptual loss: {judge.name}")
     reader, ears = UnitClassifier.from_pretrained(classifier), AudioToUnits.from_pretrained(hearing)
-    filmed = _filmed(grid, quiet)
-    _, report = train_tcsan(*filmed, chosen, out, judge, reader, ears, progress=not quiet)
+    filmed, unseen = _filmed(grid, quiet)
+    validated = unseen[::VALIDATED]
+    _, report = train_tcsan(filmed, validated, chosen, out, judge, reader, ears, progress=not quiet)
     _say_where(report, chosen.epochs, out, quiet)
 
 

@@ -22,8 +22,6 @@ _DEEPEST = SIDE // 16
 """Pixels along each side after the four convolutions of the identity encoder."""
 _FIRST = 4
 """Along each side where drawing begins: 4, 7, 14, 28, 56 and 112 pixels, and once more at 112."""
-_TRACES = 0.05
-"""Of what is drawn, beside the identity picture, before training."""
 
 
 def begin_as_he(network: nn.Module) -> None:
@@ -155,7 +153,9 @@ class ImageDecoder(nn.Module):
     with what skips from the identity encoder, as in a U-Net.
 
     The picture itself counts as the encoder's first level. What a skip adds is the same in all frames of a
-    clip and computed once, see :class:`meshanim.nn.SkippedUpConv`.
+    clip and computed once, see :class:`meshanim.nn.SkippedUpConv`. All but the last convolution end in batch
+    norm without a scale of its own, and ReLU: before anything is known of mouths, whatever is drawn beside
+    the picture is noise, and would be made so faint by training that nothing could be learned from it later.
 
     Args:
         features: of a frame.
@@ -172,17 +172,16 @@ class ImageDecoder(nn.Module):
         self.first = nn.ConvTranspose2d(channels[0], channels[1], 3, stride=2, padding=1)
         steps = zip(channels[1:], reversed(skips), channels[2:], strict=False)
         self.steps = nn.ModuleList(SkippedUpConv(before, skip, after) for before, skip, after in steps)
+        self.norms = nn.ModuleList(nn.BatchNorm2d(each, affine=False) for each in channels[1:])
         self.last = SkippedUpConv(channels[-1], 3, 3, stride=1)
         begin_as_he(self)
         self._begin_with_the_picture()
 
     @torch.no_grad()
     def _begin_with_the_picture(self) -> None:
-        """Before training, all frames are the identity picture and faint traces of the rest."""
-        weight = self.last.conv.weight
-        weight.mul_(_TRACES)
-        weight[-3:] = 0
-        weight[-3:, :, 1, 1] = torch.eye(3)
+        """Before training, all frames are the identity picture; what else is drawn comes in as it helps."""
+        self.last.conv.weight.zero_()
+        self.last.conv.weight[-3:, :, 1, 1] = torch.eye(3)
 
     def shares(self, skips: Sequence[Tensor]) -> list[Tensor]:
         """What the skips of :class:`IdentityEncoder` add to every frame, in the order it is needed."""
@@ -192,11 +191,16 @@ class ImageDecoder(nn.Module):
 
     def forward(self, features: Tensor, shares: Sequence[Tensor]) -> Tensor:
         """Frames."""
-        start = functional.relu(self.connected(features)).flatten(0, 1).unflatten(-1, (-1, _FIRST, _FIRST))
-        drawn = functional.relu(self.first(start)).unflatten(0, features.shape[:2])
-        for step, share in zip(self.steps, shares, strict=False):
-            drawn = functional.relu(step(drawn, share))
+        begun = functional.relu(self.connected(features)).flatten(0, 1)
+        small = self.first(begun.unflatten(-1, (-1, _FIRST, _FIRST)))
+        drawn = self._steadied(0, small.unflatten(0, features.shape[:2]))
+        for number, (step, share) in enumerate(zip(self.steps, shares, strict=False), start=1):
+            drawn = self._steadied(number, step(drawn, share))
         return self.last(drawn, shares[-1])
+
+    def _steadied(self, number: int, drawn: Tensor) -> Tensor:
+        norm = self.norms[number]
+        return functional.relu(norm(drawn.flatten(0, 1))).unflatten(0, drawn.shape[:2])
 
 
 class FrameDiscriminator(nn.Module):
