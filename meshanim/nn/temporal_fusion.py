@@ -141,7 +141,7 @@ def _attention_in_all(width: int, hidden: int, layers: int, first: int) -> Tempo
     return ConvFusion(width, hidden, [ElementAttention(each) for each in widths])
 
 
-FUSIONS: Mapping[str, Callable[[int, int, int, int], TemporalFusion]] = {
+TEMPORAL_FUSIONS: Mapping[str, Callable[[int, int, int, int], TemporalFusion]] = {
     "gru": lambda width, hidden, layers, first: GruFusion(width, hidden),
     "tcn": lambda width, hidden, layers, first: ConvFusion(width, hidden, _still(layers)),
     "attention-tcn": _attention_first,
@@ -152,7 +152,7 @@ FUSIONS: Mapping[str, Callable[[int, int, int, int], TemporalFusion]] = {
 
 
 def temporal_fusion(name: str, width: int, hidden: int, layers: int = 3, first: int = 512) -> TemporalFusion:
-    """One of :data:`FUSIONS`.
+    """One of :data:`TEMPORAL_FUSIONS`.
 
     ``tcsan`` is the dilated non-causal temporal convolutional self-attention network of Chen et al. 2022,
     section 3.1: a residual attention block before each convolution, so that the first one attends to the
@@ -165,6 +165,6 @@ def temporal_fusion(name: str, width: int, hidden: int, layers: int = 3, first: 
         layers: of convolution; a GRU has one layer.
         first: numbers at the front of the features that are one side of the co-attention.
     """
-    check_choice("fusion", name, FUSIONS)
+    check_choice("fusion", name, TEMPORAL_FUSIONS)
     check_range("layers", layers, 1)
-    return FUSIONS[name](width, hidden, layers, first)
+    return TEMPORAL_FUSIONS[name](width, hidden, layers, first)

@@ -14,7 +14,7 @@ from meshanim._check import InputError, check_choice, check_range
 from meshanim._pretrained import assembling, find_model, load_model, save_model
 from meshanim.audio import SPEECH_UNITS, AudioToUnits
 from meshanim.audio.audio_to_units import UNIT_FEATURES
-from meshanim.nn import FUSIONS, temporal_fusion
+from meshanim.nn import TEMPORAL_FUSIONS, temporal_fusion
 from meshanim.talking_heads.tcsan_networks import IdentityEncoder, ImageDecoder, UnitEncoder, WindowEncoder
 
 FRAME_RATE = 25.0
@@ -29,7 +29,7 @@ class TcsanConfig:
     """Sizes and variant of a :class:`TcsanModel`; the defaults are the paper's where it gives them.
 
     Attributes:
-        fusion: of :data:`meshanim.nn.FUSIONS`.
+        fusion: of :data:`meshanim.nn.TEMPORAL_FUSIONS`.
         units: of :data:`UNIT_SOURCES`.
         features: of the person and of the sound, each.
         hidden: of the fusion.
@@ -51,7 +51,7 @@ class TcsanConfig:
     units_hidden: int = 64
 
     def __post_init__(self) -> None:
-        check_choice("fusion", self.fusion, FUSIONS)
+        check_choice("fusion", self.fusion, TEMPORAL_FUSIONS)
         check_choice("units", self.units, UNIT_SOURCES)
         check_range("layers", self.layers, 1)
         for name, count in (("identity_channels", 4), ("audio_channels", 5), ("decoder_channels", 6)):

@@ -8,8 +8,10 @@ from meshanim.training.expression_learner import ExpressionLearnerRecipe, train_
 from meshanim.training.expression_motion import ExpressionMotionRecipe, train_expression_motion
 from meshanim.training.face_features import FaceFeaturesRecipe, train_face_features
 from meshanim.training.head_motion import HeadMotionRecipe, style_gaps, train_head_motion
+from meshanim.training.lip_sync import LipSyncRecipe, train_lip_sync
 from meshanim.training.loop import Task, TrainingReport, train
 from meshanim.training.losses import motion_losses
+from meshanim.training.polynomial import POLYNOMIAL_RECIPES, PolynomialRecipe, displaced_by, train_polynomial
 from meshanim.training.recipe import Recipe
 from meshanim.training.speech import SPEECH_RECIPES, SpeechRecipe, among, train_speech
 from meshanim.training.tcsan import TCSAN_RECIPES, TCSAN_VARIANTS, TcsanRecipe, train_tcsan
@@ -18,6 +20,7 @@ from meshanim.training.unit_losses import audio_unit_losses, unit_weights
 from meshanim.training.unprojection import UNPROJECTION_RECIPES, UnprojectionRecipe, train_unprojection
 
 __all__ = [
+    "POLYNOMIAL_RECIPES",
     "RECIPES",
     "SPEECH_RECIPES",
     "TCSAN_RECIPES",
@@ -32,6 +35,8 @@ __all__ = [
     "ExpressionRecipe",
     "FaceFeaturesRecipe",
     "HeadMotionRecipe",
+    "LipSyncRecipe",
+    "PolynomialRecipe",
     "Recipe",
     "SpeechRecipe",
     "Task",
@@ -41,6 +46,7 @@ __all__ = [
     "UnprojectionRecipe",
     "among",
     "audio_unit_losses",
+    "displaced_by",
     "motion_losses",
     "paper_factors",
     "read_units",
@@ -54,6 +60,8 @@ __all__ = [
     "train_expression_motion",
     "train_face_features",
     "train_head_motion",
+    "train_lip_sync",
+    "train_polynomial",
     "train_speech",
     "train_tcsan",
     "train_unit_classifier",

@@ -94,7 +94,7 @@ def load_checkpoint(
         own = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
         for name in (name for name, parameter in names.items() if id(parameter) in own):
             state = {
-                key: tensors[f"optimizer.{key}.{name}"]
+                key: tensors[f"optimizer.{key}.{name}"].to(names[name].device)
                 for key in ("step", "exp_avg", "exp_avg_sq")
                 if f"optimizer.{key}.{name}" in tensors
             }

@@ -18,6 +18,7 @@ from meshanim.vision.landmarks import (
     read_landmarks,
     whole_track,
 )
+from meshanim.vision.lip_sync import LipSyncNetwork, mouth_pictures
 from meshanim.vision.perceptual import FaceFeatures, PerceptualFeatures, Vgg19Features
 from meshanim.vision.unit_classifier import UnitClassifier, lower_half, upper_half
 from meshanim.vision.video import write_video
@@ -30,6 +31,7 @@ __all__ = [
     "Box",
     "FaceCrop",
     "FaceFeatures",
+    "LipSyncNetwork",
     "PerceptualFeatures",
     "UnitClassifier",
     "Vgg19Features",
@@ -41,6 +43,7 @@ __all__ = [
     "find_landmarks",
     "follow_landmarks",
     "lower_half",
+    "mouth_pictures",
     "move_points",
     "read_image",
     "read_landmarks",

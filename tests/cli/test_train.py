@@ -12,7 +12,19 @@ from meshanim.datasets import TalkingClip, Utterance
 from meshanim.rendering import PositionMapModel
 from meshanim.synthesis import HeadMotionModel, SpeechModel
 from meshanim.talking_heads import TcsanRenderer
-from meshanim.vision import FaceFeatures, UnitClassifier
+from meshanim.vision import FaceCrop, FaceFeatures, LipSyncNetwork, UnitClassifier
+
+
+class ToyVideos(list[TalkingClip]):
+    """Noise of any kind in place of faces."""
+
+    def __init__(self, folder: Path, crop: FaceCrop, split: str, progress: object = None) -> None:
+        generator = torch.Generator().manual_seed(0)
+        for item in range(2):
+            frames = torch.randint(0, 256, (50, 40, 40, 3), generator=generator, dtype=torch.uint8)
+            landmarks = 40 * torch.rand(68, 2, generator=generator).expand(50, 68, 2)
+            sound = Sound(torch.randn(32_000, generator=generator), 16_000)
+            self.append(TalkingClip(f"{item}", "noise", None, split, 25.0, frames, landmarks, sound))
 
 
 class ToySpeech(list[Utterance]):
@@ -99,3 +111,13 @@ def test_a_talking_head_is_trained_with_those_who_judge_it(tmp_path: Path, monke
     assert told.exit_code == 0 and "1 of 1 epochs finished" in told.output, told.output
     assert "perceptual loss: face features (trained on the corpus)" in told.output
     assert TcsanRenderer.from_pretrained(tmp_path / "head").needs == {"audio"}
+
+
+def test_a_judge_of_lips_is_trained(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("meshanim.datasets.GridVideos", ToyVideos)
+    told = CliRunner().invoke(
+        app, ["lip-sync", "--grid", str(tmp_path), "-o", str(tmp_path), "--epochs", "1", "--batch-size", "1"]
+    )
+    assert told.exit_code == 0, told.output
+    assert "1 of 1 epochs finished" in told.output
+    assert LipSyncNetwork.from_pretrained(tmp_path).fps == 25

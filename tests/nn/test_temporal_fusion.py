@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from meshanim._check import InputError
-from meshanim.nn import FUSIONS, DilatedConv, temporal_fusion
+from meshanim.nn import TEMPORAL_FUSIONS, DilatedConv, temporal_fusion
 
 WIDTH, HIDDEN = 192, 128
 
@@ -42,7 +42,7 @@ def test_reversed_filters_answer_reversed_tracks():
     assert torch.allclose(mirrored(features.flip(1)), layer(features).flip(1), atol=1e-6)
 
 
-@pytest.mark.parametrize("name", [name for name in FUSIONS if name != "gru"])
+@pytest.mark.parametrize("name", [name for name in TEMPORAL_FUSIONS if name != "gru"])
 @pytest.mark.parametrize(("layers", "reach"), [(1, 1), (3, 7)])
 def test_a_frame_is_told_from_as_many_before_as_after(name, layers, reach):
     model, features = fusion(name, layers=layers), track(31)
@@ -61,7 +61,7 @@ def test_a_gru_does_not_look_ahead():
     assert torch.allclose(model(changed)[:, :5], model(features)[:, :5])
 
 
-@pytest.mark.parametrize("name", FUSIONS)
+@pytest.mark.parametrize("name", TEMPORAL_FUSIONS)
 @pytest.mark.parametrize("sizes", [(40,), (1, 1, 20, 3, 15), (16, 16, 8), (5,)])
 def test_a_stream_equals_the_whole(name, sizes):
     model, features = fusion(name), track(sum(sizes))
@@ -74,7 +74,11 @@ def test_nothing_streams_to_nothing():
 
 
 def test_tcsan_attends_in_every_layer_and_its_rivals_at_most_in_the_first():
-    kinds = {name: [type(each).__name__ for each in fusion(name).mixers] for name in FUSIONS if name != "gru"}
+    kinds = {
+        name: [type(each).__name__ for each in fusion(name).mixers]
+        for name in TEMPORAL_FUSIONS
+        if name != "gru"
+    }
     assert kinds == {
         "tcn": ["Identity"] * 3,
         "attention-tcn": ["ElementAttention", "Identity", "Identity"],
