@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from meshanim.training import TrainingReport
     from meshanim.vision import FaceCrop
 
+VALIDATED = 4
+"""Every fourth clip of the validation set scores TCSAN after every epoch."""
+
 
 def lip_sync(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; gets the trained model.")],
@@ -134,8 +137,9 @@ def tcsan(
     if not quiet:
         typer.echo(f"perceptual loss: {judge.name}")
     reader, ears = UnitClassifier.from_pretrained(classifier), AudioToUnits.from_pretrained(hearing)
-    filmed = _filmed(grid, TCSAN_CROP, quiet)
-    _, report = train_tcsan(*filmed, chosen, out, judge, reader, ears, progress=not quiet)
+    filmed, unseen = _filmed(grid, TCSAN_CROP, quiet)
+    validated = unseen[::VALIDATED]
+    _, report = train_tcsan(filmed, validated, chosen, out, judge, reader, ears, progress=not quiet)
     say_where(report, chosen.epochs, out, quiet)
 
 

@@ -40,6 +40,8 @@ class DilatedConv(nn.Module):
             raise InputError(f"kernel must be an odd number, so that it has a middle, got {kernel}")
         self.reach = dilation * (kernel // 2)
         self.conv = nn.Conv1d(width, out_width, kernel, padding=self.reach, dilation=dilation)
+        # a ReLU follows; He et al. 2015, eq 10
+        nn.init.kaiming_normal_(self.conv.weight, nonlinearity="relu")
 
     def forward(self, features: Tensor) -> Tensor:
         """Convolve along time."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Self
@@ -21,6 +22,25 @@ _DEEPEST = SIDE // 16
 """Pixels along each side after the four convolutions of the identity encoder."""
 _FIRST = 4
 """Along each side where drawing begins: 4, 7, 14, 28, 56 and 112 pixels, and once more at 112."""
+
+
+def begin_as_he(network: nn.Module) -> None:
+    """Draw the weights so that signals keep their size through ReLU (He et al. 2015, eq 10).
+
+    An output of a transposed convolution in steps of s sees 1 / s^2 of the kernel. PyTorch's own beginning
+    shrinks signals by 2.4 in every layer: what is heard would reach the frames some millions of times weaker
+    than what skips there.
+    """
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+        elif isinstance(layer, nn.ConvTranspose2d):
+            seen = layer.in_channels * math.prod(layer.kernel_size) / math.prod(layer.stride)
+            nn.init.normal_(layer.weight, std=math.sqrt(2 / seen))
+        else:
+            continue
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
 
 
 class IdentityEncoder(nn.Module):
@@ -43,6 +63,7 @@ class IdentityEncoder(nn.Module):
             nn.Conv2d(before, after, 4, stride=2, padding=1) for before, after in pairwise(widths)
         )
         self.connected = nn.Linear(widths[-1] * _DEEPEST**2, features)
+        begin_as_he(self)
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Features and skips, the largest first."""
@@ -81,6 +102,7 @@ class WindowEncoder(nn.Module):
         self.connected = nn.Sequential(
             nn.Linear(channels[-1] * left, features), nn.ReLU(), nn.Linear(features, features), nn.ReLU()
         )
+        begin_as_he(self)
 
     def standardise(self, windows: Tensor) -> Self:
         """Take mean and deviation of the coefficients from windows (..., 12, 28) of the training set."""
@@ -117,6 +139,7 @@ class UnitEncoder(nn.Module):
             )
             for _ in range(units)
         )
+        begin_as_he(self)
 
     def forward(self, intensities: Tensor) -> Tensor:
         """Features of every frame, unit after unit."""
@@ -130,7 +153,9 @@ class ImageDecoder(nn.Module):
     with what skips from the identity encoder, as in a U-Net.
 
     The picture itself counts as the encoder's first level. What a skip adds is the same in all frames of a
-    clip and computed once, see :class:`meshanim.nn.SkippedUpConv`.
+    clip and computed once, see :class:`meshanim.nn.SkippedUpConv`. All but the last convolution end in batch
+    norm without a scale of its own, and ReLU: before anything is known of mouths, whatever is drawn beside
+    the picture is noise, and would be made so faint by training that nothing could be learned from it later.
 
     Args:
         features: of a frame.
@@ -147,7 +172,16 @@ class ImageDecoder(nn.Module):
         self.first = nn.ConvTranspose2d(channels[0], channels[1], 3, stride=2, padding=1)
         steps = zip(channels[1:], reversed(skips), channels[2:], strict=False)
         self.steps = nn.ModuleList(SkippedUpConv(before, skip, after) for before, skip, after in steps)
+        self.norms = nn.ModuleList(nn.BatchNorm2d(each, affine=False) for each in channels[1:])
         self.last = SkippedUpConv(channels[-1], 3, 3, stride=1)
+        begin_as_he(self)
+        self._begin_with_the_picture()
+
+    @torch.no_grad()
+    def _begin_with_the_picture(self) -> None:
+        """Before training, all frames are the identity picture; what else is drawn comes in as it helps."""
+        self.last.conv.weight.zero_()
+        self.last.conv.weight[-3:, :, 1, 1] = torch.eye(3)
 
     def shares(self, skips: Sequence[Tensor]) -> list[Tensor]:
         """What the skips of :class:`IdentityEncoder` add to every frame, in the order it is needed."""
@@ -157,11 +191,16 @@ class ImageDecoder(nn.Module):
 
     def forward(self, features: Tensor, shares: Sequence[Tensor]) -> Tensor:
         """Frames."""
-        start = functional.relu(self.connected(features)).flatten(0, 1).unflatten(-1, (-1, _FIRST, _FIRST))
-        drawn = functional.relu(self.first(start)).unflatten(0, features.shape[:2])
-        for step, share in zip(self.steps, shares, strict=False):
-            drawn = functional.relu(step(drawn, share))
+        begun = functional.relu(self.connected(features)).flatten(0, 1)
+        small = self.first(begun.unflatten(-1, (-1, _FIRST, _FIRST)))
+        drawn = self._steadied(0, small.unflatten(0, features.shape[:2]))
+        for number, (step, share) in enumerate(zip(self.steps, shares, strict=False), start=1):
+            drawn = self._steadied(number, step(drawn, share))
         return self.last(drawn, shares[-1])
+
+    def _steadied(self, number: int, drawn: Tensor) -> Tensor:
+        norm = self.norms[number]
+        return functional.relu(norm(drawn.flatten(0, 1))).unflatten(0, drawn.shape[:2])
 
 
 class FrameDiscriminator(nn.Module):
@@ -184,6 +223,7 @@ class FrameDiscriminator(nn.Module):
         for before, after in pairwise(widths):
             layers += [nn.Conv2d(before, after, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
         self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(widths[-1] * _DEEPEST**2, 1))
+        begin_as_he(self)
 
     def forward(self, frames: Tensor, identity: Tensor) -> Tensor:
         """Logits."""

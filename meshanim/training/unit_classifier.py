@@ -34,7 +34,7 @@ class UnitClassifierRecipe(Recipe):
         width: channels of the network's first layers.
     """
 
-    epochs: int = 30
+    epochs: int = 60
     batch_size: int = 8
     learning_rate: float = 1e-3
     learning_rate_decay: float = 0.95

@@ -6,12 +6,13 @@ from pathlib import Path
 import torch
 from typer.testing import CliRunner
 
-from meshanim.audio import Sound
+from meshanim.audio import AudioToUnits, Sound
 from meshanim.cli.train import app
 from meshanim.datasets import TalkingClip, Utterance
 from meshanim.rendering import PositionMapModel
 from meshanim.synthesis import HeadMotionModel, SpeechModel
-from meshanim.vision import FaceCrop, LipSyncNetwork
+from meshanim.talking_heads import TcsanRenderer
+from meshanim.vision import FaceCrop, FaceFeatures, LipSyncNetwork, UnitClassifier
 
 
 class ToyVideos(list[TalkingClip]):
@@ -71,6 +72,45 @@ def test_a_speech_model_is_trained_and_gone_on_with(tmp_path: Path, monkeypatch)
     assert told.exit_code == 0, told.output
     assert "1 of 1 epochs finished" in told.output
     assert SpeechModel.from_pretrained(tmp_path / "second").config.window == 5
+
+
+def toy_videos(
+    folder: object, crop: object, split: str = "train", progress: object = None
+) -> list[TalkingClip]:
+    """Noise in place of GRID's clips."""
+    generator = torch.Generator().manual_seed(0)
+    return [
+        TalkingClip(
+            f"{item}",
+            "noise",
+            None,
+            split,
+            25.0,
+            torch.randint(256, (10, 112, 112, 3), generator=generator).byte(),
+            torch.zeros(10, 68, 2),
+            Sound(torch.randn(6400, generator=generator), 16000),
+            torch.rand(10, 52, generator=generator),
+            torch.zeros(10, 6),
+        )
+        for item in range(2)
+    ]
+
+
+def test_a_talking_head_is_trained_with_those_who_judge_it(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("meshanim.datasets.CapturedGrid", lambda folder, split: ToySpeech(split, 4))
+    monkeypatch.setattr("meshanim.datasets.GridVideos", toy_videos)
+    parts = {"audio-units": AudioToUnits, "unit-classifier": UnitClassifier, "face-features": FaceFeatures}
+    for name, kind in parts.items():
+        told = CliRunner().invoke(app, [name, "-o", str(tmp_path / name), "--grid", "here", "--epochs", "1"])
+        assert told.exit_code == 0 and "1 of 1 epochs finished" in told.output, told.output
+        kind.from_pretrained(tmp_path / name)
+    judges = {"hearing": "audio-units", "classifier": "unit-classifier", "features": "face-features"}
+    given = [part for option, name in judges.items() for part in (f"--{option}", str(tmp_path / name))]
+    sizes = ["--grid", "here", "--epochs", "1", "--recipe", "full"]
+    told = CliRunner().invoke(app, ["tcsan", "-o", str(tmp_path / "head"), *sizes, *given])
+    assert told.exit_code == 0 and "1 of 1 epochs finished" in told.output, told.output
+    assert "perceptual loss: face features (trained on the corpus)" in told.output
+    assert TcsanRenderer.from_pretrained(tmp_path / "head").needs == {"audio"}
 
 
 def test_a_judge_of_lips_is_trained(tmp_path: Path, monkeypatch) -> None:

@@ -30,7 +30,10 @@ TINY = TcsanConfig(
 def tiny(**changes) -> TcsanModel:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return TcsanModel(replace(TINY, **changes)).eval()
+        model = TcsanModel(replace(TINY, **changes)).eval()
+        # as after some training: before it, frames are the identity picture whatever is heard
+        torch.nn.init.normal_(model.decoder.last.conv.weight, std=0.3)
+        return model
 
 
 def inputs(frames: int = 20) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -96,6 +99,12 @@ def test_a_frame_hears_as_far_as_the_fusion_reaches():
     with torch.no_grad():
         moved = (model(picture, changed) - model(picture, windows)).abs().amax(dim=(0, 2, 3, 4))
     assert (moved > 0).nonzero().flatten().tolist() == list(range(7, 14))
+
+
+def test_before_training_frames_are_the_picture():
+    with torch.random.fork_rng(devices=[]):
+        model, (picture, windows, _) = TcsanModel(TINY).eval(), inputs(3)
+    assert torch.equal(model(picture, windows), picture[:, None].expand(1, 3, 3, 112, 112))
 
 
 def test_units_of_the_mesh_are_seen_and_needed():
