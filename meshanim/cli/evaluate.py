@@ -10,13 +10,15 @@ import typer
 from meshanim._check import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor
 
     from meshanim.cli.progress import Steps
     from meshanim.metrics import Film
     from meshanim.vision import LipSyncNetwork, Video
 
-_JUDGE = "research/lip-sync-grid"
+_LIP_SYNC, _CLASSIFIER = "research/lip-sync-grid", "research/unit-classifier-grid"
 """Trained on GRID, which is for research: in a checkout, not in an installed package."""
 _LARGEST = 2**31
 """Bytes of a film's frames, which are all in memory at once."""
@@ -32,6 +34,8 @@ _LABELS = {
     "csim_dlib": "cosine to the reference, dlib's embedding (CSIM)",
     "blinks_per_s": "blinks/s",
     "blink_duration_s": "blink duration, s",
+    "au_f1": "action units about the mouth, F1",
+    "au_accuracy": "action units about the mouth, accuracy",
     "av_offset_frames": "picture late by, frames",
     "av_confidence": "AV confidence",
 }
@@ -62,11 +66,11 @@ def evaluate(
     videos = read_video(prediction), read_video(truth)
     _check_alike(*videos)
     with Steps(quiet) as steps:
-        network = _judge(judge, steps)
+        network, units = _judge(judge, steps), _unit_reader(steps)
         made, real = _as_long(_watched(videos[0], steps), _watched(videos[1], steps), steps)
         if made.sound is None and real.sound is None:
             steps.say("neither video has sound: figures of picture and sound are left out")
-        scores = score_talking_head(made, real, picture, network)
+        scores = score_talking_head(made, real, picture, network, units=units)
     _show(scores)
     if output is not None:
         about = {"frames": len(real.frames), "fps": real.fps, "size": list(videos[1].size)}
@@ -100,11 +104,21 @@ def _judge(name: str | None, steps: Steps) -> LipSyncNetwork | None:
     from meshanim.vision import LipSyncNetwork
 
     try:
-        return LipSyncNetwork.from_pretrained(name or _JUDGE)
+        return LipSyncNetwork.from_pretrained(name or _LIP_SYNC)
     except InputError:
         if name is not None:
             raise
         steps.say("no trained lip-sync network is here: figures of picture and sound are left out")
+        return None
+
+
+def _unit_reader(steps: Steps) -> Callable[[Tensor, Tensor], Tensor] | None:
+    from meshanim.vision import UnitClassifier
+
+    try:
+        return UnitClassifier.from_pretrained(_CLASSIFIER).see
+    except InputError:
+        steps.say("no trained classifier of action units is here: their figures are left out")
         return None
 
 

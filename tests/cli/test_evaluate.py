@@ -73,10 +73,12 @@ def test_picture_and_sound_are_judged(still, babble: Callable[..., Sound], tmp_p
 
 
 def test_without_a_judge_its_figures_are_left_out(still, monkeypatch, tmp_path: Path, capsys) -> None:
-    monkeypatch.setattr("meshanim.cli.evaluate._JUDGE", "research/nobody")
+    monkeypatch.setattr("meshanim.cli.evaluate._LIP_SYNC", "research/nobody")
+    monkeypatch.setattr("meshanim.cli.evaluate._CLASSIFIER", "research/nobody")
     clip = noise(tmp_path / "a.mp4", 3)
     assert call("evaluate", clip, clip, "-o", tmp_path / "a.json") == 0
-    assert "no trained lip-sync network is here" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "no trained lip-sync network is here" in said and "no trained classifier of action units" in said
     # The PSNR of equal frames is infinite, for which JSON has no number.
     assert json.loads((tmp_path / "a.json").read_text())["scores"]["psnr_db"] is None
 
