@@ -10,7 +10,7 @@ from meshanim.training.head_motion import HeadMotionRecipe, style_gaps, train_he
 from meshanim.training.loop import Task, TrainingReport, train
 from meshanim.training.losses import motion_losses
 from meshanim.training.recipe import Recipe
-from meshanim.training.speech import SPEECH_RECIPES, SpeechRecipe, among, train_speech
+from meshanim.training.speech import SPEECH_RECIPES, SpeechRecipe, train_speech
 from meshanim.training.unit_losses import audio_unit_losses, unit_weights
 from meshanim.training.unprojection import UNPROJECTION_RECIPES, UnprojectionRecipe, train_unprojection
 
@@ -31,7 +31,6 @@ __all__ = [
     "Task",
     "TrainingReport",
     "UnprojectionRecipe",
-    "among",
     "audio_unit_losses",
     "motion_losses",
     "paper_factors",
