@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -115,7 +115,7 @@ def speech(
     from meshanim.training import SPEECH_RECIPES, train_speech
 
     sizes = {"window": window, "epochs": epochs, "batch_size": batch_size}
-    given = {name: value for name, value in sizes.items() if value is not None}
+    given: dict[str, Any] = {name: value for name, value in sizes.items() if value is not None}
     base = SPEECH_RECIPES["made" if grid is None else "grid"]
     recipe = replace(base, config=config, seed=seed, **given)
     with Steps(quiet) as steps:
