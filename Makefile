@@ -76,7 +76,7 @@ $(VENV)/installed-demo: $(INPUTS) | $(BIN)/python
 
 $(VENV)/installed-test: $(INPUTS) | $(BIN)/python
 	@echo "installing (openmesh is built from source: some minutes the first time)"
-	$(PIP) -e '.[benchmarks,geometric,openmesh,speech,test,train,usd,viewer,vision]'
+	$(PIP) -e '.[benchmarks,geometric,metrics,openmesh,speech,test,train,usd,viewer,vision]'
 	@touch $@ $(VENV)/installed-demo
 
 # Blender wants an older NumPy than the other packages, so that it gets an environment of its own, in which the

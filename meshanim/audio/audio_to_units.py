@@ -23,6 +23,9 @@ UNIT_FEATURES = 64
 
 _KIND = "audio-to-units"
 
+State = tuple[Tensor, Tensor]
+"""Of LSTM layers between two chunks of a track: hidden and cell states."""
+
 
 class UnitNetwork(nn.Module):
     """One action unit's network (Chen et al. 2022, section 3.1): features of it in every frame.
@@ -58,10 +61,15 @@ class UnitNetwork(nn.Module):
         )
         self.occurs = nn.Linear(UNIT_FEATURES, 1)
 
+    def go_on(self, windows: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """Features of windows that follow on those that left ``state``, and the state after them."""
+        described = self.time(self.frequency(windows.flatten(0, 1).unsqueeze(1)))
+        remembered, after = self.lstm(described.flatten(1).unflatten(0, windows.shape[:2]), state)
+        return self.connected(remembered), after
+
     def forward(self, windows: Tensor) -> Tensor:
         """Features; ``occurs`` of them are logits (B, T, 1)."""
-        described = self.time(self.frequency(windows.flatten(0, 1).unsqueeze(1)))
-        return self.connected(self.lstm(described.flatten(1).unflatten(0, windows.shape[:2]))[0])
+        return self.go_on(windows)[0]
 
 
 class AudioToUnits(nn.Module):
@@ -96,14 +104,28 @@ class AudioToUnits(nn.Module):
 
     def features(self, windows: Tensor) -> Tensor:
         """(B, T, A, 64) of the layers before the last; flattened, the 320 features that renderers take."""
+        return self.go_on(windows)[0]
+
+    def go_on(
+        self, windows: Tensor, states: Sequence[State] | None = None
+    ) -> tuple[Tensor, tuple[State, ...]]:
+        """Features of windows that follow on those that left ``states``, and the states after them.
+
+        Chunk after chunk they are the features of the whole.
+        """
         check_shape("windows", windows, (None, None, COEFFICIENTS, STEPS))
         normal = (windows - self.mean) / self.deviation
-        return torch.stack([network(normal) for network in self.networks], dim=2)
+        before: Sequence[State | None] = states or [None] * len(self.units)
+        told = [unit.go_on(normal, state) for unit, state in zip(self._units(), before, strict=True)]
+        return torch.stack([features for features, _ in told], dim=2), tuple(state for _, state in told)
+
+    def _units(self) -> list[UnitNetwork]:
+        return [each for each in self.networks if isinstance(each, UnitNetwork)]
 
     def logits(self, windows: Tensor) -> Tensor:
         """(B, T, A)."""
-        pairs = zip(self.networks.children(), self.features(windows).unbind(dim=2), strict=True)
-        return torch.cat([network.get_submodule("occurs")(described) for network, described in pairs], dim=2)
+        pairs = zip(self._units(), self.features(windows).unbind(dim=2), strict=True)
+        return torch.cat([network.occurs(described) for network, described in pairs], dim=2)
 
     def forward(self, windows: Tensor) -> Tensor:
         """Probabilities (B, T, A) that the units occur."""

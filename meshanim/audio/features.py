@@ -53,13 +53,36 @@ def mfcc_windows(sound: Sound, fps: float) -> Tensor:
         sound: at any rate.
         fps: frames per second, any positive number.
     """
-    count, waveform = sound.frame_count(fps), resample(sound, SPEECH_RATE).waveform
+    waveform = resample(sound, SPEECH_RATE).waveform
     emphasised = waveform - _PRE_EMPHASIS * functional.pad(waveform, (1, 0))[:-1]
-    moments = torch.arange(count, dtype=torch.float64)[:, None] / fps
-    offsets = (torch.arange(STEPS, dtype=torch.float64) - (STEPS - 1) / 2) * STEP
-    centres = ((moments + offsets) * SPEECH_RATE).round().long()
-    chunks = centres.split(_CHUNK)
+    chunks = _steps_about(sound.frame_count(fps), fps, STEPS).split(_CHUNK)
     return torch.cat([cepstrum(log_energies(windows_about(emphasised, c), _BANDS)).mT for c in chunks])
+
+
+def log_mel_windows(sound: Sound, fps: float, bands: int, steps: int) -> Tensor:
+    """Log-mel windows (T, bands, steps), each centred on its frame.
+
+    Frame t is seen at t / fps seconds; its steps of 10 ms lie evenly about that moment. There is silence
+    before and after the sound.
+
+    Args:
+        sound: at any rate.
+        fps: frames per second, any positive number.
+        bands: on the mel scale, from 0 to 8 kHz.
+        steps: of a window.
+    """
+    check_range("bands", bands, 1)
+    check_range("steps", steps, 1)
+    waveform = resample(sound, SPEECH_RATE).waveform
+    chunks = _steps_about(sound.frame_count(fps), fps, steps).split(_CHUNK)
+    return torch.cat([log_energies(windows_about(waveform, chunk), bands).mT for chunk in chunks])
+
+
+def _steps_about(count: int, fps: float, steps: int) -> Tensor:
+    """Sample numbers (T, steps), in steps of 10 ms evenly about each of T frames."""
+    moments = torch.arange(count, dtype=torch.float64)[:, None] / fps
+    offsets = (torch.arange(steps, dtype=torch.float64) - (steps - 1) / 2) * STEP
+    return ((moments + offsets) * SPEECH_RATE).round().long()
 
 
 def cepstrum(energies: Tensor) -> Tensor:

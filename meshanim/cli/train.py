@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 
 from meshanim._check import check_choice
-
-if TYPE_CHECKING:
-    from meshanim.training import TrainingReport
+from meshanim.cli.train_on_video import (
+    audio_units,
+    face_features,
+    lip_sync,
+    polynomial,
+    say_where,
+    tcsan,
+    unit_classifier,
+)
 
 VALIDATED = 4
 """Every fourth utterance of the validation set scores a speech model after every epoch."""
@@ -53,7 +59,7 @@ def expression(
         corpus = Expressions4D(model, "train", corpus_seed, subjects=subjects, progress=steps.step("corpus"))
         hierarchy = MeshHierarchy.from_mesh(model.neutral, factors=paper_factors(model.neutral))
     _, report = train_expression(corpus, model.neutral, hierarchy, recipe, out, progress=not quiet)
-    _say_where(report, recipe.epochs, out, quiet)
+    say_where(report, recipe.epochs, out, quiet)
 
 
 @app.command()
@@ -83,7 +89,7 @@ def unprojection(
     recipe = replace(UNPROJECTION_RECIPES[network], seed=seed, **sizes, **given)
     kept = KeptFaces(load_face(face), pictures, seed, size)
     _, report = train_unprojection(kept, recipe, out, progress=not quiet)
-    _say_where(report, recipe.epochs, out, quiet)
+    say_where(report, recipe.epochs, out, quiet)
 
 
 @app.command()
@@ -91,7 +97,7 @@ def speech(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; gets the trained model.")],
     config: Annotated[str, typer.Option(help="small, for two cores, or paper.")] = "small",
     grid: Annotated[
-        Path | None, typer.Option(help="Folder of GRID clips to learn from too; their captures are here.")
+        Path | None, typer.Option(help="Folder of GRID clips to learn from instead; their captures are here.")
     ] = None,
     start: Annotated[str | None, typer.Option(help="Model to go on from, by name or folder.")] = None,
     window: Annotated[
@@ -101,7 +107,9 @@ def speech(
     epochs: Annotated[
         int | None, typer.Option(help="Passes over the corpus; the recipe's by default.")
     ] = None,
-    batch_size: Annotated[int, typer.Option(help="Utterances per step.")] = 8,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Utterances per step; the recipe's by default.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of weights, order and noise.")] = 0,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
 ) -> None:
@@ -110,19 +118,21 @@ def speech(
     from meshanim.datasets import CapturedGrid, MadeSpeech
     from meshanim.faces import load_face
     from meshanim.synthesis import SpeechModel
-    from meshanim.training import SPEECH_RECIPES, among, train_speech
+    from meshanim.training import SPEECH_RECIPES, train_speech
 
-    given = {name: value for name, value in (("window", window), ("epochs", epochs)) if value is not None}
+    sizes = {"window": window, "epochs": epochs, "batch_size": batch_size}
+    given: dict[str, Any] = {name: value for name, value in sizes.items() if value is not None}
     base = SPEECH_RECIPES["made" if grid is None else "grid"]
-    recipe = replace(base, config=config, batch_size=batch_size, seed=seed, **given)
+    recipe = replace(base, config=config, seed=seed, **given)
     with Steps(quiet) as steps:
-        spoken = [*MadeSpeech("train", size, progress=steps.step("corpus"))]
-        unheard = MadeSpeech("validation", size)[::VALIDATED]
-    if grid is not None:
-        spoken, unheard = among(spoken, [*CapturedGrid(grid, "train")]), [*CapturedGrid(grid, "validation")]
+        if grid is None:
+            spoken = [*MadeSpeech("train", size, progress=steps.step("corpus"))]
+            unheard = MadeSpeech("validation", size)[::VALIDATED]
+        else:
+            spoken, unheard = ([*CapturedGrid(grid, split)] for split in ("train", "validation"))
     begun = None if start is None else SpeechModel.from_pretrained(start)
     _, report = train_speech(spoken, load_face("anny"), recipe, out, unheard, begun, progress=not quiet)
-    _say_where(report, recipe.epochs, out, quiet)
+    say_where(report, recipe.epochs, out, quiet)
 
 
 @app.command()
@@ -157,7 +167,7 @@ def speech_motion(
         hierarchy = MeshHierarchy.from_mesh(moved.neutral, factors=paper_factors(moved.neutral))
     space, weights = SpeechModel.from_pretrained(model).space, torch.cat([each.weights for each in spoken])
     _, report = train_expression_motion(space, weights, moved, hierarchy, recipe, out, progress=not quiet)
-    _say_where(report, recipe.epochs, out, quiet)
+    say_where(report, recipe.epochs, out, quiet)
 
 
 @app.command()
@@ -182,48 +192,8 @@ def head_motion(
         spoken = MadeSpeech("train", size, progress=steps.step("corpus"))
         unheard = MadeSpeech("validation", size)
     _, report = train_head_motion(spoken, recipe, out, unheard, progress=not quiet)
-    _say_where(report, recipe.epochs, out, quiet)
+    say_where(report, recipe.epochs, out, quiet)
 
 
-@app.command()
-def polynomial(
-    grid: Annotated[Path, typer.Option(help="Folder of GRID clips; their captures are here.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; gets the trained model.")],
-    recipe: Annotated[str, typer.Option(help="cores, reduced, or paper, which wants a GPU.")] = "cores",
-    fusion: Annotated[str, typer.Option(help="cp, tucker, cmf, cmf-sr, full or concatenation.")] = "cp",
-    mesh: Annotated[
-        bool, typer.Option("--mesh", help="Let the captured mesh's motion be a view too.")
-    ] = False,
-    encoders: Annotated[
-        Path | None, typer.Option(help="Model whose encoders are taken; trained first without it.")
-    ] = None,
-    epochs: Annotated[int | None, typer.Option(help="The recipe's by default.")] = None,
-    seed: Annotated[int, typer.Option(help="Of weights, order and noise.")] = 0,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
-) -> None:
-    """Train the talking head by polynomial fusion on GRID: first encoders with concatenation, then fusion."""
-    from meshanim.cli.progress import Steps
-    from meshanim.datasets import GridVideos
-    from meshanim.faces import load_face
-    from meshanim.talking_heads import PolynomialModel
-    from meshanim.training import POLYNOMIAL_RECIPES, displaced_by, train_polynomial
-    from meshanim.vision import POLYNOMIAL_CROP
-
-    check_choice("recipe", recipe, POLYNOMIAL_RECIPES)
-    base = POLYNOMIAL_RECIPES[recipe]
-    config = f"{base.config}-mesh" if mesh else base.config
-    chosen = replace(base, config=config, fusion=fusion, seed=seed)
-    chosen = chosen if epochs is None else replace(chosen, epochs=epochs)
-    with Steps(quiet) as steps:
-        clips = [*GridVideos(grid, POLYNOMIAL_CROP, "train", progress=steps.step("clips"))]
-        unseen = [*GridVideos(grid, POLYNOMIAL_CROP, "validation")]
-    taken = None if encoders is None else PolynomialModel.from_pretrained(encoders)
-    displace = displaced_by(load_face("anny")) if mesh else None
-    _, report = train_polynomial(clips, chosen, out, unseen, taken, displace, progress=not quiet)
-    _say_where(report, chosen.epochs, out, quiet)
-
-
-def _say_where(report: TrainingReport, epochs: int, out: Path, quiet: bool) -> None:
-    if not quiet:
-        state = "finished" if report.finished else "stopped; the same command goes on from here"
-        typer.echo(f"{len(report.history)} of {epochs} epochs {state}: {out}")
+for command in (audio_units, face_features, lip_sync, polynomial, tcsan, unit_classifier):
+    app.command()(command)

@@ -3,6 +3,7 @@
 from meshanim.nn.aligned_attention import AlignedAttention
 from meshanim.nn.aligned_decoder import AlignedDecoderBlock, DecoderCache
 from meshanim.nn.biased_attention import AttentionCache, BiasedCausalAttention
+from meshanim.nn.element_attention import ElementAttention, ElementCoAttention
 from meshanim.nn.expression_classifier import ExpressionClassifier
 from meshanim.nn.head_motion_net import HeadMotionNet, StatisticsDiscriminator
 from meshanim.nn.label_encoder import LabelEncoder
@@ -19,10 +20,12 @@ from meshanim.nn.small_position_map_net import SmallPositionMapNet
 from meshanim.nn.spiral_conv import SpiralConv
 from meshanim.nn.spiral_decoder import SpiralDecoder
 from meshanim.nn.spiral_encoder import SpiralEncoder
+from meshanim.nn.temporal_fusion import TEMPORAL_FUSIONS, DilatedConv, TemporalFusion, temporal_fusion
 from meshanim.nn.up_spiral_conv import UpSpiralConv
 
 __all__ = [
     "FUSIONS",
+    "TEMPORAL_FUSIONS",
     "AlignedAttention",
     "AlignedDecoderBlock",
     "AttentionCache",
@@ -31,6 +34,9 @@ __all__ = [
     "Concatenation",
     "CoupledFusion",
     "DecoderCache",
+    "DilatedConv",
+    "ElementAttention",
+    "ElementCoAttention",
     "ExpressionClassifier",
     "FeatureModulation",
     "FullFusion",
@@ -53,7 +59,9 @@ __all__ = [
     "SpiralDecoder",
     "SpiralEncoder",
     "StatisticsDiscriminator",
+    "TemporalFusion",
     "TuckerFusion",
     "UpSpiralConv",
     "make_fusion",
+    "temporal_fusion",
 ]

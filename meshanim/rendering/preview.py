@@ -71,19 +71,22 @@ class Preview:
     Args:
         mesh: the neutral, whose groups give the colours.
         camera: where it is seen from.
+        albedo: (V, 3) linear reflectance in place of the groups' own, brows included.
     """
 
-    def __init__(self, mesh: Mesh, camera: Camera) -> None:
+    def __init__(self, mesh: Mesh, camera: Camera, albedo: Tensor | None = None) -> None:
         self.mesh, self.camera = mesh, camera
         self._fine = camera.scaled(SUPERSAMPLING)
         self._faces = mesh.faces[~group_mask(mesh, *HIDDEN)[mesh.faces].all(1)]
         self._parts = part_numbers(mesh)[self._faces].amax(1)
         self._materials = vertex_materials(mesh)
         eyes, brows = eye_coordinates(mesh), brow_coordinates(mesh)
-        self._painted = [
-            ((eyes != 0).any(1)[self._faces].all(1), eyes, paint_eyes),
-            ((brows[:, 1] > 0)[self._faces].all(1), brows, paint_brows),
-        ]
+        self._painted = [((eyes != 0).any(1)[self._faces].all(1), eyes, paint_eyes)]
+        if albedo is None:
+            self._painted.append(((brows[:, 1] > 0)[self._faces].all(1), brows, paint_brows))
+        else:
+            check_shape("albedo", albedo, tuple(mesh.vertices.shape))
+            self._materials = torch.cat([albedo.to(self._materials), self._materials[:, 3:]], dim=1)
         self._extent = float((mesh.vertices.amax(0) - mesh.vertices.amin(0)).amax())
 
     def seen_by(self, camera: Camera) -> Preview:
@@ -212,7 +215,10 @@ def reach(performance: Performance) -> Tensor:
 
 
 def render_frames(
-    performance: Performance, size: tuple[int, int] = (512, 512), yaw: float = 0.0
+    performance: Performance,
+    size: tuple[int, int] = (512, 512),
+    yaw: float = 0.0,
+    albedo: Tensor | None = None,
 ) -> Iterator[NDArray[np.uint8]]:
     """Draw a performance frame by frame; the camera stands still and has the whole of it in view.
 
@@ -220,11 +226,12 @@ def render_frames(
         performance: its head motion is applied here.
         size: (height, width) in pixels.
         yaw: degrees that the camera stands to the side; positive shows more of the head's left side.
+        albedo: (V, 3) linear reflectance in place of the face's own.
 
     Yields:
         (H, W, 3) uint8.
     """
-    preview = Preview(performance.neutral, framing_camera(reach(performance), size, yaw))
+    preview = Preview(performance.neutral, framing_camera(reach(performance), size, yaw), albedo)
     for start, chunk in performance.chunks(16):
         for index, vertices in enumerate(performance.pose(chunk, start)):
             if not torch.isfinite(vertices).all():

@@ -6,12 +6,16 @@ from meshanim.training.classifier import ClassifierRecipe, train_classifier
 from meshanim.training.expression import RECIPES, VARIANTS, ExpressionRecipe, paper_factors, train_expression
 from meshanim.training.expression_learner import ExpressionLearnerRecipe, train_expression_learner
 from meshanim.training.expression_motion import ExpressionMotionRecipe, train_expression_motion
+from meshanim.training.face_features import FaceFeaturesRecipe, train_face_features
 from meshanim.training.head_motion import HeadMotionRecipe, style_gaps, train_head_motion
+from meshanim.training.lip_sync import LipSyncRecipe, train_lip_sync
 from meshanim.training.loop import Task, TrainingReport, train
 from meshanim.training.losses import motion_losses
 from meshanim.training.polynomial import POLYNOMIAL_RECIPES, PolynomialRecipe, displaced_by, train_polynomial
 from meshanim.training.recipe import Recipe
-from meshanim.training.speech import SPEECH_RECIPES, SpeechRecipe, among, train_speech
+from meshanim.training.speech import SPEECH_RECIPES, SpeechRecipe, train_speech
+from meshanim.training.tcsan import TCSAN_RECIPES, TCSAN_VARIANTS, TcsanRecipe, train_tcsan
+from meshanim.training.unit_classifier import UnitClassifierRecipe, read_units, train_unit_classifier
 from meshanim.training.unit_losses import audio_unit_losses, unit_weights
 from meshanim.training.unprojection import UNPROJECTION_RECIPES, UnprojectionRecipe, train_unprojection
 
@@ -19,6 +23,8 @@ __all__ = [
     "POLYNOMIAL_RECIPES",
     "RECIPES",
     "SPEECH_RECIPES",
+    "TCSAN_RECIPES",
+    "TCSAN_VARIANTS",
     "UNPROJECTION_RECIPES",
     "VARIANTS",
     "AudioUnitsRecipe",
@@ -27,18 +33,22 @@ __all__ = [
     "ExpressionLearnerRecipe",
     "ExpressionMotionRecipe",
     "ExpressionRecipe",
+    "FaceFeaturesRecipe",
     "HeadMotionRecipe",
+    "LipSyncRecipe",
     "PolynomialRecipe",
     "Recipe",
     "SpeechRecipe",
     "Task",
+    "TcsanRecipe",
     "TrainingReport",
+    "UnitClassifierRecipe",
     "UnprojectionRecipe",
-    "among",
     "audio_unit_losses",
     "displaced_by",
     "motion_losses",
     "paper_factors",
+    "read_units",
     "style_gaps",
     "train",
     "train_audio_units",
@@ -47,9 +57,13 @@ __all__ = [
     "train_expression",
     "train_expression_learner",
     "train_expression_motion",
+    "train_face_features",
     "train_head_motion",
+    "train_lip_sync",
     "train_polynomial",
     "train_speech",
+    "train_tcsan",
+    "train_unit_classifier",
     "train_unprojection",
     "unit_weights",
 ]

@@ -205,8 +205,8 @@ def train(
 
     A run that was killed and taken up again ends with the same bytes as one that was not. Ctrl-C finishes the
     step, writes a checkpoint and returns. The folder gets ``checkpoint.safetensors``, ``history.json`` and,
-    with TensorBoard installed, ``tensorboard/``. Started by ``accelerate launch`` in several processes, each
-    takes its share of every batch, see :class:`meshanim.training.processes.Processes`.
+    with TensorBoard installed, ``tensorboard/``. Started by ``accelerate launch`` or ``torchrun`` in several
+    processes, each takes its share of every batch, see :class:`meshanim.training.processes.Processes`.
 
     Args:
         task: what is learned.

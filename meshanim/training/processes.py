@@ -13,7 +13,7 @@ from meshanim._check import MissingExtra
 
 
 class Processes:
-    """This process among those that ``accelerate launch`` started; alone without it.
+    """This process among those that ``accelerate launch`` or ``torchrun`` started; alone without them.
 
     Every process draws the same order and takes its share of each batch; gradients are averaged over the
     whole batch, so that n processes take the steps of one that has the batch for itself, whatever is random
@@ -49,9 +49,9 @@ class Processes:
 
     def average(self, tensors: Iterable[Tensor], weight: float = 1.0) -> None:
         """Put in place of each tensor its mean over the processes, weighted by ``weight`` of each."""
-        if self._accelerate is None:
-            return
         every = list(tensors)
+        if self._accelerate is None or not every:
+            return
         flat = torch.cat([tensor.flatten().to(self.device, torch.float32) for tensor in every])
         joined = torch.cat([flat * weight, flat.new_tensor([weight])])
         total = self._accelerate.utils.reduce(joined, reduction="sum")

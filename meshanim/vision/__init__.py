@@ -18,8 +18,11 @@ from meshanim.vision.landmarks import (
     read_landmarks,
     whole_track,
 )
+from meshanim.vision.lip_sync import LipSyncNetwork, mouth_pictures
+from meshanim.vision.perceptual import FaceFeatures, PerceptualFeatures, Vgg19Features
+from meshanim.vision.unit_classifier import UnitClassifier, lower_half, upper_half
 from meshanim.vision.video import write_video
-from meshanim.vision.video_reading import Video, read_video
+from meshanim.vision.video_reading import Video, read_video, shown_frames
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -27,6 +30,11 @@ __all__ = [
     "TCSAN_CROP",
     "Box",
     "FaceCrop",
+    "FaceFeatures",
+    "LipSyncNetwork",
+    "PerceptualFeatures",
+    "UnitClassifier",
+    "Vgg19Features",
     "Video",
     "check_image",
     "cut_crop",
@@ -34,11 +42,15 @@ __all__ = [
     "find_faces",
     "find_landmarks",
     "follow_landmarks",
+    "lower_half",
+    "mouth_pictures",
     "move_points",
     "read_image",
     "read_landmarks",
     "read_video",
+    "shown_frames",
     "square_around",
+    "upper_half",
     "whole_track",
     "write_gif",
     "write_image",

@@ -14,7 +14,7 @@ from meshanim._check import check_range, check_shape
 from meshanim.vision.images import check_image
 from meshanim.vision.landmarks import LANDMARK_COUNT, FloatArray
 
-_STABLE = (36, 39, 42, 45, 33)
+STABLE = (36, 39, 42, 45, 33)
 """Corners of both eyes and the point below the nose: skin that speech hardly moves."""
 _PLACES = np.array([[-0.5, 0.0], [-0.2, 0.02], [0.2, 0.02], [0.5, 0.0], [0.0, 0.57]])
 """Where these are from the middle of the eyes, (column, row) in units of the outer corners' distance."""
@@ -42,6 +42,11 @@ class FaceCrop:
         for name, value in {"height": self.size[0], "width": self.size[1], "eyes": self.eyes}.items():
             check_range(name, value, 1)
 
+    @property
+    def stable_places(self) -> FloatArray:
+        """(5, 2) where the landmarks :data:`STABLE` are taken to, in the crop's pixels."""
+        return _PLACES * self.eyes + [self.size[1] / 2, self.row]
+
     def places(self, landmarks: NDArray) -> FloatArray:
         """Where the crop lies in the frames of a clip.
 
@@ -52,8 +57,8 @@ class FaceCrop:
             (T, 2, 3) maps from the pictures' pixels, as (column, row, 1), to the crop's.
         """
         check_shape("landmarks", landmarks, (None, LANDMARK_COUNT, 2))
-        seen = gaussian_filter1d(landmarks[:, _STABLE].astype(np.float64), _SETTLING, axis=0, mode="nearest")
-        wanted = _PLACES * self.eyes + [self.size[1] / 2, self.row]
+        seen = gaussian_filter1d(landmarks[:, STABLE].astype(np.float64), _SETTLING, axis=0, mode="nearest")
+        wanted = self.stable_places
         middle, target = seen.mean(axis=1), wanted.mean(axis=0)
         # A similarity of the plane is a complex number; the least squares have it in closed form.
         here = np.moveaxis(seen - middle[:, None], -1, 0)

@@ -60,6 +60,14 @@ def test_units_have_networks_of_their_own(model, windows):
             assert learns == (number == 3)
 
 
+def test_chunk_after_chunk_is_the_whole(model, windows):
+    states, parts = None, []
+    for chunk in windows.split([1, 20, 29], dim=1):
+        part, states = model.go_on(chunk, states)
+        parts.append(part)
+    assert torch.allclose(torch.cat(parts, dim=1), model.features(windows), atol=1e-6)
+
+
 def test_coefficients_are_standardised(model, windows):
     model.standardise(windows)
     normal = (windows - model.mean) / model.deviation

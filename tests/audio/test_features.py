@@ -9,7 +9,15 @@ import scipy.signal
 import torch
 
 from meshanim._check import InputError
-from meshanim.audio import NOISE_DECIBELS, SPEECH_RATE, Sound, log_mel, mfcc_windows, mix_noise
+from meshanim.audio import (
+    NOISE_DECIBELS,
+    SPEECH_RATE,
+    Sound,
+    log_mel,
+    log_mel_windows,
+    mfcc_windows,
+    mix_noise,
+)
 from meshanim.audio.features import cepstrum
 from meshanim.audio.spectra import (
     FLOOR,
@@ -148,3 +156,11 @@ def test_there_is_no_ratio_to_silence(babble):
         mix_noise(silent, 6, torch.Generator())
     with pytest.raises(InputError, match="noise must not be silent"):
         mix_noise(babble, 6, torch.Generator(), silent)
+
+
+def test_log_mel_windows_are_the_spectrum_about_each_frame():
+    sound = Sound(0.1 * torch.randn(16_000, generator=torch.Generator().manual_seed(0)), 16_000)
+    windows, spectrum = log_mel_windows(sound, 25, 40, 21), log_mel(sound, 100, 40)
+    assert windows.shape == (25, 40, 21)
+    # An odd number of steps has one at the frame itself, which every fourth step of the spectrum is.
+    assert torch.allclose(windows[5], spectrum[10:31].mT) and torch.allclose(windows[:, :, 10], spectrum[::4])

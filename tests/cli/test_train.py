@@ -6,14 +6,27 @@ from pathlib import Path
 import torch
 from typer.testing import CliRunner
 
-from meshanim.audio import Sound
+from meshanim.audio import AudioToUnits, Sound
 from meshanim.cli.train import app
 from meshanim.datasets import TalkingClip, Utterance
 from meshanim.rendering import PositionMapModel
 from meshanim.synthesis import HeadMotionModel, SpeechModel
-from meshanim.talking_heads import POLYNOMIAL_CONFIGS, PolynomialConfig, PolynomialModel
+from meshanim.talking_heads import POLYNOMIAL_CONFIGS, PolynomialConfig, PolynomialModel, TcsanRenderer
 from meshanim.training import POLYNOMIAL_RECIPES, PolynomialRecipe
 from meshanim.training.head_start import HeadStartRecipe
+from meshanim.vision import FaceCrop, FaceFeatures, LipSyncNetwork, UnitClassifier
+
+
+class ToyVideos(list[TalkingClip]):
+    """Noise of any kind in place of faces."""
+
+    def __init__(self, folder: Path, crop: FaceCrop, split: str, progress: object = None) -> None:
+        generator = torch.Generator().manual_seed(0)
+        for item in range(2):
+            frames = torch.randint(0, 256, (50, 40, 40, 3), generator=generator, dtype=torch.uint8)
+            landmarks = 40 * torch.rand(68, 2, generator=generator).expand(50, 68, 2)
+            sound = Sound(torch.randn(32_000, generator=generator), 16_000)
+            self.append(TalkingClip(f"{item}", "noise", None, split, 25.0, frames, landmarks, sound))
 
 
 class ToySpeech(list[Utterance]):
@@ -81,3 +94,52 @@ def test_a_talking_head_is_trained_on_clips(tmp_path: Path, monkeypatch) -> None
     assert told.exit_code == 0, told.output
     assert "1 of 1 epochs finished" in told.output
     assert PolynomialModel.from_pretrained(tmp_path).config.fusion == "cmf"
+
+
+def toy_videos(
+    folder: object, crop: object, split: str = "train", progress: object = None
+) -> list[TalkingClip]:
+    """Noise in place of GRID's clips."""
+    generator = torch.Generator().manual_seed(0)
+    return [
+        TalkingClip(
+            f"{item}",
+            "noise",
+            None,
+            split,
+            25.0,
+            torch.randint(256, (10, 112, 112, 3), generator=generator).byte(),
+            torch.zeros(10, 68, 2),
+            Sound(torch.randn(6400, generator=generator), 16000),
+            torch.rand(10, 52, generator=generator),
+            torch.zeros(10, 6),
+        )
+        for item in range(2)
+    ]
+
+
+def test_a_talking_head_is_trained_with_those_who_judge_it(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("meshanim.datasets.CapturedGrid", lambda folder, split: ToySpeech(split, 4))
+    monkeypatch.setattr("meshanim.datasets.GridVideos", toy_videos)
+    parts = {"audio-units": AudioToUnits, "unit-classifier": UnitClassifier, "face-features": FaceFeatures}
+    for name, kind in parts.items():
+        told = CliRunner().invoke(app, [name, "-o", str(tmp_path / name), "--grid", "here", "--epochs", "1"])
+        assert told.exit_code == 0 and "1 of 1 epochs finished" in told.output, told.output
+        kind.from_pretrained(tmp_path / name)
+    judges = {"hearing": "audio-units", "classifier": "unit-classifier", "features": "face-features"}
+    given = [part for option, name in judges.items() for part in (f"--{option}", str(tmp_path / name))]
+    sizes = ["--grid", "here", "--epochs", "1", "--recipe", "full"]
+    told = CliRunner().invoke(app, ["tcsan", "-o", str(tmp_path / "head"), *sizes, *given])
+    assert told.exit_code == 0 and "1 of 1 epochs finished" in told.output, told.output
+    assert "perceptual loss: face features (trained on the corpus)" in told.output
+    assert TcsanRenderer.from_pretrained(tmp_path / "head").needs == {"audio"}
+
+
+def test_a_judge_of_lips_is_trained(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("meshanim.datasets.GridVideos", ToyVideos)
+    told = CliRunner().invoke(
+        app, ["lip-sync", "--grid", str(tmp_path), "-o", str(tmp_path), "--epochs", "1", "--batch-size", "1"]
+    )
+    assert told.exit_code == 0, told.output
+    assert "1 of 1 epochs finished" in told.output
+    assert LipSyncNetwork.from_pretrained(tmp_path).fps == 25

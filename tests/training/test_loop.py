@@ -187,8 +187,8 @@ def test_players_move_their_own_parameters_at_their_own_rates(tmp_path: Path) ->
     """Adam's first steps have the length of its rate, so that these tell the rates apart."""
     game = Game()
     report = train(game, replace(RECIPE, epochs=1, learning_rate_decay=1, weight_decay=0), tmp_path, False)
-    assert float(game.model["target"]) == pytest.approx(1 + 2 * 0.01, abs=1e-4)
-    assert float(game.model["chaser"]) == pytest.approx(2 * 0.1, abs=1e-2)
+    assert float(game.model["target"].detach()) == pytest.approx(1 + 2 * 0.01, abs=1e-4)
+    assert float(game.model["chaser"].detach()) == pytest.approx(2 * 0.1, abs=1e-2)
     assert set(report.history[0]) == {"distance", "flight", "learning_rate"}
     assert all(parameter.requires_grad for parameter in game.model.parameters())
 

@@ -47,9 +47,7 @@ print("finished", report.finished)
 def run(folder: Path, processes: int, stop_at: int = -1) -> str:
     script = folder.parent / "script.py"
     script.write_text(SCRIPT)
-    launch = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes", str(processes)]
-    launch += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
-    launch += ["--main_process_port", "0"]
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
     command = [sys.executable, *(launch if processes > 1 else []), str(script), str(folder), str(stop_at)]
     packages = os.pathsep.join(path for path in sys.path if path)
     environment = {**os.environ, "PYTHONPATH": packages, "OMP_NUM_THREADS": "1"}

@@ -5,7 +5,7 @@ import pytest
 
 from meshanim._check import InputError
 from meshanim.vision import POLYNOMIAL_CROP, TCSAN_CROP, FaceCrop, cut_crop, move_points, square_around
-from meshanim.vision.cropping import _PLACES, _STABLE
+from meshanim.vision.cropping import _PLACES, STABLE
 
 RNG = np.random.default_rng(0)
 
@@ -13,7 +13,7 @@ RNG = np.random.default_rng(0)
 def face(turn: float = 0.0, scale: float = 60.0, middle: tuple[float, float] = (180.0, 140.0)) -> np.ndarray:
     """(68, 2) landmarks whose stable points lie as a crop wants them, turned, scaled and moved."""
     points = RNG.normal(size=(68, 2))
-    points[list(_STABLE)] = _PLACES
+    points[list(STABLE)] = _PLACES
     rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
     return scale * points @ rotation.T + middle
 
@@ -23,8 +23,8 @@ def test_the_stable_points_come_to_their_places(crop: FaceCrop) -> None:
     turn = 0.0 if crop.upright else 0.3
     clip = np.stack([face(turn)] * 5)
     places = crop.places(clip)
-    wanted = _PLACES * crop.eyes + [crop.size[1] / 2, crop.row]
-    moved = move_points(clip, places)[:, list(_STABLE)]
+    wanted = crop.stable_places
+    moved = move_points(clip, places)[:, list(STABLE)]
     np.testing.assert_allclose(moved, np.broadcast_to(wanted, moved.shape), atol=1e-9)
 
 

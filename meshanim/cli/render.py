@@ -1,0 +1,134 @@
+"""``meshanim render``: a performance and a picture of somebody in, a video of that person out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from meshanim.audio import Sound
+    from meshanim.cli.progress import Steps
+    from meshanim.performance import Performance
+    from meshanim.talking_heads import Appearance, Renderer
+
+_VIDEO, _ANIMATION = ".mp4", ".gif"
+
+
+def render(
+    source: Annotated[
+        Path, typer.Argument(help="Performance: any file that convert reads.", show_default=False)
+    ],
+    reference: Annotated[
+        Path, typer.Option(help="Who it looks like: a picture or a video of one face.", show_default=False)
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The video, .mp4 or .gif.")],
+    audio: Annotated[
+        Path | None, typer.Option(help="The voice, in place of the performance's.", show_default=False)
+    ] = None,
+    renderer: Annotated[str, typer.Option(help="polynomial, tcsan or mesh.")] = "mesh",
+    weights: Annotated[
+        str | None, typer.Option(help="Of the renderer, by name or folder; a checkout's own by default.")
+    ] = None,
+    fps: Annotated[
+        float | None, typer.Option(help="Of a source that states none; as for convert.", show_default=False)
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of what is drawn by chance, such as blinks.")] = 0,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
+) -> None:
+    """Render a performance as a talking head."""
+    import torch
+
+    from meshanim._check import InputError, check_range
+    from meshanim.audio import read_sound
+    from meshanim.cli.progress import Steps
+    from meshanim.export import read_performance
+    from meshanim.talking_heads import load_renderer
+
+    if output.suffix.lower() not in (_VIDEO, _ANIMATION):
+        raise InputError(f"the output must end in {_VIDEO} or {_ANIMATION}, got {str(output)!r}")
+    check_range("seed", seed, 0, 2**63 - 1)
+    drawing = load_renderer(renderer, weights)
+    performance = _with_units(read_performance(source, fps))
+    with Steps(quiet) as steps:
+        if audio is not None:
+            performance = _with_sound(performance, read_sound(audio), steps)
+        elif performance.waveform is not None:
+            performance = _in_step(performance, steps)
+        drawing.check(performance)
+        appearance = _appearance(reference, drawing, performance, steps)
+        frames = drawing.stream(performance, appearance, torch.Generator().manual_seed(seed))
+        _write(output, frames, drawing, performance, steps)
+
+
+def _with_units(performance: Performance) -> Performance:
+    """The performance with the action units that its ARKit weights show, where it brings none."""
+    from meshanim.audio import SPEECH_UNITS
+    from meshanim.faces import ARKIT_NAMES
+    from meshanim.faces.facs import action_units_from_arkit
+
+    weights, names = performance.weights, performance.weight_names
+    if performance.action_units is not None or weights is None or not set(names) & set(ARKIT_NAMES):
+        return performance
+    return replace(performance, action_units=action_units_from_arkit(weights, names, SPEECH_UNITS))
+
+
+def _with_sound(performance: Performance, sound: Sound, steps: Steps) -> Performance:
+    voiced = replace(performance, waveform=sound.waveform, sample_rate=sound.sample_rate)
+    return _in_step(voiced, steps)
+
+
+def _in_step(performance: Performance, steps: Steps) -> Performance:
+    """Sound and motion of one length: the shorter goes on with silence or its last frame."""
+    assert performance.waveform is not None and performance.sample_rate is not None
+    heard = len(performance.waveform) / performance.sample_rate
+    frames = max(performance.frame_count, round(heard * performance.fps))
+    if frames > performance.frame_count:
+        steps.say(
+            f"the motion ends after {performance.duration:.2f} s; its last frame is held to {heard:.2f} s"
+        )
+    elif heard + 1 / performance.fps <= performance.duration:
+        steps.say(f"the sound ends after {heard:.2f} s; silence follows to {performance.duration:.2f} s")
+    return performance.lasting(frames)
+
+
+def _appearance(reference: Path, drawing: Renderer, performance: Performance, steps: Steps) -> Appearance:
+    """From the picture alone; for the built-in face as a mesh, with the skin that capture finds."""
+    from meshanim.talking_heads import Appearance
+
+    if drawing.name == "mesh" and performance.face_model == "anny":
+        from meshanim.capture import capture
+        from meshanim.faces import load_face
+
+        return capture(reference, load_face("anny"), steps.step).appearance
+    return Appearance.from_video(reference)
+
+
+def _write(output: Path, chunks: Iterator, drawing: Renderer, performance: Performance, steps: Steps) -> None:
+    from meshanim._files import atomic_path
+    from meshanim.vision import write_gif, write_video
+
+    fps = drawing.fps or performance.fps
+    total, report = round(performance.duration * fps), steps.step(output.name)
+
+    def frames() -> Iterator[NDArray[np.uint8]]:
+        done = 0
+        for chunk in chunks:
+            yield from chunk.numpy()
+            done += len(chunk)
+            report(done, max(done, total))
+
+    sound = None if performance.waveform is None else performance.waveform.numpy()
+    with atomic_path(output) as place:
+        if output.suffix.lower() == _ANIMATION:
+            write_gif(place, frames(), fps)
+        else:
+            write_video(place, frames(), fps, sound, performance.sample_rate)
+    steps.say(f"written: {output}")

@@ -1,0 +1,134 @@
+"""Talking clips as TCSAN learns from them: spans of frames with what is heard about them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from meshanim._check import InputError
+from meshanim.audio import SPEECH_RATE, SPEECH_UNITS, Sound, mfcc_windows
+from meshanim.faces import ARKIT_NAMES
+from meshanim.faces.facs import action_units_from_arkit, occurring_units
+from meshanim.talking_heads.pictures import to_network
+from meshanim.talking_heads.tcsan import FRAME_RATE
+from meshanim.training.face_frames import FilmedClip
+
+HISS = (1e-5, 1e-3)
+"""Amplitudes of the noise that is heard where nobody speaks: least and most."""
+
+
+class TcsanClip(NamedTuple):
+    """A clip of T frames.
+
+    Attributes:
+        frames: (T, H, W, 3) uint8.
+        windows: (T, 12, 28) of sound.
+        intensities: (T, 5) of the action units that speech moves, zeros where they are not known.
+        labels: (T, 5) 1 where they occur.
+    """
+
+    frames: Tensor
+    windows: Tensor
+    intensities: Tensor
+    labels: Tensor
+
+    @classmethod
+    def of(cls, clip: FilmedClip) -> TcsanClip:
+        """What is learned from a filmed clip.
+
+        Raises:
+            InputError: its frame rate is not the model's.
+        """
+        if clip.fps != FRAME_RATE:
+            raise InputError(f"clips must have {FRAME_RATE:g} frames/s, got {clip.fps:g} in {clip.name}")
+        windows = mfcc_windows(clip.sound, clip.fps)
+        rows = torch.arange(len(clip.frames)).clamp(max=len(windows) - 1)
+        weights = clip.weights if clip.weights is not None else torch.zeros(len(rows), len(ARKIT_NAMES))
+        return cls(
+            clip.frames,
+            windows[rows],
+            action_units_from_arkit(weights, ARKIT_NAMES, SPEECH_UNITS),
+            occurring_units(weights, ARKIT_NAMES, SPEECH_UNITS).float(),
+        )
+
+    def silent(self, frame: int) -> TcsanClip:
+        """The person keeps still as in one frame, and nothing but faint noise is heard."""
+        count = len(self.frames)
+        low, high = (torch.tensor(bound).log() for bound in HISS)
+        level = torch.exp(low + (high - low) * torch.rand(()))
+        noise = Sound(level * torch.randn(round(count / FRAME_RATE * SPEECH_RATE)), SPEECH_RATE)
+        still = [track[frame].expand_as(track) for track in (self.frames, self.intensities, self.labels)]
+        return TcsanClip(still[0], mfcc_windows(noise, FRAME_RATE)[:count], still[1], still[2])
+
+
+class TcsanBatch(NamedTuple):
+    """B clips of which W frames are drawn.
+
+    Attributes:
+        identity: (B, 3, H, W) pictures in [-1, 1] of who speaks.
+        windows: (B, T, 12, 28) of whole clips, the last repeated where a clip is shorter than another.
+        intensities: (B, T, 5).
+        span: (B, L) frames of each clip that the fusion sees.
+        kept: (B, W) those of the span that are drawn, counted from its beginning.
+        truth: (B, W, 3, H, W) what they show, in [-1, 1].
+        labels: (B, W, 5).
+        speaks: (B,) whether speech is heard.
+    """
+
+    identity: Tensor
+    windows: Tensor
+    intensities: Tensor
+    span: Tensor
+    kept: Tensor
+    truth: Tensor
+    labels: Tensor
+    speaks: Tensor
+
+
+def draw_batch(
+    clips: Sequence[TcsanClip], window: int, reach: int, silent: float = 0.0, any_reference: float = 0.0
+) -> TcsanBatch:
+    """A window of each clip at random, with what the fusion looks at before and after it.
+
+    Near a clip's ends there is less, as when the whole clip is drawn. What is random comes from PyTorch's own
+    state.
+
+    Args:
+        clips: B clips.
+        window: W, frames that are drawn of each, or as many as the shortest has.
+        reach: frames before and after the window that the fusion sees.
+        silent: share of the clips that are silent and still.
+        any_reference: share of the clips whose identity picture is any frame, not the first.
+    """
+    references = [_draw(len(clip.frames)) if float(torch.rand(())) < any_reference else 0 for clip in clips]
+    speaks = torch.rand(len(clips)) >= silent
+    told = [
+        clip if speaking else clip.silent(frame)
+        for clip, frame, speaking in zip(clips, references, speaks, strict=True)
+    ]
+    length = min(len(clip.frames) for clip in told)
+    window, seen = min(window, length), min(window + 2 * reach, length)
+    starts = torch.tensor([_draw(len(clip.frames) - window + 1) for clip in told])
+    latest = torch.tensor([len(clip.frames) - seen for clip in told])
+    begins = (starts - reach).clamp(min=0).minimum(latest)
+    drawn = starts[:, None] + torch.arange(window)
+    longest = torch.arange(max(len(clip.frames) for clip in told))
+    rows = [longest.clamp(max=len(clip.frames) - 1) for clip in told]
+    pairs = list(zip(told, rows, strict=True))
+    return TcsanBatch(
+        to_network(torch.stack([clip.frames[at] for clip, at in zip(clips, references, strict=True)])),
+        torch.stack([clip.windows[row] for clip, row in pairs]),
+        torch.stack([clip.intensities[row] for clip, row in pairs]),
+        begins[:, None] + torch.arange(seen),
+        drawn - begins[:, None],
+        to_network(torch.stack([clip.frames[row] for clip, row in zip(told, drawn, strict=True)])),
+        torch.stack([clip.labels[row] for clip, row in zip(told, drawn, strict=True)]),
+        speaks,
+    )
+
+
+def _draw(count: int) -> int:
+    return int(torch.randint(count, ()))

@@ -1,0 +1,99 @@
+"""``meshanim render``: one performance, any renderer, one sentence for what does not fit."""
+
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from meshanim.cli.main import run
+from meshanim.vision import read_video, write_image
+
+SPEAKERS = Path(__file__).parents[2].parent / "shared" / "data" / "grid_sample" / "speakers"
+pytestmark = pytest.mark.skipif(not SPEAKERS.is_dir(), reason="needs ../shared/data/grid_sample")
+
+
+def call(*arguments: str | Path) -> int:
+    """Exit code of the command."""
+    with pytest.raises(SystemExit) as stopped:
+        run([str(argument) for argument in arguments])
+    return int(stopped.value.code or 0)
+
+
+def one_sentence(capsys: pytest.CaptureFixture[str]) -> str:
+    """What stands on standard error: one line, no traceback."""
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1 and lines[0].startswith("meshanim: ") and "Traceback" not in lines[0], lines
+    return lines[0]
+
+
+@pytest.fixture(scope="module")
+def smile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("performance") / "smile.npz"
+    assert call("animate", "--duration", "0.4", "--fps", "25", "-o", path, "-q") == 0
+    return path
+
+
+@pytest.fixture(scope="module")
+def face(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("dlib")
+    path = tmp_path_factory.mktemp("face") / "face.png"
+    write_image(path, next(read_video(sorted(SPEAKERS.glob("*.mpg"))[0]).frames()))
+    return path
+
+
+def write_sound(path: Path, seconds: float) -> Path:
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 16000, 0, "NONE", ""))
+        file.writeframes(
+            (3000 * np.random.default_rng(0).normal(size=round(seconds * 16000))).astype("<i2").tobytes()
+        )
+    return path
+
+
+def test_the_mesh_wears_the_picture_s_skin_and_holds_its_last_frame(
+    smile: Path, face: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sound = write_sound(tmp_path / "long.wav", 0.6)
+    out = tmp_path / "talk.mp4"
+    assert call("render", smile, "--reference", face, "--audio", sound, "-o", out) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert "the motion ends after 0.40 s; its last frame is held to 0.60 s" in said
+    video = read_video(out)
+    frames = list(video.frames())
+    assert len(frames) == 15 and video.size == (512, 512)
+    middle = (slice(150, 380), slice(180, 330))
+    held = np.abs(frames[14][middle].astype(int) - frames[10][middle]).mean()
+    assert held < 1 < np.abs(frames[0][middle].astype(int) - frames[7][middle]).mean()
+
+
+def test_short_sound_ends_in_silence_and_the_command_says_so(
+    smile: Path, face: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sound = write_sound(tmp_path / "short.wav", 0.2)
+    assert call("render", smile, "--reference", face, "--audio", sound, "-o", tmp_path / "talk.gif") == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert "the sound ends after 0.20 s; silence follows to 0.40 s" in said
+
+
+def test_bad_input_is_one_sentence(
+    smile: Path, face: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    blank = tmp_path / "blank.png"
+    write_image(blank, np.full((80, 80, 3), 128, dtype=np.uint8))
+    tiny = tmp_path / "tiny.png"
+    write_image(tiny, np.zeros((10, 10, 3), dtype=np.uint8))
+    out = tmp_path / "talk.mp4"
+    cases: dict[str, list[str | Path]] = {
+        "must show a face": [smile, "--reference", blank, "-o", out],
+        "must end in .mp4 or .gif": [smile, "--reference", face, "-o", tmp_path / "talk.glb"],
+        "renderer must be one of": [smile, "--reference", face, "-o", out, "--renderer", "neural"],
+        "must have sound": [smile, "--reference", face, "-o", out, "--audio", face],
+        "does not exist": [smile, "--reference", tmp_path / "nobody.png", "-o", out],
+    }
+    for said, arguments in cases.items():
+        assert call("render", *arguments) == 2
+        assert said in one_sentence(capsys)
+    assert call("render", smile, "--reference", tiny, "-o", out) == 2
+    one_sentence(capsys)
+    assert not out.exists()
