@@ -18,7 +18,7 @@ from meshanim.talking_heads.polynomial import landmark_displacements
 from meshanim.talking_heads.polynomial_config import POLYNOMIAL_CONFIGS, PolynomialConfig
 from meshanim.talking_heads.polynomial_judges import SNIPPET
 from meshanim.talking_heads.polynomial_model import PolynomialModel
-from meshanim.training.head_start import HeadStartRecipe, give_head_start
+from meshanim.training.head_start import ChanceRecipe, HearingRecipe, give_head_start
 from meshanim.training.loop import TrainingReport, train
 from meshanim.training.polynomial_task import PolynomialTask
 from meshanim.training.recipe import Recipe
@@ -34,7 +34,8 @@ class PolynomialRecipe(Recipe):
         fusion: one of :data:`meshanim.nn.FUSIONS`.
         epochs: with this fusion, the encoders being fixed.
         encoder_epochs: before, of encoders and all with concatenation as the fusion.
-        head_start: before that, of the encoders of sound and noise alone.
+        hearing: before that, of the encoder of sound alone.
+        chance: and of that of noise.
         stretches: taken of each clip in an epoch, at random.
         frames: of a stretch; the paper takes all 75 of three seconds.
         judge_rate: learning rate of the judge of frames.
@@ -61,7 +62,8 @@ class PolynomialRecipe(Recipe):
     config: str = "paper"
     fusion: str = "cp"
     encoder_epochs: int = 60
-    head_start: HeadStartRecipe = field(default_factory=HeadStartRecipe)
+    hearing: HearingRecipe = field(default_factory=HearingRecipe)
+    chance: ChanceRecipe = field(default_factory=ChanceRecipe)
     stretches: int = 1
     frames: int = 74
     judge_rate: float = 1e-4
@@ -152,8 +154,10 @@ def train_encoders(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         model = PolynomialModel(sizes)
-        begun = give_head_start(model, clips, recipe.head_start, place / "head-start", validation, progress)
-        if not begun.finished:
+        begun = give_head_start(
+            model, clips, recipe.hearing, recipe.chance, place / "head-start", validation, progress
+        )
+        if not begun:
             return model, TrainingReport([], False)
         stage = replace(recipe, epochs=recipe.encoder_epochs, fusion="concatenation")
         task = PolynomialTask(model, clips, validation, stage, frozen=False)

@@ -34,7 +34,7 @@ class PolynomialPlayers(nn.Module):
     Args:
         model: the model.
         width: channels of the judges at half size.
-        frozen: the encoders of identity, audio and noise stay as they are, statistics included.
+        frozen: the identity encoder stays as it is, statistics included; those of audio and noise do anyway.
     """
 
     def __init__(self, model: PolynomialModel, width: int, frozen: bool) -> None:
@@ -49,15 +49,19 @@ class PolynomialPlayers(nn.Module):
     def train(self, mode: bool = True) -> Self:
         """Set training mode, of what is trained."""
         super().train(mode)
-        for encoder in self.model.encoders if self.frozen else [self.model.noise_encoder]:
+        for encoder in self._held():
             encoder.eval()
         return self
 
     def learned(self) -> list[nn.Parameter]:
-        """The model's parameters that are trained; the noise encoder has learned before."""
-        still = self.model.encoders if self.frozen else [self.model.noise_encoder]
-        held = {parameter for encoder in still for parameter in encoder.parameters()}
+        """The model's parameters that are trained."""
+        held = {parameter for encoder in self._held() for parameter in encoder.parameters()}
         return [parameter for parameter in self.model.parameters() if parameter not in held]
+
+    def _held(self) -> list[nn.Module]:
+        """Encoders that have learned what they can: what a generator asks of them first undoes that."""
+        model = self.model
+        return model.encoders if self.frozen else [model.audio_encoder, model.noise_encoder]
 
 
 class PolynomialTask:
@@ -75,7 +79,7 @@ class PolynomialTask:
         clips: the training set.
         validation: clips that are drawn whole after every epoch.
         recipe: the settings.
-        frozen: keep the encoders as they are.
+        frozen: keep the identity encoder as it is too.
     """
 
     def __init__(
@@ -133,8 +137,9 @@ class PolynomialTask:
     def draw(self, batch: TalkingBatch) -> Tensor:
         """Frames (B, T, 3, 128, 96) that the model makes of a batch."""
         model, count = self.model.model, batch.frames.shape[1]
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.model.frozen):
+        with torch.no_grad():
             heard = model.audio_encoder(batch.windows)[0][:, -count:]
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.model.frozen):
             identity, features = model.identity_encoder(batch.reference)
         shares, tracks = model.generator.shares(batch.reference, features), model.normalised(batch.tracks)
         return model.draw(heard, identity, shares, tracks, batch.displacements)
