@@ -110,7 +110,7 @@ _TWO_CORES = PolynomialRecipe(
     batch_size=2,
     learning_rate=2e-3,
     learning_rate_decay=0.75,
-    encoder_epochs=2,
+    encoder_epochs=1,
     stretches=6,
     frames=8,
     slow_judge_rate=1e-4,
@@ -125,6 +125,7 @@ POLYNOMIAL_RECIPES = {
         _TWO_CORES,
         config="small",
         epochs=3,
+        learning_rate=1e-3,
         judge_width=8,
     ),
 }
