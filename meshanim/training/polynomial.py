@@ -106,7 +106,7 @@ class PolynomialRecipe(Recipe):
 
 
 _TWO_CORES = PolynomialRecipe(
-    epochs=7,
+    epochs=10,
     batch_size=2,
     learning_rate=2e-3,
     learning_rate_decay=0.75,
