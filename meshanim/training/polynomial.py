@@ -106,13 +106,13 @@ class PolynomialRecipe(Recipe):
 
 
 _TWO_CORES = PolynomialRecipe(
-    epochs=10,
+    epochs=6,
     batch_size=2,
-    learning_rate=2e-3,
+    learning_rate=5e-4,
     learning_rate_decay=0.75,
     encoder_epochs=1,
-    stretches=6,
-    frames=8,
+    stretches=5,
+    frames=12,
     slow_judge_rate=1e-4,
     looks=2,
     judge_width=16,
@@ -121,13 +121,7 @@ _TWO_CORES = PolynomialRecipe(
 POLYNOMIAL_RECIPES = {
     "paper": PolynomialRecipe(),
     "cores": _TWO_CORES,
-    "reduced": replace(
-        _TWO_CORES,
-        config="small",
-        epochs=3,
-        learning_rate=1e-3,
-        judge_width=8,
-    ),
+    "reduced": replace(_TWO_CORES, config="small", epochs=3, stretches=4, judge_width=8),
 }
 """The paper's settings, for a GPU; its sizes in the time that two cores have; and half its sizes, for tables
 of many rows."""
