@@ -77,7 +77,7 @@ def test_what_does_not_fit_says_so(model):
 
 
 def test_a_film_is_seen_wherever_the_face_is(model):
-    """Faces that are in the crop already give what their pictures give, but for a grey level; moved ones too."""
+    """Faces that are in the crop give what their pictures give, but for a grey level; moved ones too."""
     frames = torch.randint(0, 256, (3, 112, 112, 3), dtype=torch.uint8)
     frames = frames // 8 + 100
     landmarks = torch.zeros(3, 68, 2)
