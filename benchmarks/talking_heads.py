@@ -190,12 +190,12 @@ def main_models() -> dict[str, Any]:
 
 
 def speakers() -> dict[str, Any]:
-    """The eleven clips of other people, never trained on."""
+    """The ten clips of other people, never trained on."""
     found: dict[str, Any] = {}
     for name, (drawn, crop) in MAIN.items():
         judge = Judge(crop, places=test_places(True))
         found[name] = {"reference frame": judge.scores(Still()), name: judge.scores(drawn)}
-        _print(f"{name}: 11 clips of other speakers", found[name], {**_PLAIN, **_SYNC, **_LIKE}, {})
+        _print(f"{name}: 10 clips of other speakers", found[name], {**_PLAIN, **_SYNC, **_LIKE}, {})
     return found
 
 

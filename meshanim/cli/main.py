@@ -8,7 +8,20 @@ from typing import Annotated
 import typer
 
 from meshanim import __version__
-from meshanim.cli import animate, capture, convert, doctor, inspect, render, solve, speak, studio, train, view
+from meshanim.cli import (
+    animate,
+    capture,
+    convert,
+    doctor,
+    evaluate,
+    inspect,
+    render,
+    solve,
+    speak,
+    studio,
+    train,
+    view,
+)
 
 app = typer.Typer(
     name="meshanim",
@@ -40,6 +53,7 @@ app.command("convert")(convert.convert)
 app.command("solve")(solve.solve)
 app.command("speak")(speak.speak)
 app.command("render")(render.render)
+app.command("evaluate")(evaluate.evaluate)
 app.command("inspect")(inspect.inspect)
 app.command("view")(view.view)
 app.command("studio")(studio.studio)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -97,7 +97,7 @@ def speech(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; gets the trained model.")],
     config: Annotated[str, typer.Option(help="small, for two cores, or paper.")] = "small",
     grid: Annotated[
-        Path | None, typer.Option(help="Folder of GRID clips to learn from too; their captures are here.")
+        Path | None, typer.Option(help="Folder of GRID clips to learn from instead; their captures are here.")
     ] = None,
     start: Annotated[str | None, typer.Option(help="Model to go on from, by name or folder.")] = None,
     window: Annotated[
@@ -107,7 +107,9 @@ def speech(
     epochs: Annotated[
         int | None, typer.Option(help="Passes over the corpus; the recipe's by default.")
     ] = None,
-    batch_size: Annotated[int, typer.Option(help="Utterances per step.")] = 8,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Utterances per step; the recipe's by default.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of weights, order and noise.")] = 0,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
 ) -> None:
@@ -116,16 +118,18 @@ def speech(
     from meshanim.datasets import CapturedGrid, MadeSpeech
     from meshanim.faces import load_face
     from meshanim.synthesis import SpeechModel
-    from meshanim.training import SPEECH_RECIPES, among, train_speech
+    from meshanim.training import SPEECH_RECIPES, train_speech
 
-    given = {name: value for name, value in (("window", window), ("epochs", epochs)) if value is not None}
+    sizes = {"window": window, "epochs": epochs, "batch_size": batch_size}
+    given: dict[str, Any] = {name: value for name, value in sizes.items() if value is not None}
     base = SPEECH_RECIPES["made" if grid is None else "grid"]
-    recipe = replace(base, config=config, batch_size=batch_size, seed=seed, **given)
+    recipe = replace(base, config=config, seed=seed, **given)
     with Steps(quiet) as steps:
-        spoken = [*MadeSpeech("train", size, progress=steps.step("corpus"))]
-        unheard = MadeSpeech("validation", size)[::VALIDATED]
-    if grid is not None:
-        spoken, unheard = among(spoken, [*CapturedGrid(grid, "train")]), [*CapturedGrid(grid, "validation")]
+        if grid is None:
+            spoken = [*MadeSpeech("train", size, progress=steps.step("corpus"))]
+            unheard = MadeSpeech("validation", size)[::VALIDATED]
+        else:
+            spoken, unheard = ([*CapturedGrid(grid, split)] for split in ("train", "validation"))
     begun = None if start is None else SpeechModel.from_pretrained(start)
     _, report = train_speech(spoken, load_face("anny"), recipe, out, unheard, begun, progress=not quiet)
     say_where(report, recipe.epochs, out, quiet)

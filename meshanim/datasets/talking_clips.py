@@ -21,7 +21,7 @@ from meshanim.datasets._watched import ClipCache
 from meshanim.datasets.captured_grid import PERFORMANCES, CapturedGrid, grid_splits
 from meshanim.datasets.spoken_clips import SpokenClip, grid_sentence
 from meshanim.datasets.utterances import SPLITS
-from meshanim.vision import FaceCrop
+from meshanim.vision import FaceCrop, shown_frames
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +138,7 @@ class TalkingClips(Sequence[TalkingClip]):
         frames, landmarks = self._cache.crops(spoken, self.crop)
         rate = self.fps or watched.fps
         if rate != watched.fps:
-            shown = _shown(len(frames), watched.fps, rate)
+            shown = torch.from_numpy(shown_frames(len(frames), watched.fps, rate))
             frames, landmarks = frames[shown], landmarks[shown]
         tracks = (spoken.name, spoken.speaker, spoken.text, spoken.split, rate, frames, landmarks)
         return TalkingClip(*tracks, _as_long(watched.sound, len(frames) / rate), *self._captured(item))
@@ -198,12 +198,6 @@ def _grid_clip(root: Path, name: str, split: str) -> SpokenClip:
     # speakers/ has a person a clip
     speaker = name if place == "speakers" else place
     return SpokenClip(name, speaker, grid_sentence(sentence), video, video, split=split)
-
-
-def _shown(count: int, fps: float, rate: float) -> Tensor:
-    """Numbers of the frames at ``fps`` that a film at ``rate`` shows, each for the moment nearest to it."""
-    wanted = max(1, round(count / fps * rate))
-    return (torch.arange(wanted, dtype=torch.float64) * (fps / rate)).round().long().clamp(max=count - 1)
 
 
 def _as_long(sound: Sound, seconds: float) -> Sound:

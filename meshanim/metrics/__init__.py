@@ -17,6 +17,7 @@ from meshanim.metrics.mouth_landmarks import LandmarkDistance, mouth_landmark_di
 from meshanim.metrics.pictures import Region, mouth_region, psnr_db, ssim
 from meshanim.metrics.sharpness import cpbd
 from meshanim.metrics.synchrony import MotionOffset, correlation, envelope, motion_offset_frames
+from meshanim.metrics.talking_heads import Film, measure_offset, score_talking_head
 from meshanim.metrics.vertex_error import VertexError, summarise_mm, vertex_distances_mm, vertex_error_mm
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Blinks",
     "ClassificationScores",
     "DynamicsDeviation",
+    "Film",
     "LandmarkDistance",
     "MotionOffset",
     "Region",
@@ -45,12 +47,14 @@ __all__ = [
     "frechet_distance",
     "lip_vertex_error_mm2",
     "lip_vertex_error_root_mm",
+    "measure_offset",
     "motion_offset_frames",
     "mouth_landmark_distance",
     "mouth_opening_difference_mm",
     "mouth_opening_mm",
     "mouth_region",
     "psnr_db",
+    "score_talking_head",
     "ssim",
     "summarise_mm",
     "vertex_distances_mm",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -19,8 +20,8 @@ SSIM_WINDOW, SSIM_DEVIATION = 11, 1.5
 ROOM = 0.2
 """Of a mouth's rectangle on each side, in units of the distance between the outer corners of the eyes."""
 
-_CHUNK = 64
-"""Frames that are compared at a time."""
+_CHUNK = 2**22
+"""Values of the frames that are compared at a time."""
 
 
 class Region(NamedTuple):
@@ -86,7 +87,7 @@ def ssim(predicted: Tensor, truth: Tensor) -> float:
     """Structural similarity (Wang et al. 2004), at most 1: of each RGB channel on its own, in mean over all.
 
     Gaussian window of 11 pixels with deviation 1.5, K1 = 0.01, K2 = 0.03, data range 255, nothing scaled
-    down; windows that reach beyond the frame are left out.
+    down; windows that reach beyond the frame are left out. To about 1e-4, as computed in float32.
 
     Args:
         predicted: (T, H, W, 3) uint8, whole frames or one :class:`Region` of them.
@@ -116,7 +117,8 @@ def _check_pair(predicted: Tensor, truth: Tensor) -> None:
             raise InputError(f"{name} must be uint8 frames, got {tuple(frames.shape)} {frames.dtype}")
 
 
-def _chunks(predicted: Tensor, truth: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """Pairs of (n, 3, H, W) in float64, some frames at a time."""
-    pairs = zip(predicted.split(_CHUNK), truth.split(_CHUNK), strict=True)
-    return [(one.movedim(-1, 1).double(), other.movedim(-1, 1).double()) for one, other in pairs]
+def _chunks(predicted: Tensor, truth: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Pairs of (n, 3, H, W) in float32, some frames at a time: float64 takes forty times as long."""
+    count = max(1, _CHUNK // truth[0].numel())
+    for pair in zip(predicted.split(count), truth.split(count), strict=True):
+        yield pair[0].movedim(-1, 1).float(), pair[1].movedim(-1, 1).float()

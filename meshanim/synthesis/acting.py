@@ -13,7 +13,7 @@ from meshanim.faces import ARKIT_NAMES, EXPRESSIONS
 from meshanim.synthesis.blinks import EYES
 from meshanim.synthesis.gaze import LOOKS
 from meshanim.synthesis.labels import parse_mixture
-from meshanim.synthesis.lips import Lips, scale_mouth
+from meshanim.synthesis.lips import Lips, reach_of, scale_mouth
 from meshanim.synthesis.prototypes import prototype_weights
 
 
@@ -32,11 +32,12 @@ def columns_of(names: tuple[str, ...]) -> list[int]:
 class Acting:
     """Puts speech, expression, blinks and looks together.
 
-    A frame depends on its speech and its time alone, so that a stream of frames is acted as the whole is. The
-    eyes belong to their controls: what speech does to them is left out.
+    A frame depends on its time and on speech up to :attr:`reach` frames away, so that a stream of frames can
+    be acted as the whole is. The eyes belong to their controls: what speech does to them is left out.
 
     Args:
         lips: that must close.
+        fps: frames per second.
         blinks: of both eyes; None for none.
         gaze: None for eyes that look straight ahead.
         amplitude: how many times as widely as speech has it the mouth moves; 0 to 3.
@@ -49,23 +50,26 @@ class Acting:
     def __init__(
         self,
         lips: Lips,
+        fps: float,
         blinks: EyeControl | None = None,
         gaze: EyeControl | None = None,
         amplitude: float = 1.0,
         emotion: Mapping[str, float] | str | None = None,
     ) -> None:
         check_range("amplitude", amplitude, 0, 3)
+        self.fps, self.reach = fps, reach_of(fps)
         self._lips, self.blinks, self.gaze, self.amplitude = lips, blinks, gaze, amplitude
         mixture = {} if emotion is None else parse_mixture(emotion)
         self.label = torch.tensor([mixture.get(name, 0.0) for name in EXPRESSIONS])
         self._expression = prototype_weights(self.label[None])
 
-    def weights(self, speech: Tensor, times: Tensor) -> Tensor:
-        """ARKit weights (n, 52) of speech (n, 52) at times (n,) in seconds."""
+    def weights(self, speech: Tensor, first: int = 0) -> Tensor:
+        """ARKit weights (n, 52) of speech (n, 52) from frame ``first`` on."""
+        times = torch.arange(first, first + len(speech), dtype=torch.float64) / self.fps
         acted = scale_mouth(speech, self.amplitude)
         acted[:, columns_of((*EYES, *LOOKS))] = 0
         if bool(self._expression.any()):
-            acted = self._lips.add(acted, self._expression.expand(len(acted), -1))
+            acted = self._lips.add(acted, self._expression.expand(len(acted), -1), self.fps)
         if self.amplitude != 1 or bool(self._expression.any()):
             acted = self._lips.seal(acted, speech)
         if self.gaze is not None:

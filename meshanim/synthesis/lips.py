@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from meshanim.faces import ARKIT_NAMES, Articulation, FaceModel
 from meshanim.faces.lips import lip_pairs
@@ -18,6 +21,26 @@ CLOSED, OPEN = 2e-4, 8e-3
 _ROOM = 4.0
 """How much farther lips may part than speech parts them, for each metre that it does."""
 _STEPS, _NUDGE = 3, 0.02
+_TOUCH, _HALVINGS = 2e-5, 8
+RELEASE = 0.1
+"""Seconds that half of an expression's way between closed and parted lips takes."""
+
+
+def reach_of(fps: float) -> int:
+    """Frames before and after a frame on whose speech :meth:`Lips.add` depends."""
+    return 2 * math.ceil(RELEASE * fps)
+
+
+def without_haste(allowed: Tensor, fps: float) -> Tensor:
+    """The track (T,) held back so that it neither jumps nor exceeds itself.
+
+    The least of :data:`RELEASE` seconds to both sides, then the mean of it over as many: each of those leasts
+    is over a stretch with the frame itself in it. It rises and falls by 1 in twice that time at the fastest.
+    """
+    half = math.ceil(RELEASE * fps)
+    padded = functional.pad(allowed[None, None], (2 * half, 2 * half), mode="replicate")
+    least = -functional.max_pool1d(-padded, 2 * half + 1, stride=1)
+    return functional.avg_pool1d(least, 2 * half + 1, stride=1)[0, 0]
 
 
 def mouth_columns(*stems: str) -> list[int]:
@@ -60,23 +83,24 @@ class Lips:
         """Metres (T, 3) by which the pairs are farther apart than at rest, of ARKit weights (T, 52)."""
         return self.gap(weights) - self._rest
 
-    def add(self, speech: Tensor, expression: Tensor) -> Tensor:
+    def add(self, speech: Tensor, expression: Tensor, fps: float) -> Tensor:
         """ARKit weights (T, 52) of speech with an expression (T, 52) under it, in [0, 1].
 
-        What of the expression parts the lips comes in as speech opens them; what else of it does, such as a
-        smile, is for :meth:`seal`.
+        What of the expression parts the lips comes in as speech opens them, without haste; what else of it
+        does, such as a smile, is for :meth:`seal`.
         """
         under = expression.clone()
         if self.known:
-            open_by = self.opening(speech).amax(dim=1, keepdim=True)
-            under[:, mouth_columns(*PARTING)] *= ease(open_by / OPEN)
+            allowed = ease(self.opening(speech).amax(dim=1) / OPEN)
+            under[:, mouth_columns(*PARTING)] *= without_haste(allowed, fps)[:, None]
         return (speech + under).clamp(0, 1)
 
     def seal(self, weights: Tensor, speech: Tensor) -> Tensor:
         """ARKit weights (T, 52) whose lips are closed wherever those of ``speech`` (T, 52) are.
 
         ``mouthClose`` takes back what the pairs are farther apart than speech leaves room for; where speech
-        has them as near as at rest, or pressed, it leaves none.
+        has them as near as at rest, or pressed, it leaves none. Lips that would pass through each other, more
+        than those of speech do, are taken back towards speech itself as far as they must.
         """
         if not self.known:
             return weights
@@ -90,4 +114,18 @@ class Lips:
             by = ((parted - self.opening(nudged)) / _NUDGE).clamp(min=1e-3)
             needed = ((parted - most).clamp(min=0) / by).amax(dim=1)
             sealed[:, self._close] = (sealed[:, self._close] + needed).clamp(max=1)
-        return sealed
+        return self._apart(sealed, speech)
+
+    def _apart(self, weights: Tensor, speech: Tensor) -> Tensor:
+        """Weights (T, 52) with as much of their mouth in place of that of ``speech`` as keeps lips apart."""
+        least = self.gap(speech).clamp(max=0) - _TOUCH
+        mouth = mouth_columns("jaw", "mouth")
+        low, high = torch.zeros(len(weights), 1), torch.ones(len(weights), 1)
+        kept, share = weights.clone(), high
+        for _ in range(_HALVINGS):
+            kept[:, mouth] = torch.lerp(speech[:, mouth], weights[:, mouth], share)
+            free = (self.gap(kept) >= least).all(dim=1, keepdim=True)
+            low, high = torch.where(free, share, low), torch.where(free, high, share)
+            share = (low + high) / 2
+        kept[:, mouth] = torch.lerp(speech[:, mouth], weights[:, mouth], low)
+        return kept

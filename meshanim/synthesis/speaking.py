@@ -109,9 +109,9 @@ def speak(
     check_range("frames, duration times fps,", sound.duration * fps, 0, MOST_FRAMES)
     names = spoken_names(face)
     articulation = Articulation(face, identity)
-    acting = Acting(Lips(face, articulation), blinks, gaze, amplitude, emotion)
+    acting = Acting(Lips(face, articulation), fps, blinks, gaze, amplitude, emotion)
     known = identity if face.name == BUILT_IN and face.identity_names else None
-    weights = _acted(acting, model.stream(_heard(sound), known, fps), fps, sound.frame_count(fps), progress)
+    weights = _acted(acting, model.stream(_heard(sound), known, fps), sound.frame_count(fps), progress)
     own = columns_of(names)
     mapping = face.arkit_mapping[own]
     return Performance(
@@ -138,18 +138,30 @@ def _heard(sound: Sound) -> Iterator[Tensor]:
 def _acted(
     acting: Acting,
     speech: Iterator[Tensor],
-    fps: float,
     count: int,
     progress: Callable[[int, int], None] | None,
 ) -> Tensor:
-    """ARKit weights (T, 52) of blocks (n, 52) of speech."""
-    done, acted = 0, []
-    for block in speech:
-        if not len(block):
-            continue
-        times = torch.arange(done, done + len(block), dtype=torch.float64) / fps
-        acted.append(acting.weights(block, times))
-        done += len(block)
-        if progress is not None:
-            progress(done, count)
+    """ARKit weights (T, 52) of blocks (n, 52) of speech, each acted with what lies around it."""
+    near, first, done = torch.zeros(0, len(ARKIT_NAMES)), 0, 0
+    acted = []
+    for block, last in _telling_the_last(speech):
+        near = torch.cat([near, block])
+        settled = first + len(near) - (0 if last else acting.reach)
+        if settled > done or last:
+            acted.append(acting.weights(near, first)[done - first : settled - first])
+            done = settled
+            if progress is not None:
+                progress(done, count)
+        passed = max(0, done - acting.reach - first)
+        near, first = near[passed:], first + passed
     return torch.cat(acted)
+
+
+def _telling_the_last(blocks: Iterable[Tensor]) -> Iterator[tuple[Tensor, bool]]:
+    """Each block, and whether none follows."""
+    coming = iter(blocks)
+    block = next(coming, None)
+    while block is not None:
+        following = next(coming, None)
+        yield block, following is None
+        block = following

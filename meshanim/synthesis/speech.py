@@ -22,6 +22,7 @@ from meshanim.synthesis.expression_space import ExpressionSpace
 from meshanim.synthesis.pretrained import check_topology
 from meshanim.synthesis.speech_config import SPEECH_CONFIGS, SpeechConfig
 from meshanim.synthesis.speech_encoding import Hearing, OverlappingHearing, paper_encoder
+from meshanim.synthesis.speech_habits import fit_habits
 from meshanim.synthesis.speech_stream import SpeechStream
 
 CHUNK = 64
@@ -43,8 +44,9 @@ class SpeechModel(nn.Module):
     .. math:: e_t = D(S(z_{id}) + E(e_{t-1}), A_t \mid \text{all before}), \qquad e_1 = D(S(z_{id}), A_1)
 
     A encodes the sound, S the identity as a style, E the expression before; D are transformer blocks that
-    keep in step with the sound, and a linear layer. Expressions reach a mesh by the ARKit weights that they
-    stand for (:class:`meshanim.synthesis.ExpressionSpace`) or by a spiral decoder
+    keep in step with the sound, and a linear layer. To all expressions of a person :meth:`habit` is added,
+    which is not in the paper: zero, unless :meth:`settle` has measured it. Expressions reach a mesh by the
+    ARKit weights that they stand for (:class:`meshanim.synthesis.ExpressionSpace`) or by a spiral decoder
     (:class:`meshanim.synthesis.ExpressionMotion`), the caller's choice.
 
     Args:
@@ -54,6 +56,7 @@ class SpeechModel(nn.Module):
 
     identity_mean: Tensor
     identity_spread: Tensor
+    habits: Tensor
 
     def __init__(
         self, config: SpeechConfig = SPEECH_CONFIGS["small"], encoder: Wav2Vec2Encoder | None = None
@@ -83,6 +86,7 @@ class SpeechModel(nn.Module):
         self.expression_decoder = nn.Linear(config.width, config.expression_size)
         self.register_buffer("identity_mean", torch.zeros(config.identity_size))
         self.register_buffer("identity_spread", torch.ones(config.identity_size))
+        self.register_buffer("habits", torch.zeros(config.identity_size, config.expression_size))
 
     @torch.no_grad()
     def calibrate(self, weights: Tensor, identities: Tensor) -> None:
@@ -93,8 +97,32 @@ class SpeechModel(nn.Module):
             identities: (S, I) identity coefficients of the speakers.
         """
         self.space.fit(weights)
+        self._measure(identities)
+
+    @torch.no_grad()
+    def settle(self, identities: Tensor, weights: Tensor) -> None:
+        """Measure what identities do to expressions, in place of the style that was learned.
+
+        Few people do not teach a style by steps: it learns them by heart. A person's mean expression as a
+        linear function of the identity is found at once, held back as far as people left out ask for
+        (:func:`meshanim.synthesis.speech_habits.fit_habits`). The style is then the same for everyone, and
+        the network predicts how speech moves a face from its own mean.
+
+        Args:
+            identities: (S, I) of at least three people, or of one person measured as often.
+            weights: (S, 52) mean ARKit weights of each.
+        """
+        self._measure(identities)
+        self.style.weight.zero_()
+        self.habits.copy_(fit_habits(self._standard(identities), weights) @ self.space.inverse)
+
+    def _measure(self, identities: Tensor) -> None:
         self.identity_mean.copy_(identities.mean(dim=0))
         self.identity_spread.copy_(identities.std(dim=0, correction=0).clamp(min=_LEAST_SPREAD))
+
+    def _standard(self, identity: Tensor) -> Tensor:
+        check_shape("identity", identity, (None, self.config.identity_size))
+        return (identity - self.identity_mean) / self.identity_spread
 
     @property
     def frame_samples(self) -> int:
@@ -116,16 +144,19 @@ class SpeechModel(nn.Module):
 
     def styled(self, identity: Tensor) -> Tensor:
         """Styles (B, C) of identities (B, I)."""
-        check_shape("identity", identity, (None, self.config.identity_size))
-        return self.style((identity - self.identity_mean) / self.identity_spread)
+        return self.style(self._standard(identity))
+
+    def habit(self, identity: Tensor) -> Tensor:
+        """What is added to all expressions (B, E) of people with identities (B, I)."""
+        return self._standard(identity) @ self.habits
 
     def forward(self, memory: Tensor, style: Tensor, previous: Tensor, known: Tensor | None = None) -> Tensor:
-        """Expressions (B, T, E) where those before are told.
+        """Expressions (B, T, E) beyond the habit, where those before are told.
 
         Args:
             memory: (B, T, C), what is heard.
             style: (B, C).
-            previous: (B, T, E), the expression before each frame.
+            previous: (B, T, E), the expression beyond the habit before each frame.
             known: (B, T), False where there is none before; by default before the first frame of each.
         """
         if known is None:
@@ -138,7 +169,7 @@ class SpeechModel(nn.Module):
     def roll(
         self, memory: Tensor, style: Tensor, state: SpeechState | None = None
     ) -> tuple[Tensor, SpeechState]:
-        """Expressions (B, T, E), each frame from the one before, and the state with which more can follow.
+        """Expressions (B, T, E) beyond the habit, each frame from the one before, and the state after them.
 
         Args:
             memory: (B, T, C), what is heard.

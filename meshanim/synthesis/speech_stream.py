@@ -36,7 +36,7 @@ class SpeechStream:
     def __init__(self, model: SpeechModel, hearing: Hearing, identity: Tensor, fps: float) -> None:
         check_range("fps", fps, 0, open_low=True)
         self.model, self.hearing, self.fps = model, hearing, fps
-        self._style = model.styled(identity[None])
+        self._style, self._habit = model.styled(identity[None]), model.habit(identity[None])
         self._state: SpeechState | None = None
         self._own = self._style.new_zeros(0, model.config.expression_size)  # from frame self._first on
         self._samples = self._first = self._given = 0
@@ -60,7 +60,7 @@ class SpeechStream:
         if features.shape[1]:
             memory = self.model.project(features)
             said, self._state = self.model.roll(memory, self._style, self._state)
-            self._own = torch.cat([self._own, said[0]])
+            self._own = torch.cat([self._own, said[0] + self._habit])
 
     def _read(self, stop: int) -> Tensor:
         """Expressions of the frames from the first one not given to ``stop``, which is not given itself."""

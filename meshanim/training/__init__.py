@@ -13,7 +13,7 @@ from meshanim.training.loop import Task, TrainingReport, train
 from meshanim.training.losses import motion_losses
 from meshanim.training.polynomial import POLYNOMIAL_RECIPES, PolynomialRecipe, displaced_by, train_polynomial
 from meshanim.training.recipe import Recipe
-from meshanim.training.speech import SPEECH_RECIPES, SpeechRecipe, among, train_speech
+from meshanim.training.speech import SPEECH_RECIPES, SpeechRecipe, train_speech
 from meshanim.training.tcsan import TCSAN_RECIPES, TCSAN_VARIANTS, TcsanRecipe, train_tcsan
 from meshanim.training.unit_classifier import UnitClassifierRecipe, read_units, train_unit_classifier
 from meshanim.training.unit_losses import audio_unit_losses, unit_weights
@@ -44,7 +44,6 @@ __all__ = [
     "TrainingReport",
     "UnitClassifierRecipe",
     "UnprojectionRecipe",
-    "among",
     "audio_unit_losses",
     "displaced_by",
     "motion_losses",

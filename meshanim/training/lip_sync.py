@@ -94,17 +94,14 @@ def put_off(sound: Sound, seconds: float) -> Sound:
 
 @torch.no_grad()
 def found_offsets(model: LipSyncNetwork, clips: Sequence[Talking], shifts: Sequence[int]) -> Tensor:
-    """(N, S) offsets that the model finds in each clip with its sound put off by each of S shifts, in frames.
-
-    Right is ``-shift``, since a picture is early by what its sound is late.
-    """
+    """(N, S) frames by which the model finds the sound of each clip late, put off by each of S shifts."""
     rows = []
     for clip in clips:
         seen = model.see(mouth_pictures(clip.frames, clip.landmarks)[None])[0]
         heard = [
             model.hear(_windows(put_off(clip.sound, shift / clip.fps), clip)[None])[0] for shift in shifts
         ]
-        rows.append([av_offset(seen, each).frames for each in heard])
+        rows.append([-av_offset(seen, each).frames for each in heard])
     return torch.tensor(rows)
 
 
@@ -157,7 +154,7 @@ class LipSyncTask:
         """Share of known shifts of the others that are found within one frame."""
         if not self.others:
             return {}
-        wrong = found_offsets(self.model, self.others, SHIFTS) + torch.tensor(SHIFTS)
+        wrong = found_offsets(self.model, self.others, SHIFTS) - torch.tensor(SHIFTS)
         return {"shifts_found": float((wrong.abs() <= TOLERANCE).float().mean())}
 
 

@@ -28,7 +28,11 @@ class SpeechRecipe(Recipe):
         window: k, successive frames of a training sequence.
         rehearsals: times that predictions take the place of the told expressions before the losses are taken.
         blur: deviation of the noise in told expressions, which have unit variance.
-        nameless: share of the stretches in which the model is not told who speaks.
+        nameless: share of the stretches in which the style does not tell who speaks.
+        habits: measure first what identities do (:meth:`SpeechModel.settle`), instead of learning a style.
+        varied: share of the stretches whose sound and speed are varied; the others stay as they are.
+        furthest: weight of the squared distance, in mm, of the lip vertex that is furthest from its place.
+        dropout: share of features dropped; the configuration's by default.
     """
 
     epochs: int = 60
@@ -41,6 +45,10 @@ class SpeechRecipe(Recipe):
     rehearsals: int = 1
     blur: float = 0.3
     nameless: float = 0.5
+    habits: bool = False
+    varied: float = 1.0
+    furthest: float = 0.0
+    dropout: float | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -49,19 +57,26 @@ class SpeechRecipe(Recipe):
         check_range("rehearsals", self.rehearsals, 0)
         check_range("blur", self.blur, 0)
         check_range("nameless", self.nameless, 0, 1)
+        check_range("varied", self.varied, 0, 1)
+        check_range("furthest", self.furthest, 0)
 
 
 SPEECH_RECIPES: dict[str, SpeechRecipe] = {
     "made": SpeechRecipe(epochs=26, learning_rate_decay=0.89),
-    "grid": SpeechRecipe(epochs=40, learning_rate_decay=0.92, window=75, nameless=0.1),
+    "grid": SpeechRecipe(
+        epochs=40,
+        batch_size=4,
+        learning_rate=3e-3,
+        learning_rate_decay=0.89,
+        window=75,
+        nameless=1.0,
+        habits=True,
+        varied=0.25,
+        furthest=3.0,
+        dropout=0.0,
+    ),
 }
-"""What the shipped weights were trained with, and how those went on with GRID's clips of 75 frames."""
-
-
-def among(utterances: Sequence[SpokenFace], clips: Sequence[SpokenFace]) -> list[SpokenFace]:
-    """Clips, and as many utterances, evenly taken, so that what these taught is kept."""
-    step = max(1, len(utterances) // max(1, len(clips)))
-    return [*clips, *utterances[::step][: len(clips)]]
+"""What the shipped weights were trained with, and how those went on with GRID's 80 clips of 75 frames."""
 
 
 class SpeechTask:
@@ -96,19 +111,23 @@ class SpeechTask:
 
     def losses(self, items: Sequence[int]) -> dict[str, Tensor]:
         """Of expressions in their units, of lips and of the slit between them in millimetres."""
-        batch = SpeechBatch.collate([self.utterances[item] for item in items], self.recipe.window, self.model)
-        said, truth = self._rehearse(batch), self.model.space.encode(batch.weights)
+        model, recipe = self.model, self.recipe
+        spoken = [self.utterances[item] for item in items]
+        batch = SpeechBatch.collate(spoken, recipe.window, model, recipe.varied)
+        habit = model.habit(batch.identity)[:, None]
+        said, truth = self._rehearse(batch, habit) + habit, model.space.encode(batch.weights)
+        seen = (model.space(said), batch.weights, batch.lasting)
         expression = masked_mean((said - truth).square().mean(dim=-1), batch.lasting)
-        return {"expression": expression} | self.lips.losses(
-            self.model.space(said), batch.weights, batch.lasting
-        )
+        losses = {"expression": expression} | self.lips.losses(*seen)
+        return losses | ({"furthest": recipe.furthest * self.lips.furthest(*seen)} if recipe.furthest else {})
 
-    def _rehearse(self, batch: SpeechBatch) -> Tensor:
+    def _rehearse(self, batch: SpeechBatch, habit: Tensor) -> Tensor:
+        """Expressions (B, k, E) beyond habits (B, 1, E)."""
         model = self.model
         nameless = torch.rand(len(batch.identity), 1) < self.recipe.nameless
         style = model.styled(torch.where(nameless, model.identity_mean, batch.identity))
         memory = model.listen(batch.sound)
-        told = model.space.encode(torch.cat([batch.before[:, None], batch.weights[:, :-1]], dim=1))
+        told = model.space.encode(torch.cat([batch.before[:, None], batch.weights[:, :-1]], dim=1)) - habit
         first = told[:, :1]
         told = told + self.recipe.blur * torch.rand(len(told), 1, 1) * torch.randn_like(told)
         known = torch.ones(told.shape[:2], dtype=torch.bool)
@@ -124,8 +143,9 @@ class SpeechTask:
         if not self.validation:
             return {}
         frames = max(len(each.weights) for each in self.validation)
-        batch = SpeechBatch.collate(self.validation, frames, self.model, vary=False)
+        batch = SpeechBatch.collate(self.validation, frames, self.model, varied=0)
         said, _ = self.model.roll(self.model.listen(batch.sound), self.model.styled(batch.identity))
+        said = said + self.model.habit(batch.identity)[:, None]
         error = self.lips.largest_error(self.model.space(said).clamp(0, 1), batch.weights)
         return {"validation_lip_error_mm": float(masked_mean(error, batch.lasting))}
 
@@ -147,20 +167,22 @@ def train_speech(
         recipe: the settings.
         folder: gets ``config.json`` and ``model.safetensors`` when the run is finished, checkpoints before.
         validation: utterances that are performed whole after every epoch.
-        start: a model to go on from, in place of the recipe's untrained one; its measured scales stay.
+        start: a model to go on from, in place of the recipe's untrained one; its space of expressions stays.
         progress: show a bar.
     """
     config = replace(SPEECH_CONFIGS[recipe.config], window=recipe.window) if start is None else start.config
+    if recipe.dropout is not None:
+        config = replace(config, dropout=recipe.dropout)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         model = SpeechModel(config)
+    identities = torch.stack([each.identity for each in utterances])
     if start is None:
-        model.calibrate(
-            torch.cat([each.weights for each in utterances]),
-            torch.stack([each.identity for each in utterances]),
-        )
+        model.calibrate(torch.cat([each.weights for each in utterances]), identities)
     else:
         model.load_state_dict(start.state_dict())
+    if recipe.habits:
+        model.settle(identities, torch.stack([each.weights.mean(dim=0) for each in utterances]))
     task = SpeechTask(model, utterances, LipMotion(face), recipe, validation)
     report = train(task, recipe, folder, progress, model=asdict(config), continued=start is not None)
     if report.finished:

@@ -60,7 +60,7 @@ class SpeechBatch(NamedTuple):
 
     @classmethod
     def collate(
-        cls, spoken: Sequence[SpokenFace], frames: int, model: SpeechModel, vary: bool = True
+        cls, spoken: Sequence[SpokenFace], frames: int, model: SpeechModel, varied: float = 1.0
     ) -> SpeechBatch:
         """Draw a stretch of ``frames`` frames of each; vary speed, colour, loudness, noise, and what speaks.
 
@@ -68,9 +68,9 @@ class SpeechBatch(NamedTuple):
             spoken: at the model's frame rate and 16 kHz.
             frames: k.
             model: that will hear it.
-            vary: False takes every utterance from its first frame on, as it sounds.
+            varied: share of the stretches; the others are taken from the first frame on, as they sound.
         """
-        rows = [cls._stretch(each, frames, model, vary) for each in spoken]
+        rows = [cls._stretch(each, frames, model, float(torch.rand(())) < varied) for each in spoken]
         return cls(*(torch.stack(parts) for parts in zip(*rows, strict=True)))
 
     @staticmethod

@@ -45,6 +45,14 @@ class LipMotion:
         """(...) in mm, how far the lip vertex that is furthest from its place lies from it."""
         return torch.linalg.vector_norm(self.positions(weights - truth), dim=-1).amax(dim=-1)
 
+    def furthest(self, weights: Tensor, truth: Tensor, lasting: Tensor) -> Tensor:
+        """Square of a distance in mm that is close to :meth:`largest_error`, but smooth; mean of the frames.
+
+        It is the 8-norm of the distances of all lip vertices, so that not one of them alone is pulled at.
+        """
+        away = torch.linalg.vector_norm(self.positions(weights - truth) + _LEAST, dim=-1)
+        return masked_mean(torch.linalg.vector_norm(away, ord=8, dim=-1).square(), lasting)
+
     def losses(self, weights: Tensor, truth: Tensor, lasting: Tensor) -> dict[str, Tensor]:
         """Of lip vertices, of their change from frame to frame, and of the slit, which matters when closed.
 

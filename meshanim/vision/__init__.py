@@ -22,7 +22,7 @@ from meshanim.vision.lip_sync import LipSyncNetwork, mouth_pictures
 from meshanim.vision.perceptual import FaceFeatures, PerceptualFeatures, Vgg19Features
 from meshanim.vision.unit_classifier import UnitClassifier, lower_half, upper_half
 from meshanim.vision.video import write_video
-from meshanim.vision.video_reading import Video, read_video
+from meshanim.vision.video_reading import Video, read_video, shown_frames
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -48,6 +48,7 @@ __all__ = [
     "read_image",
     "read_landmarks",
     "read_video",
+    "shown_frames",
     "square_around",
     "upper_half",
     "whole_track",

@@ -6,14 +6,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from meshanim._check import InputError, check_range, check_shape
 from meshanim._pretrained import assembling, find_model, load_model, save_model
+from meshanim.vision.cropping import TCSAN_CROP, cut_crop
 
 _KIND = "unit-classifier"
 _CONNECTED = 128
+_AT_ONCE = 32
+"""Pictures that are looked at together."""
 _LEAST = 32
 """Pixels along each side of a picture whose lower half can be pooled twice."""
 
@@ -75,6 +79,21 @@ class UnitClassifier(nn.Module):
         check_shape("pictures", pictures, (3, *self.size), batched=True)
         seen = self.convolutions(lower_half(pictures).reshape(-1, 3, self.size[0] // 2, self.size[1]))
         return self.connected(seen).sigmoid().view(*pictures.shape[:-3], len(self.units))
+
+    @torch.no_grad()
+    def see(self, frames: Tensor, landmarks: Tensor) -> Tensor:
+        """Probabilities (T, A) in a film of one face, wherever that is in the frames.
+
+        Args:
+            frames: (T, H, W, 3) uint8.
+            landmarks: (T, 68, 2) in pixels.
+        """
+        places = TCSAN_CROP.places(landmarks.double().numpy())
+        cuts = [
+            cut_crop(frame, place, self.size) for frame, place in zip(frames.numpy(), places, strict=True)
+        ]
+        pictures = torch.from_numpy(np.stack(cuts)).movedim(-1, -3).float() / 127.5 - 1
+        return torch.cat([self(some) for some in pictures.split(_AT_ONCE)])
 
     def save_pretrained(self, folder: str | Path) -> Path:
         """Write ``config.json`` and ``model.safetensors``."""

@@ -11,7 +11,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from meshanim._check import InputError
+from meshanim._check import InputError, check_range
 from meshanim._media import decoded, opened
 
 _KIND = "a video"
@@ -78,6 +78,18 @@ def read_video(path: str | Path) -> Video:
         size = _upright(first).shape[:2]
         rate = stream.average_rate or stream.guessed_rate or _UNKNOWN_RATE
         return Video(place, float(rate), (size[0], size[1]), _duration(container, stream))
+
+
+def shown_frames(count: int, fps: float, rate: float) -> NDArray[np.int64]:
+    """Numbers of the frames of a film of ``count`` at ``fps`` that it shows at another rate.
+
+    Each is the one nearest to its moment; frames are repeated and left out.
+    """
+    check_range("count", count, 1)
+    for name, value in {"fps": fps, "rate": rate}.items():
+        check_range(name, value, 0, open_low=True)
+    moments = np.arange(max(1, round(count / fps * rate))) * (fps / rate)
+    return np.minimum(np.floor(moments + 0.5), count - 1).astype(np.int64)
 
 
 def _steady(container: av.container.InputContainer, fps: float) -> Iterator[tuple[av.VideoFrame, int]]:

@@ -12,8 +12,16 @@ import pytest
 import torch
 
 from meshanim._check import InputError
-from meshanim.audio import Sound
-from meshanim.datasets import GridVideos, SpokenClip, TalkingClip, TalkingClips, read_grid
+from meshanim.audio import Sound, write_sound
+from meshanim.datasets import (
+    GridVideos,
+    SpokenClip,
+    TalkingClip,
+    TalkingClips,
+    read_crema_d,
+    read_grid,
+    read_tcd_timit,
+)
 from meshanim.datasets._watched import ClipCache
 from meshanim.datasets.captured_grid import clip_digest, save_performances
 from meshanim.vision import POLYNOMIAL_CROP, TCSAN_CROP, read_video, write_video
@@ -117,6 +125,19 @@ def test_published_corpora_come_at_any_rate(corpus: Path) -> None:
     # At 50 frames/s, frame 2 is the film's own frame 1.
     assert torch.equal(clip.frames[2], own.frames[1]) and torch.equal(clip.landmarks[2], own.landmarks[1])
     assert clip.sound.duration == own.sound.duration == 0.24
+
+
+def test_sound_may_lie_in_a_file_of_its_own(faces, babble: Callable[..., Sound], tmp_path: Path) -> None:
+    place = tmp_path / "tcd" / "volunteers" / "08F" / "Clips" / "straightcam"
+    write_clip(place / "sa1.mp4", faces, None)
+    write_sound(place / "sa1.wav", babble(0.24))
+    write_clip(tmp_path / "crema" / "VideoFlash" / "1001_DFA_ANG_XX.flv", faces, babble(0.24))
+    write_sound(tmp_path / "crema" / "AudioWAV" / "1001_DFA_ANG_XX.wav", Sound(torch.zeros(3840), 16_000))
+    told = TalkingClips(list(read_tcd_timit(tmp_path / "tcd")), TCSAN_CROP)[0]
+    assert (told.name, told.speaker, told.split) == ("sa1", "08F", "test")
+    assert float(told.sound.waveform.abs().max()) > 0.1
+    acted = TalkingClips(list(read_crema_d(tmp_path / "crema")), TCSAN_CROP)[0]
+    assert acted.text == "don't forget a jacket" and not bool(acted.sound.waveform.any())
 
 
 @pytest.mark.parametrize(

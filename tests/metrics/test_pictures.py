@@ -31,7 +31,8 @@ def test_ssim_of_flat_pictures_worked_by_hand() -> None:
     truth, predicted = (torch.full((1, 16, 16, 3), value, dtype=torch.uint8) for value in (100, 150))
     # Without variance, what is left is (2 m n + C) / (m^2 + n^2 + C) of the means, C = (0.01 * 255)^2.
     expected = (2 * 100 * 150 + 2.55**2) / (100**2 + 150**2 + 2.55**2)
-    assert ssim(predicted, truth) == pytest.approx(expected, rel=1e-6)
+    # Variances are differences of squares up to 65,025 in float32, to 0.01 or so; they stand beside 58.5.
+    assert ssim(predicted, truth) == pytest.approx(expected, rel=5e-4)
 
 
 def test_ssim_takes_each_channel_on_its_own() -> None:

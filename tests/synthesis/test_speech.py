@@ -125,6 +125,20 @@ def test_who_speaks_makes_a_difference(model: SpeechModel) -> None:
     assert torch.equal(model.weights(sound), model.weights(sound, model.identity_mean))
 
 
+def test_a_habit_is_added_to_all_frames(model: SpeechModel) -> None:
+    settled = SpeechModel(model.config).eval()
+    settled.load_state_dict(model.state_dict())
+    generator = torch.Generator().manual_seed(0)
+    identities, means = torch.randn(9, 135, generator=generator), torch.rand(9, 52, generator=generator)
+    settled.settle(identities, means)
+    sound, who = Sound(voice(), 16000), identities[0]
+    mean, own = settled.expressions(sound), settled.expressions(sound, who)
+    torch.testing.assert_close(own - mean, settled.habit(who[None]).expand_as(own), rtol=0, atol=1e-5)
+    assert float((own - mean).abs().max()) > 1e-3 and not settled.habit(identities.mean(dim=0)[None]).any()
+    pieces = torch.cat(list(settled.stream(sound.waveform.split(700), who)))
+    torch.testing.assert_close(pieces, settled.weights(sound, who), rtol=0, atol=1e-5)
+
+
 @pytest.mark.parametrize("samples", [1, 640, 700])
 def test_a_short_sound_has_a_frame(model: SpeechModel, samples: int) -> None:
     assert model.weights(Sound(voice()[:samples], 16000)).shape == (1, 52)

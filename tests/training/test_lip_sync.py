@@ -62,11 +62,11 @@ def test_known_shifts_are_learned_to_be_found(tmp_path) -> None:
     model, report = train_lip_sync(clips, others, recipe, tmp_path, progress=False)
     assert report.finished and report.history[-1]["contrast"] < report.history[0]["contrast"]
     shifts = (-5, 0, 4)
-    wrong = found_offsets(model, others, shifts) + torch.tensor(shifts)
+    wrong = found_offsets(model, others, shifts) - torch.tensor(shifts)
     assert wrong.shape == (2, 3) and int(wrong.abs().max()) <= 1
     assert report.history[-1]["shifts_found"] == 1
     again = LipSyncNetwork.from_pretrained(tmp_path)
-    assert torch.equal(found_offsets(again, others, shifts) + torch.tensor(shifts), wrong)
+    assert torch.equal(found_offsets(again, others, shifts) - torch.tensor(shifts), wrong)
 
 
 def test_a_stopped_run_goes_on_to_the_same_bytes(tmp_path) -> None:

@@ -87,6 +87,34 @@ def test_going_on_from_a_model_keeps_its_scales(face: AnnyFace, tmp_path: Path) 
     assert not torch.equal(first.project.weight, second.project.weight)
 
 
+def test_habits_are_measured_once_and_stay(face: AnnyFace, tmp_path: Path) -> None:
+    corpus = [spoken(seed) for seed in range(4)]
+    first, _ = train_speech(corpus, face, replace(RECIPE, epochs=1), tmp_path / "first", progress=False)
+    assert not first.habits.any()
+    recipe = replace(RECIPE, epochs=1, habits=True, nameless=1.0, furthest=1.0, varied=0.5, dropout=0.0)
+    wider = [replace(each, weights=each.weights + 0.1 * each.identity[:1].abs()) for each in corpus]
+    second, report = train_speech(wider, face, recipe, tmp_path / "second", start=first, progress=False)
+    settled = SpeechModel(first.config)
+    settled.load_state_dict(first.state_dict())
+    settled.settle(
+        torch.stack([each.identity for each in wider]),
+        torch.stack([each.weights.mean(dim=0) for each in wider]),
+    )
+    assert settled.habits.any() and torch.equal(second.habits, settled.habits)
+    assert not second.style.weight.any() and second.config.dropout == 0
+    assert report.history[0]["furthest"] > 0
+
+
+def test_the_furthest_vertex_counts_most(face: AnnyFace) -> None:
+    lips, lasting = LipMotion(face), torch.ones(1, 1, dtype=torch.bool)
+    truth, said = torch.zeros(1, 1, 52), torch.zeros(1, 1, 52)
+    said[..., JAW] = 0.3
+    largest, near = float(lips.largest_error(said, truth)), float(lips.furthest(said, truth, lasting)) ** 0.5
+    # the 8-norm of n equal distances is n to an eighth times as large
+    assert largest < near < largest * lips.positions(said).shape[-2] ** (1 / 8)
+    assert float(lips.furthest(said, truth, ~lasting)) == 0
+
+
 def test_stretches_hold_what_belongs_together() -> None:
     """The jaw's weight tells the frame, the sound's samples tell theirs."""
     frames = torch.arange(50)
@@ -95,7 +123,7 @@ def test_stretches_hold_what_belongs_together() -> None:
     each = Spoken(Sound(torch.arange(50 * 640).float(), 16000), weights, torch.zeros(135))
     model = SpeechModel(SPEECH_CONFIGS["small"])
     before, after = model.samples_around
-    batch = SpeechBatch.collate([each], 60, model, vary=False)
+    batch = SpeechBatch.collate([each], 60, model, varied=0)
     assert batch.sound.shape == (1, before + 59 * 640 + after) and model.listen(batch.sound).shape[1] == 60
     assert batch.begins.all() and int(batch.lasting.sum()) == 50
     assert torch.equal(batch.weights[0, :50], weights)
@@ -152,10 +180,10 @@ def test_rehearsals_make_frames_the_model_s_own(face: AnnyFace) -> None:
     model = SpeechModel(SPEECH_CONFIGS["small"]).eval()
     each = spoken(0)
     task = SpeechTask(model, [each], LipMotion(face), replace(RECIPE, rehearsals=20, nameless=0))
-    batch = SpeechBatch.collate([each], 20, model, vary=False)
+    batch = SpeechBatch.collate([each], 20, model, varied=0)
     with torch.no_grad():
         rolled, _ = model.roll(model.listen(batch.sound), model.styled(batch.identity))
-        torch.testing.assert_close(task._rehearse(batch), rolled, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(task._rehearse(batch, torch.zeros(1, 1, 2)), rolled, rtol=1e-4, atol=1e-5)
 
 
 def test_the_paper_s_architecture_trains_a_step(
@@ -179,3 +207,5 @@ def test_recipes_are_checked() -> None:
         SpeechRecipe(config="huge")
     with pytest.raises(InputError, match="rehearsals must be at least 0, got -1"):
         SpeechRecipe(rehearsals=-1)
+    with pytest.raises(InputError, match="varied must be at least 0 and at most 1, got 2"):
+        SpeechRecipe(varied=2)

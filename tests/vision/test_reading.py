@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from meshanim._check import InputError
-from meshanim.vision import read_image, read_video, write_image, write_video
+from meshanim.vision import read_image, read_video, shown_frames, write_image, write_video
 
 
 def frames(count, height=48, width=58):
@@ -96,3 +96,11 @@ def test_what_is_no_picture_is_named(tmp_path):
             read_image(tmp_path / name)
     with pytest.raises(FileNotFoundError):
         read_image(tmp_path / "missing.png")
+
+
+def test_another_rate_shows_the_nearest_frames():
+    assert shown_frames(4, 25, 50).tolist() == [0, 1, 1, 2, 2, 3, 3, 3]
+    assert shown_frames(5, 50, 25).tolist() == [0, 2]
+    assert shown_frames(3, 30, 30).tolist() == [0, 1, 2] and shown_frames(1, 60, 1).tolist() == [0]
+    with pytest.raises(InputError, match="rate must be above 0"):
+        shown_frames(1, 25, 0)

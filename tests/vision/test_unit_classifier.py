@@ -7,7 +7,9 @@ import torch
 from torch import nn
 
 from meshanim._check import InputError
-from meshanim.vision import UnitClassifier, lower_half, upper_half
+from meshanim.talking_heads import to_network
+from meshanim.vision import TCSAN_CROP, UnitClassifier, lower_half, upper_half
+from meshanim.vision.cropping import STABLE
 
 UNITS = (10, 14, 20, 25, 26)
 
@@ -72,3 +74,16 @@ def test_what_does_not_fit_says_so(model):
         UnitClassifier(())
     with pytest.raises(InputError, match="height must be at least 32, got 10"):
         UnitClassifier(UNITS, (10, 112))
+
+
+def test_a_film_is_seen_wherever_the_face_is(model):
+    """Faces that are in the crop already give what their pictures give, but for a grey level; moved ones too."""
+    frames = torch.randint(0, 256, (3, 112, 112, 3), dtype=torch.uint8)
+    frames = frames // 8 + 100
+    landmarks = torch.zeros(3, 68, 2)
+    landmarks[:, list(STABLE)] = torch.from_numpy(TCSAN_CROP.stable_places).float()
+    seen = model.see(frames, landmarks)
+    assert torch.allclose(seen, model(to_network(frames)), atol=0.01)
+    wide = torch.zeros(3, 150, 160, 3, dtype=torch.uint8)
+    wide[:, 20:132, 30:142] = frames
+    assert torch.allclose(model.see(wide, landmarks + torch.tensor([30.0, 20.0])), seen, atol=0.01)
