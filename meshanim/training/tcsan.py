@@ -91,7 +91,7 @@ _FEW_STEPS = TcsanRecipe(batch_size=4, window=4, learning_rate=1e-3, mouth=1.5)
 TCSAN_RECIPES: Mapping[str, TcsanRecipe] = {
     "paper": TcsanRecipe(),
     "small": replace(_FEW_STEPS, epochs=110, learning_rate_decay=0.973),
-    "reduced": replace(_FEW_STEPS, epochs=24, learning_rate_decay=0.9, config=REDUCED),
+    "reduced": replace(_FEW_STEPS, epochs=30, learning_rate_decay=0.92, config=REDUCED),
 }
 """The paper's; its sizes on two cores; and half the sizes, for comparisons.
 

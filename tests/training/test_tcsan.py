@@ -134,14 +134,14 @@ def test_silence_shows_the_identity_picture():
 
 
 def test_players_take_their_turns():
+    recipes = {
+        "full": RECIPE,
+        "gan": replace(RECIPE, adversarial=0.01),
+        "none": replace(RECIPE, action_units=0.0, config=replace(TINY, units="none")),
+        "still ears": replace(RECIPE, hearing_rate=0.0),
+    }
     turns = {
-        name: [turn.losses.__name__ for turn in task(replace(RECIPE, **changes)).turns()]
-        for name, changes in {
-            "full": {},
-            "gan": {"adversarial": 0.01},
-            "none": {"action_units": 0.0, "config": replace(TINY, units="none")},
-            "still ears": {"hearing_rate": 0.0},
-        }.items()
+        name: [turn.losses.__name__ for turn in task(recipe).turns()] for name, recipe in recipes.items()
     }
     drawing, others = "drawing_losses", ["hearing_losses", "reading_losses"]
     assert turns["full"] == [drawing, *others] and turns["gan"] == [drawing, *others, "judging_losses"]
