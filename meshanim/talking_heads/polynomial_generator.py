@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 
 from meshanim.nn import SkippedUpConv
@@ -19,14 +18,18 @@ class PolynomialGenerator(nn.Module):
 
     A linear layer makes 4 x 3 places of an encoding; five transposed convolutions, each of which is shown the
     identity encoder's features of its size too, make 128 x 96 of these. Batch normalisation and ReLU follow
-    each but the last, which ends in tanh. What skips is the same for all frames of a clip, and computed once.
+    each but the last. What skips is the same for all frames of a clip, and computed once.
+
+    Two things are not the paper's. The picture itself skips as well: what is drawn is added to it, nothing at
+    first, so that what is learned from the first step on is how a face moves, not how it looks. And places
+    are normalised one by one: over all of them, their lasting differences would drown what changes in time.
 
     Args:
         size: c = m + n, of a frame's encoding.
         width: of the identity encoder.
 
     Shapes:
-        encodings (B, T, c), frames (B, T, 3, 128, 96) in [-1, 1].
+        encodings (B, T, c), frames (B, T, 3, 128, 96), [-1, 1] being black to white.
     """
 
     def __init__(self, size: int, width: int) -> None:
@@ -34,8 +37,8 @@ class PolynomialGenerator(nn.Module):
         channels = [round(factor * width) for factor in _LEVELS]
         self.first = nn.Sequential(
             nn.Linear(size, channels[0] * 12, bias=False),
+            nn.BatchNorm1d(channels[0] * 12),
             nn.Unflatten(1, (channels[0], 4, 3)),
-            nn.BatchNorm2d(channels[0]),
             nn.ReLU(),
         )
         skips = [factor * width for factor in reversed(LEVELS)]
@@ -44,10 +47,14 @@ class PolynomialGenerator(nn.Module):
             for low, skip, high in zip(channels, skips, [*channels[1:], 3], strict=True)
         )
         self.norms = nn.ModuleList(nn.Sequential(nn.BatchNorm2d(high), nn.ReLU()) for high in channels[1:])
+        last = self._steps()[-1].conv
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)  # type: ignore[arg-type]
 
-    def shares(self, features: Sequence[Tensor]) -> list[Tensor]:
-        """What the levels of a picture, half size first, add to every frame; 4 x 3 first."""
-        return [up.share(level) for up, level in zip(self._steps(), reversed(features), strict=True)]
+    def shares(self, pictures: Tensor, features: Sequence[Tensor]) -> list[Tensor]:
+        """What pictures (B, 3, 128, 96) and their levels, half size first, add to frames; 4 x 3 first."""
+        *coarse, fine = [up.share(level) for up, level in zip(self._steps(), reversed(features), strict=True)]
+        return [*coarse, fine + pictures]
 
     def forward(self, encodings: Tensor, shares: Sequence[Tensor]) -> Tensor:
         """Frames of encodings; ``shares`` as of :meth:`shares`."""
@@ -57,7 +64,7 @@ class PolynomialGenerator(nn.Module):
             drawn = up(drawn, share)
             if place < len(self.norms):
                 drawn = self.norms[place](drawn.flatten(0, 1)).unflatten(0, batch)
-        return torch.tanh(drawn)
+        return drawn
 
     def _steps(self) -> list[SkippedUpConv]:
         return [up for up in self.ups if isinstance(up, SkippedUpConv)]

@@ -78,7 +78,7 @@ class PolynomialModel(nn.Module):
         """Identity (B, d) of pictures (B, 3, 128, 96), and what they add to all frames of each level."""
         check_shape("pictures", pictures, (None, 3, HEIGHT, WIDTH))
         identity, features = self.identity_encoder(pictures)
-        return identity, self.generator.shares(features)
+        return identity, self.generator.shares(pictures, features)
 
     def draw(
         self,
@@ -88,7 +88,7 @@ class PolynomialModel(nn.Module):
         tracks: Tensor,
         displacements: Tensor | None = None,
     ) -> Tensor:
-        """Frames (B, T, 3, 128, 96) in [-1, 1].
+        """Frames (B, T, 3, 128, 96), [-1, 1] being black to white.
 
         Args:
             heard: (B, T, a) of the audio encoder.

@@ -13,9 +13,9 @@ from meshanim._check import check_range
 from meshanim.faces import ARKIT_NAMES
 from meshanim.metrics import correlation, find_blinks
 from meshanim.talking_heads.polynomial_config import FRAME_RATE
-from meshanim.talking_heads.polynomial_encoders import NOISE, sound_windows
+from meshanim.talking_heads.polynomial_encoders import NOISE, NoiseEncoder, sound_windows
 from meshanim.talking_heads.polynomial_model import PolynomialModel
-from meshanim.training.loop import TrainingReport, train
+from meshanim.training.loop import train
 from meshanim.training.recipe import Recipe
 from meshanim.training.spontaneous import SpontaneousMotion
 from meshanim.training.talking_batches import SeenClip
@@ -23,44 +23,69 @@ from meshanim.training.talking_batches import SeenClip
 _LIPS = [place for place, name in enumerate(ARKIT_NAMES) if name.startswith(("jaw", "mouth"))]
 _JAW = _LIPS.index(ARKIT_NAMES.index("jawOpen"))
 _LEAST_SPREAD = 0.05
-_PLAYED, _PLAYED_FRAMES = 16, 100
-"""Sequences of noise in a step, and frames of each."""
 _HUM = 0.003
 """Largest deviation of noise that is added to sounds, full scale being 1."""
 
 
 @dataclass(frozen=True)
-class HeadStartRecipe(Recipe):
-    """Recipe of what encoders learn before they meet a picture.
+class HearingRecipe(Recipe):
+    """Recipe of what the audio encoder learns before it meets a picture.
 
     Attributes:
         frames: of a clip in a step.
         louder: deviation of the logarithm of loudness, drawn anew for every clip in every step.
+        blur: deviation of noise in what the encoder gives, whose numbers lie in [-1, 1].
     """
 
-    epochs: int = 60
+    epochs: int = 30
     batch_size: int = 4
     learning_rate: float = 3e-3
-    learning_rate_decay: float = 0.95
+    learning_rate_decay: float = 0.9
     weight_decay: float = 0.0
     frames: int = 50
     louder: float = 0.3
+    blur: float = 0.5
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_range("frames", self.frames, 1)
-        check_range("louder", self.louder, 0)
+        for name in ("louder", "blur"):
+            check_range(name, getattr(self, name), 0)
 
 
-class HeadStartTask:
-    """The audio encoder tells what lips do; the noise encoder does what lids and brows do.
+@dataclass(frozen=True)
+class ChanceRecipe(Recipe):
+    """Recipe of the noise encoder.
 
-    In the paper both come trained from the model of Vougioukas et al. 2019 and know nothing else. Here the
-    audio encoder learns to tell the captured weights of jaw and mouth through a linear layer that is thrown
-    away, and the noise encoder what :class:`SpontaneousMotion` makes of the same noise.
+    Attributes:
+        sequences: of noise in an epoch, none of which comes twice.
+        frames: of each.
+    """
+
+    epochs: int = 8
+    batch_size: int = 16
+    learning_rate: float = 4e-3
+    learning_rate_decay: float = 0.6
+    weight_decay: float = 0.0
+    sequences: int = 2400
+    frames: int = 100
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("sequences", "frames"):
+            check_range(name, getattr(self, name), 1)
+
+
+class HearingTask:
+    """The audio encoder tells what lips do.
+
+    In the paper it comes trained from the model of Vougioukas et al. 2019 and knows nothing else. Here it
+    learns to tell the captured weights of jaw and mouth through a linear layer that is thrown away, and
+    through noise, so that what lips do becomes the loudest in what it gives, and is what a generator finds
+    first.
 
     Args:
-        model: whose encoders these are; its tracks' mean and spread are set.
+        model: whose encoder it is.
         clips: to learn from.
         validation: clips that are heard whole after every epoch.
         recipe: the settings.
@@ -71,80 +96,101 @@ class HeadStartTask:
         model: PolynomialModel,
         clips: Sequence[SeenClip],
         validation: Sequence[SeenClip],
-        recipe: HeadStartRecipe,
+        recipe: HearingRecipe,
     ) -> None:
         self.clips, self.validation, self.recipe = clips, validation, recipe
-        self.motion = SpontaneousMotion.measure([clip.tracks for clip in clips], FRAME_RATE)
-        model.track_mean.copy_(self.motion.mean)
-        model.track_spread.copy_(self.motion.spread)
         lips = torch.cat([clip.weights[:, _LIPS] for clip in clips])
         self.mean, self.spread = lips.mean(dim=0), lips.std(dim=0).clamp(min=_LEAST_SPREAD)
         self.model = nn.ModuleDict(
-            {
-                "audio": model.audio_encoder,
-                "noise": model.noise_encoder,
-                "lips": nn.Linear(model.config.audio, len(_LIPS)),
-            }
+            {"audio": model.audio_encoder, "lips": nn.Linear(model.config.audio, len(_LIPS))}
         )
 
     def __len__(self) -> int:
         return len(self.clips)
 
     def losses(self, items: Sequence[int]) -> dict[str, Tensor]:
-        """Mean squares, in spreads: of the lips from a batch of sounds, of tracks from a batch of noise."""
+        """Mean square of what a batch of sounds tells of the lips, in spreads."""
         clips = [self.clips[item] for item in items]
         count = min(self.recipe.frames, *map(len, clips))
         start = int(torch.randint(min(map(len, clips)) - count + 1, ()))
         windows = torch.stack([sound_windows(clip.waveform, start, start + count) for clip in clips])
         gain = torch.exp(self.recipe.louder * torch.randn(len(clips), 1, 1))
         hum = _HUM * torch.rand(len(clips), 1, 1) * torch.randn_like(windows)
-        told = self._tell(gain * windows + hum)
+        heard, _ = self.model["audio"](gain * windows + hum)
+        told = self.model["lips"](heard + self.recipe.blur * torch.randn_like(heard))
         truth = torch.stack([clip.weights[start : start + count, _LIPS] for clip in clips])
-        noise = torch.randn(_PLAYED, _PLAYED_FRAMES, NOISE)
-        played, _ = self.model["noise"](noise)
-        return {
-            "lips": (told - (truth - self.mean) / self.spread).square().mean(),
-            "spontaneous": (played - self.motion.play(noise)).square().mean(),
-        }
-
-    def _tell(self, windows: Tensor) -> Tensor:
-        return self.model["lips"](self.model["audio"](windows)[0])
+        return {"lips": (told - (truth - self.mean) / self.spread).square().mean()}
 
     def validate(self) -> dict[str, float]:
-        """Blinks in a second of noise; correlation of the jaw's opening, as heard, with the true one."""
-        scores = {"blinks_per_s": self._blinks()}
-        if self.validation:
-            opened = [
-                correlation(self._tell(sound_windows(clip.waveform, 0, len(clip))[None])[0, :, _JAW], truth)
-                for clip in self.validation
-                for truth in [clip.weights[:, _LIPS[_JAW]]]
-            ]
-            scores["validation_jaw_correlation"] = sum(opened) / len(opened)
-        return scores
+        """Correlation of the jaw's opening, as heard, with the true one, in mean over clips."""
+        if not self.validation:
+            return {}
+        found = []
+        for clip in self.validation:
+            heard, _ = self.model["audio"](sound_windows(clip.waveform, 0, len(clip))[None])
+            told = self.model["lips"](heard)[0, :, _JAW]
+            found.append(correlation(told, clip.weights[:, _LIPS[_JAW]]))
+        return {"validation_jaw_correlation": sum(found) / len(found)}
 
-    def _blinks(self) -> float:
-        noise = torch.randn(8, 1500, NOISE, generator=torch.Generator().manual_seed(0))
-        tracks = self.model["noise"](noise)[0] * self.motion.spread + self.motion.mean
-        rates = [find_blinks(track[:, :2].mean(dim=1), FRAME_RATE).rate_per_s for track in tracks]
-        return sum(rates) / len(rates)
+
+class ChanceTask:
+    """The noise encoder does what :class:`SpontaneousMotion` makes of the same noise.
+
+    Args:
+        encoder: the encoder.
+        motion: what it is to do.
+        recipe: the settings.
+    """
+
+    def __init__(self, encoder: NoiseEncoder, motion: SpontaneousMotion, recipe: ChanceRecipe) -> None:
+        self.model, self.motion, self.recipe = encoder, motion, recipe
+
+    def __len__(self) -> int:
+        return self.recipe.sequences
+
+    def losses(self, items: Sequence[int]) -> dict[str, Tensor]:
+        """Mean square distance, in spreads, of as many sequences as there are items, drawn anew."""
+        noise = torch.randn(len(items), self.recipe.frames, NOISE)
+        return {"spontaneous": (self.model(noise)[0] - self.motion.play(noise)).square().mean()}
+
+    def validate(self) -> dict[str, float]:
+        """Blinks in a second, and their mean duration, in eight minutes of noise."""
+        noise = torch.randn(8, round(60 * FRAME_RATE), NOISE, generator=torch.Generator().manual_seed(0))
+        tracks = self.model(noise)[0] * self.motion.spread + self.motion.mean
+        blinks = [find_blinks(track[:, :2].mean(dim=1), FRAME_RATE) for track in tracks]
+        lasting = [each.mean_duration_s for each in blinks if each.mean_duration_s is not None]
+        rate = sum(each.rate_per_s for each in blinks) / len(blinks)
+        return {"blinks_per_s": rate, "blink_duration_s": sum(lasting) / max(1, len(lasting))}
 
 
 def give_head_start(
     model: PolynomialModel,
     clips: Sequence[SeenClip],
-    recipe: HeadStartRecipe,
-    folder: str | Path,
+    hearing: HearingRecipe,
+    chance: ChanceRecipe,
+    folder: Path,
     validation: Sequence[SeenClip] = (),
     progress: bool = True,
-) -> TrainingReport:
+) -> bool:
     """Train a model's encoders of sound and noise, in place; a stopped run goes on where it was.
 
     Args:
-        model: the model.
+        model: the model; its tracks' mean and spread are set.
         clips: to learn from.
-        recipe: the settings.
-        folder: gets the checkpoints.
+        hearing: the settings of the audio encoder.
+        chance: those of the noise encoder.
+        folder: gets the checkpoints, in ``hearing`` and ``chance``.
         validation: clips that are heard whole after every epoch.
-        progress: show a bar.
+        progress: show bars.
+
+    Returns:
+        Whether both came to their end.
     """
-    return train(HeadStartTask(model, clips, validation, recipe), recipe, folder, progress)
+    motion = SpontaneousMotion.measure([clip.tracks for clip in clips], FRAME_RATE)
+    model.track_mean.copy_(motion.mean)
+    model.track_spread.copy_(motion.spread)
+    learned = train(ChanceTask(model.noise_encoder, motion, chance), chance, folder / "chance", progress)
+    if not learned.finished:
+        return False
+    task = HearingTask(model, clips, validation, hearing)
+    return train(task, hearing, folder / "hearing", progress).finished

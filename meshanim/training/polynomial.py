@@ -18,7 +18,7 @@ from meshanim.talking_heads.polynomial import landmark_displacements
 from meshanim.talking_heads.polynomial_config import POLYNOMIAL_CONFIGS, PolynomialConfig
 from meshanim.talking_heads.polynomial_judges import SNIPPET
 from meshanim.talking_heads.polynomial_model import PolynomialModel
-from meshanim.training.head_start import HeadStartRecipe, give_head_start
+from meshanim.training.head_start import ChanceRecipe, HearingRecipe, give_head_start
 from meshanim.training.loop import TrainingReport, train
 from meshanim.training.polynomial_task import PolynomialTask
 from meshanim.training.recipe import Recipe
@@ -34,14 +34,16 @@ class PolynomialRecipe(Recipe):
         fusion: one of :data:`meshanim.nn.FUSIONS`.
         epochs: with this fusion, the encoders being fixed.
         encoder_epochs: before, of encoders and all with concatenation as the fusion.
-        head_start: before that, of the encoders of sound and noise alone.
+        hearing: before that, of the encoder of sound alone.
+        chance: and of that of noise.
         stretches: taken of each clip in an epoch, at random.
         frames: of a stretch; the paper takes all 75 of three seconds.
         judge_rate: learning rate of the judge of frames.
         slow_judge_rate: of those of sequences and synchrony.
         betas: of every Adam, which the paper does not give.
-        mouth: lambda_1, of the L1 distance in the lower half, whose grey levels go from -1 to 1.
-        eyes: of that in the upper half, which the paper leaves to the judges.
+        lower: lambda_1, of the L1 distance in the lower half, whose grey levels go from -1 to 1.
+        lips: of that around the lips, once more.
+        upper: of that in the upper half, which the paper leaves to the judges.
         size: lambda_2, of the fusion's Frobenius norm over the root of the number of its parameters, so that
             it asks the same of large and small fusions, and the norm of a million parameters does not drown
             all else.
@@ -60,14 +62,16 @@ class PolynomialRecipe(Recipe):
     config: str = "paper"
     fusion: str = "cp"
     encoder_epochs: int = 60
-    head_start: HeadStartRecipe = field(default_factory=HeadStartRecipe)
+    hearing: HearingRecipe = field(default_factory=HearingRecipe)
+    chance: ChanceRecipe = field(default_factory=ChanceRecipe)
     stretches: int = 1
     frames: int = 74
     judge_rate: float = 1e-4
     slow_judge_rate: float = 1e-5
     betas: tuple[float, float] = (0.5, 0.999)
-    mouth: float = 600.0
-    eyes: float = 200.0
+    lower: float = 600.0
+    lips: float = 600.0
+    upper: float = 200.0
     size: float = 100.0
     frame: float = 1.0
     sequence: float = 0.2
@@ -86,7 +90,7 @@ class PolynomialRecipe(Recipe):
         check_range("frames", self.frames, SNIPPET)
         for name in ("judge_rate", "slow_judge_rate"):
             check_range(name, getattr(self, name), 0, open_low=True)
-        for name in ("mouth", "eyes", "size", "frame", "sequence", "synchrony", "louder"):
+        for name in ("lower", "lips", "upper", "size", "frame", "sequence", "synchrony", "louder"):
             check_range(name, getattr(self, name), 0)
         check_range("silent", self.silent, 0, 1)
 
@@ -102,13 +106,13 @@ class PolynomialRecipe(Recipe):
 
 
 _TWO_CORES = PolynomialRecipe(
-    epochs=8,
+    epochs=7,
     batch_size=2,
-    learning_rate=1e-3,
-    learning_rate_decay=0.8,
-    encoder_epochs=4,
-    stretches=5,
-    frames=12,
+    learning_rate=2e-3,
+    learning_rate_decay=0.75,
+    encoder_epochs=2,
+    stretches=6,
+    frames=8,
     slow_judge_rate=1e-4,
     looks=2,
     judge_width=16,
@@ -121,9 +125,6 @@ POLYNOMIAL_RECIPES = {
         _TWO_CORES,
         config="small",
         epochs=3,
-        encoder_epochs=3,
-        head_start=HeadStartRecipe(epochs=40),
-        stretches=4,
         judge_width=8,
     ),
 }
@@ -153,8 +154,10 @@ def train_encoders(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         model = PolynomialModel(sizes)
-        begun = give_head_start(model, clips, recipe.head_start, place / "head-start", validation, progress)
-        if not begun.finished:
+        begun = give_head_start(
+            model, clips, recipe.hearing, recipe.chance, place / "head-start", validation, progress
+        )
+        if not begun:
             return model, TrainingReport([], False)
         stage = replace(recipe, epochs=recipe.encoder_epochs, fusion="concatenation")
         task = PolynomialTask(model, clips, validation, stage, frozen=False)

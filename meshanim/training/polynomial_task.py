@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from meshanim.training.polynomial import PolynomialRecipe
 
 _HALF = HEIGHT // 2
+_LIPS = slice(76, 112), slice(24, 72)
+"""Rows and columns in which lips and chin are in :data:`meshanim.vision.POLYNOMIAL_CROP`."""
 _SHOWN = (10, 20, 30, 40)
 """Frames of a validation clip that TensorBoard shows."""
 
@@ -32,7 +34,7 @@ class PolynomialPlayers(nn.Module):
     Args:
         model: the model.
         width: channels of the judges at half size.
-        frozen: the encoders of identity, audio and noise stay as they are, statistics included.
+        frozen: the identity encoder stays as it is, statistics included; those of audio and noise do anyway.
     """
 
     def __init__(self, model: PolynomialModel, width: int, frozen: bool) -> None:
@@ -47,15 +49,19 @@ class PolynomialPlayers(nn.Module):
     def train(self, mode: bool = True) -> Self:
         """Set training mode, of what is trained."""
         super().train(mode)
-        for encoder in self.model.encoders if self.frozen else [self.model.noise_encoder]:
+        for encoder in self._held():
             encoder.eval()
         return self
 
     def learned(self) -> list[nn.Parameter]:
-        """The model's parameters that are trained; the noise encoder has learned before."""
-        still = self.model.encoders if self.frozen else [self.model.noise_encoder]
-        held = {parameter for encoder in still for parameter in encoder.parameters()}
+        """The model's parameters that are trained."""
+        held = {parameter for encoder in self._held() for parameter in encoder.parameters()}
         return [parameter for parameter in self.model.parameters() if parameter not in held]
+
+    def _held(self) -> list[nn.Module]:
+        """Encoders that have learned what they can: what a generator asks of them first undoes that."""
+        model = self.model
+        return model.encoders if self.frozen else [model.audio_encoder, model.noise_encoder]
 
 
 class PolynomialTask:
@@ -63,16 +69,17 @@ class PolynomialTask:
 
     .. math:: \min_G \max_D L_{adv} + \lambda_1 L_{L1} + \lambda_2 \Omega
 
-    Two things are not the paper's. The L1 distance counts on the frame's upper half too, with less weight,
-    since there the generator has to draw what the tracks of lids and brows say. And some stretches are
-    silent, with the reference as what is to be seen.
+    Three things are not the paper's. The L1 distance counts once more around the lips, a quarter of the lower
+    half, of which the rest moves with the head, which no view tells of. It counts in the upper half too, with
+    less weight, since there the generator has to draw what the tracks of lids and brows say. And some
+    stretches are silent, with the reference as what is to be seen.
 
     Args:
         model: the model.
         clips: the training set.
         validation: clips that are drawn whole after every epoch.
         recipe: the settings.
-        frozen: keep the encoders as they are.
+        frozen: keep the identity encoder as it is too.
     """
 
     def __init__(
@@ -118,8 +125,9 @@ class PolynomialTask:
         self._batch, self._made = batch, made.detach()
         count = max(1, sum(each.numel() for each in model.fusion.parameters()))
         return {
-            "mouth": recipe.mouth * apart[..., _HALF:, :].mean(),
-            "eyes": recipe.eyes * apart[..., :_HALF, :].mean(),
+            "lower": recipe.lower * apart[..., _HALF:, :].mean(),
+            "lips": recipe.lips * apart[..., _LIPS[0], _LIPS[1]].mean(),
+            "upper": recipe.upper * apart[..., :_HALF, :].mean(),
             "size": recipe.size * model.fusion.penalty() / math.sqrt(count),
             "frame": recipe.frame * told_real(players.frame(*self._sampled(batch, made))),
             "sequence": recipe.sequence * told_real(players.sequence(made, batch.heard_frames)),
@@ -129,11 +137,12 @@ class PolynomialTask:
     def draw(self, batch: TalkingBatch) -> Tensor:
         """Frames (B, T, 3, 128, 96) that the model makes of a batch."""
         model, count = self.model.model, batch.frames.shape[1]
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.model.frozen):
+        with torch.no_grad():
             heard = model.audio_encoder(batch.windows)[0][:, -count:]
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.model.frozen):
             identity, features = model.identity_encoder(batch.reference)
-        tracks = model.normalised(batch.tracks)
-        return model.draw(heard, identity, model.generator.shares(features), tracks, batch.displacements)
+        shares, tracks = model.generator.shares(batch.reference, features), model.normalised(batch.tracks)
+        return model.draw(heard, identity, shares, tracks, batch.displacements)
 
     def _judge_frames(self, items: Sequence[int]) -> dict[str, Tensor]:
         batch, made = self._drawn()

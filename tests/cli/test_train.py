@@ -11,7 +11,9 @@ from meshanim.cli.train import app
 from meshanim.datasets import TalkingClip, Utterance
 from meshanim.rendering import PositionMapModel
 from meshanim.synthesis import HeadMotionModel, SpeechModel
-from meshanim.talking_heads import TcsanRenderer
+from meshanim.talking_heads import POLYNOMIAL_CONFIGS, PolynomialConfig, PolynomialModel, TcsanRenderer
+from meshanim.training import POLYNOMIAL_RECIPES, PolynomialRecipe
+from meshanim.training.head_start import ChanceRecipe, HearingRecipe
 from meshanim.vision import FaceCrop, FaceFeatures, LipSyncNetwork, UnitClassifier
 
 
@@ -72,6 +74,27 @@ def test_a_speech_model_is_trained_and_gone_on_with(tmp_path: Path, monkeypatch)
     assert told.exit_code == 0, told.output
     assert "1 of 1 epochs finished" in told.output
     assert SpeechModel.from_pretrained(tmp_path / "second").config.window == 5
+
+
+def test_a_talking_head_is_trained_on_clips(tmp_path: Path, monkeypatch) -> None:
+    weights = torch.rand(40, 52, generator=torch.Generator().manual_seed(0)) / 10
+    weights[20:23, [8, 9]] = 0.9  # a blink
+    shown = torch.arange(128 * 96 * 3).view(1, 128, 96, 3).remainder(251).expand(40, -1, -1, -1).byte()
+    heard = Sound(torch.randn(25_600), 16_000)
+    clips = [TalkingClip("one", "he", "", "train", 25.0, shown, torch.zeros(40, 68, 2), heard, weights)]
+    sizes = PolynomialConfig(audio=4, identity=4, joint=8, rank=2, width=2)
+    monkeypatch.setitem(POLYNOMIAL_CONFIGS, "toy", sizes)
+    starts = HearingRecipe(epochs=1), ChanceRecipe(epochs=1, sequences=2)
+    recipe = PolynomialRecipe(
+        config="toy", encoder_epochs=1, hearing=starts[0], chance=starts[1], frames=5, judge_width=2
+    )
+    monkeypatch.setitem(POLYNOMIAL_RECIPES, "toy", recipe)
+    monkeypatch.setattr("meshanim.datasets.GridVideos", lambda *_, **__: clips)
+    asked = ["polynomial", "--grid", str(tmp_path), "-o", str(tmp_path), "--recipe", "toy", "--epochs", "1"]
+    told = CliRunner().invoke(app, [*asked, "--fusion", "cmf"])
+    assert told.exit_code == 0, told.output
+    assert "1 of 1 epochs finished" in told.output
+    assert PolynomialModel.from_pretrained(tmp_path).config.fusion == "cmf"
 
 
 def toy_videos(
