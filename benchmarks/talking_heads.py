@@ -171,24 +171,22 @@ _UNITS = {"au_f1_mean": "AU F1", "au_accuracy_mean": "AU acc."}
 _BLINKS = {"blinks_per_s": "blinks/s", "blink_duration_s": "blink s"}
 
 
-def main_models() -> dict[str, Any]:
-    """Main models, still reference and training mean on the 18 test clips; and with other voices."""
-    found: dict[str, Any] = {}
-    for name, (drawn, crop) in MAIN.items():
-        judge = Judge(crop)
-        mean = Still(mean_frame(GridVideos(GRID, crop, "train")))
-        rows = {
-            "reference frame": judge.scores(Still()),
-            "training mean": judge.scores(mean),
-            name: judge.scores(drawn),
-        }
-        other = Judge(crop, full=False).scores(drawn, shift=1)
-        rows[f"{name}, another clip's voice"] = other
-        rows[name]["lmd_with_other_voice"] = other["lmd_px"] / rows[name]["lmd_px"]
-        _print(f"{name}: 18 test clips of s1", rows, {**_PLAIN, **_SYNC, **_LIKE, **_UNITS, **_BLINKS}, {})
-        print(f"  LMD with another clip's voice: {rows[name]['lmd_with_other_voice']:.2f} times")
-        found[name] = rows
-    return found
+def main_model(name: str) -> Rows:
+    """A main model, still reference and training mean on the 18 test clips; and with other voices."""
+    drawn, crop = MAIN[name]
+    judge = Judge(crop)
+    rows = {
+        "reference frame": judge.scores(Still()),
+        "training mean": judge.scores(Still(mean_frame(GridVideos(GRID, crop, "train")))),
+        name: judge.scores(drawn),
+    }
+    other = Judge(crop, full=False).scores(drawn, shift=1)
+    rows[f"{name}, another clip's voice"] = other
+    rows[name]["lmd_with_other_voice"] = other["lmd_px"] / rows[name]["lmd_px"]
+    rows[name] |= {"parameters": parameters(drawn.folder)}
+    _print(f"{name}: 18 test clips of s1", rows, {**_PLAIN, **_SYNC, **_LIKE, **_UNITS, **_BLINKS}, {})
+    print(f"  LMD with another clip's voice: {rows[name]['lmd_with_other_voice']:.2f} times")
+    return rows
 
 
 def speakers() -> dict[str, Any]:
@@ -412,7 +410,8 @@ def _reduced() -> dict[FaceCrop, dict[str, Drawn]]:
 
 PARTS: dict[str, Callable[[], Any]] = {
     "judges": judges,
-    "main": main_models,
+    "polynomial": lambda: main_model("polynomial"),
+    "tcsan": lambda: main_model("tcsan"),
     "speed": speed,
     "silence": silence,
     "blinks": blinks,
