@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from meshanim.training import TrainingReport
     from meshanim.vision import FaceCrop
 
-VALIDATED = 4
-"""Every fourth clip of the validation set scores TCSAN after every epoch."""
+VALIDATED = 5
+"""Every fifth clip of the validation set scores TCSAN after every epoch."""
 
 
 def lip_sync(

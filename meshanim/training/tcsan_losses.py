@@ -8,6 +8,9 @@ from torch import Tensor
 from meshanim._check import check_shape
 from meshanim.vision import PerceptualFeatures, upper_half
 
+MOUTH = slice(66, 106), slice(32, 80)
+"""Rows and columns of :data:`meshanim.vision.TCSAN_CROP` where mouths and chins are."""
+
 
 def pixel_distance(made: Tensor, truth: Tensor) -> Tensor:
     r"""Mean over all pixels p of :math:`\|\hat F_p - F_p\|_1`, colours summed, of pictures (..., 3, H, W).
@@ -17,6 +20,12 @@ def pixel_distance(made: Tensor, truth: Tensor) -> Tensor:
     """
     check_shape("truth", truth, tuple(made.shape))
     return (made - truth).abs().sum(dim=-3).mean()
+
+
+def mouth_distance(made: Tensor, truth: Tensor) -> Tensor:
+    """Pixel distance in :data:`MOUTH` of pictures (..., 3, 112, 112)."""
+    rows, columns = MOUTH
+    return pixel_distance(made[..., rows, columns], truth[..., rows, columns])
 
 
 def identity_distance(made: Tensor, identity: Tensor) -> Tensor:

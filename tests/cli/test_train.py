@@ -122,11 +122,15 @@ def toy_videos(
 def test_a_talking_head_is_trained_with_those_who_judge_it(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr("meshanim.datasets.CapturedGrid", lambda folder, split: ToySpeech(split, 4))
     monkeypatch.setattr("meshanim.datasets.GridVideos", toy_videos)
-    parts = {"audio-units": AudioToUnits, "unit-classifier": UnitClassifier, "face-features": FaceFeatures}
-    for name, kind in parts.items():
+    load: dict[str, Callable[[Path], object]] = {
+        "audio-units": AudioToUnits.from_pretrained,
+        "unit-classifier": UnitClassifier.from_pretrained,
+        "face-features": FaceFeatures.from_pretrained,
+    }
+    for name, read in load.items():
         told = CliRunner().invoke(app, [name, "-o", str(tmp_path / name), "--grid", "here", "--epochs", "1"])
         assert told.exit_code == 0 and "1 of 1 epochs finished" in told.output, told.output
-        kind.from_pretrained(tmp_path / name)
+        read(tmp_path / name)
     judges = {"hearing": "audio-units", "classifier": "unit-classifier", "features": "face-features"}
     given = [part for option, name in judges.items() for part in (f"--{option}", str(tmp_path / name))]
     sizes = ["--grid", "here", "--epochs", "1", "--recipe", "full"]

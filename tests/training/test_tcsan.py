@@ -15,7 +15,12 @@ from meshanim.talking_heads import TcsanConfig, TcsanModel
 from meshanim.training import TCSAN_RECIPES, TCSAN_VARIANTS, TcsanRecipe, train_tcsan
 from meshanim.training.tcsan import TcsanTask, _players
 from meshanim.training.tcsan_clips import TcsanClip, draw_batch
-from meshanim.training.tcsan_losses import identity_distance, perceptual_distance, pixel_distance
+from meshanim.training.tcsan_losses import (
+    identity_distance,
+    mouth_distance,
+    perceptual_distance,
+    pixel_distance,
+)
 from meshanim.vision import FaceFeatures, UnitClassifier
 
 TINY = TcsanConfig(
@@ -72,6 +77,9 @@ def test_losses_are_those_worked_by_hand():
     # two of eight pixels differ, by 1 each; one of the four above
     assert float(pixel_distance(made, truth)) == pytest.approx(2 / 8)
     assert float(identity_distance(made, truth[0])) == pytest.approx(1 / 4)
+    whole, nothing = torch.zeros(1, 3, 112, 112), torch.zeros(1, 3, 112, 112)
+    whole[..., 66:106, 32:80] = 0.5
+    assert float(mouth_distance(whole, nothing)) == pytest.approx(3 * 0.5)
 
 
 def test_perceptual_distance_is_the_mean_over_layers():
@@ -126,14 +134,14 @@ def test_silence_shows_the_identity_picture():
 
 
 def test_players_take_their_turns():
+    recipes = {
+        "full": RECIPE,
+        "gan": replace(RECIPE, adversarial=0.01),
+        "none": replace(RECIPE, action_units=0.0, config=replace(TINY, units="none")),
+        "still ears": replace(RECIPE, hearing_rate=0.0),
+    }
     turns = {
-        name: [turn.losses.__name__ for turn in task(replace(RECIPE, **changes)).turns()]
-        for name, changes in {
-            "full": {},
-            "gan": {"adversarial": 0.01},
-            "none": {"action_units": 0.0, "config": replace(TINY, units="none")},
-            "still ears": {"hearing_rate": 0.0},
-        }.items()
+        name: [turn.losses.__name__ for turn in task(recipe).turns()] for name, recipe in recipes.items()
     }
     drawing, others = "drawing_losses", ["hearing_losses", "reading_losses"]
     assert turns["full"] == [drawing, *others] and turns["gan"] == [drawing, *others, "judging_losses"]
@@ -152,7 +160,7 @@ def test_every_variant_takes_a_step(name, tmp_path):
     config = replace(TINY, fusion=variant.config.fusion, units=variant.config.units)
     recipe = replace(variant, epochs=1, window=2, config=config)
     _, report = train_tcsan([filmed(0), filmed(1)], [], recipe, tmp_path, *judges(), progress=False)
-    wanted = {"reconstruction", "learning_rate"}
+    wanted = {"reconstruction", "mouth", "learning_rate"}
     wanted |= {"perceptual"} if recipe.perceptual else set()
     wanted |= {"identity"} if recipe.identity else set()
     wanted |= {"action_units", "reading"} if recipe.action_units else set()
