@@ -91,12 +91,13 @@ _FEW_STEPS = TcsanRecipe(batch_size=4, window=4, learning_rate=1e-3, mouth=1.5)
 TCSAN_RECIPES: Mapping[str, TcsanRecipe] = {
     "paper": TcsanRecipe(),
     "small": replace(_FEW_STEPS, epochs=110, learning_rate_decay=0.973),
+    "further": replace(_FEW_STEPS, epochs=60, learning_rate=5e-4, learning_rate_decay=0.95, mouth=6.0),
     "reduced": replace(_FEW_STEPS, epochs=30, learning_rate_decay=0.92, config=REDUCED),
 }
-"""The paper's; its sizes on two cores; and half the sizes, for comparisons.
+"""The paper's; its sizes on two cores, and what these go on with; and half the sizes, for comparisons.
 
 On two cores steps are small and few, so that they are five times as wide, shrink to less than a tenth, and
-see the mouth twice.
+see the mouth twice; ``further``, which goes on from ``small``, looks at little else.
 """
 
 
@@ -342,6 +343,7 @@ def train_tcsan(
     features: PerceptualFeatures | None = None,
     classifier: UnitClassifier | None = None,
     hearing: AudioToUnits | None = None,
+    start: TcsanModel | None = None,
     progress: bool = True,
 ) -> tuple[TcsanModel, TrainingReport]:
     """Train a model and save it in ``folder``; a stopped run goes on where it was.
@@ -354,6 +356,7 @@ def train_tcsan(
         features: of the perceptual loss; their name is kept with the run.
         classifier: reads action units off faces; goes on learning.
         hearing: trained networks that hear action units; their copies in the model go on learning.
+        start: a model of the recipe's configuration to go on from, in place of an untrained one.
         progress: show a bar.
 
     Raises:
@@ -368,10 +371,15 @@ def train_tcsan(
         for clip in kept:
             captured_weights(clip)
     learned = [TcsanClip.of(clip) for clip in kept]
-    players = _players(learned, recipe, classifier, hearing).to(Processes().device)
+    players = _players(learned, recipe, classifier, hearing)
+    if start is not None:
+        if start.config != recipe.config:
+            raise InputError(f"start must be a model of {recipe.config}, got one of {start.config}")
+        players.model.load_state_dict(start.state_dict())
+    players.to(Processes().device)
     task = TcsanTask(players, learned, [TcsanClip.of(clip) for clip in others], recipe, features)
     about = {"perceptual_features": "none" if features is None else features.name}
-    report = train(task, recipe, folder, progress, **about)
+    report = train(task, recipe, folder, progress, continued=start is not None, **about)
     if report.finished:
         players.model.save_pretrained(folder)
     return players.model, report

@@ -204,6 +204,17 @@ def test_it_learns_and_folders_give_it_back(tmp_path):
         assert torch.allclose(again.state_dict()[name].float(), value.float(), rtol=2**-11, atol=1e-7)
 
 
+def test_a_run_goes_on_from_another_model(tmp_path):
+    clips, still = [filmed(0), filmed(1)], replace(RECIPE, epochs=1, learning_rate=1e-12)
+    start, _ = train_tcsan(clips, [], RECIPE, tmp_path / "first", *judges(), progress=False)
+    model, _ = train_tcsan(clips, [], still, tmp_path / "second", *judges(), start, progress=False)
+    for name, value in start.named_parameters():
+        assert torch.allclose(model.get_parameter(name), value, atol=1e-5)
+    with pytest.raises(InputError, match="start must be a model of TcsanConfig"):
+        other = TcsanModel(replace(TINY, units="none"))
+        train_tcsan(clips, [], RECIPE, tmp_path / "third", *judges(), other, progress=False)
+
+
 def test_others_are_shown(tmp_path):
     sheet = task(RECIPE).pictures()["truth_and_drawn"]
     assert sheet.shape == (2 * 112, 8 * 112, 3) and sheet.dtype == torch.uint8
