@@ -14,7 +14,7 @@ from meshanim.faces.facs import arkit_weights
 from meshanim.talking_heads import TcsanConfig, TcsanModel
 from meshanim.training import TCSAN_RECIPES, TCSAN_VARIANTS, TcsanRecipe, train_tcsan
 from meshanim.training.tcsan import TcsanTask, _players
-from meshanim.training.tcsan_clips import TcsanClip, draw_batch
+from meshanim.training.tcsan_clips import TcsanClip, draw_batch, heard_otherwise
 from meshanim.training.tcsan_losses import (
     identity_distance,
     mouth_distance,
@@ -120,6 +120,21 @@ def test_windows_are_of_the_frames_that_they_say():
         assert torch.equal(batch.labels[number], clip.labels[rows[number]])
         shown = (batch.truth[number] + 1) * 127.5
         assert torch.allclose(shown, clip.frames[rows[number]].movedim(-1, -3).float(), atol=1e-3)
+
+
+def test_what_is_heard_otherwise_is_as_far_as_is_said():
+    generator = torch.Generator().manual_seed(0)
+    windows, deviation = torch.randn(300, 4, 12, 28, generator=generator), torch.linspace(1, 3, 12)[:, None]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        silent = heard_otherwise(torch.zeros_like(windows), deviation, 0.2)
+        same = heard_otherwise(windows, deviation, 0.0)
+    assert torch.equal(same, windows)
+    # shift of a clip and noise of a number have the same deviation
+    spread = silent.square().mean(dim=(0, 1, 3)).sqrt() / deviation[:, 0]
+    assert torch.allclose(spread, torch.full((12,), 0.2 * 2**0.5), rtol=0.1)
+    shift = silent.mean(dim=(1, 3)).std(dim=0) / deviation[:, 0]
+    assert torch.allclose(shift, torch.full((12,), 0.2), rtol=0.15)
 
 
 def test_silence_shows_the_identity_picture():
