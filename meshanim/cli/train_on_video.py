@@ -102,7 +102,10 @@ def tcsan(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; gets the trained model.")],
     grid: Annotated[Path, typer.Option(help="Folder of GRID clips; their captures are here.")],
     recipe: Annotated[
-        str, typer.Option(help="paper, for a GPU; small, its sizes on two cores; or a variant's name.")
+        str,
+        typer.Option(
+            help="paper, for a GPU; small, its sizes on two cores; further, after it; or a variant's name."
+        ),
     ] = "small",
     vgg: Annotated[
         Path | None, typer.Option(help="VGG-19's ImageNet weights as torchvision names them, safetensors.")
@@ -116,6 +119,7 @@ def tcsan(
     hearing: Annotated[
         str, typer.Option(help="Networks that hear action units, by name or folder.")
     ] = "research/audio-units-grid",
+    start: Annotated[str | None, typer.Option(help="Model to go on from, by name or folder.")] = None,
     epochs: Annotated[
         int | None, typer.Option(help="Passes over the clips; the recipe's by default.")
     ] = None,
@@ -125,6 +129,7 @@ def tcsan(
 ) -> None:
     """Train a talking head from picture, speech and action units on GRID clips (Chen et al. 2022)."""
     from meshanim.audio import AudioToUnits
+    from meshanim.talking_heads import TcsanModel
     from meshanim.training import TCSAN_RECIPES, TCSAN_VARIANTS, train_tcsan
     from meshanim.vision import TCSAN_CROP, FaceFeatures, UnitClassifier, Vgg19Features
 
@@ -139,7 +144,8 @@ def tcsan(
     reader, ears = UnitClassifier.from_pretrained(classifier), AudioToUnits.from_pretrained(hearing)
     filmed, unseen = _filmed(grid, TCSAN_CROP, quiet)
     validated = unseen[::VALIDATED]
-    _, report = train_tcsan(filmed, validated, chosen, out, judge, reader, ears, progress=not quiet)
+    begun = None if start is None else TcsanModel.from_pretrained(start)
+    _, report = train_tcsan(filmed, validated, chosen, out, judge, reader, ears, begun, progress=not quiet)
     say_where(report, chosen.epochs, out, quiet)
 
 

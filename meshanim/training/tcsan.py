@@ -18,7 +18,7 @@ from meshanim.training.face_frames import FilmedClip, captured_weights
 from meshanim.training.loop import TrainingReport, Turn, train
 from meshanim.training.processes import Processes
 from meshanim.training.recipe import Recipe
-from meshanim.training.tcsan_clips import TcsanBatch, TcsanClip, draw_batch
+from meshanim.training.tcsan_clips import TcsanBatch, TcsanClip, draw_batch, heard_otherwise
 from meshanim.training.tcsan_losses import (
     identity_distance,
     mouth_distance,
@@ -56,6 +56,9 @@ class TcsanRecipe(Recipe):
         reading_rate: the same of the classifier, by eq 7 of what it reads off true frames.
         silent: share of the clips that are silent and show the identity picture.
         any_reference: share of the clips whose identity picture is any frame, not the first.
+        noise: by how much what is heard is made otherwise in every step, see
+            :func:`meshanim.training.tcsan_clips.heard_otherwise`; four minutes of speech are soon known by
+            heart.
     """
 
     epochs: int = 20
@@ -75,28 +78,38 @@ class TcsanRecipe(Recipe):
     reading_rate: float = 1e-7
     silent: float = 0.1
     any_reference: float = 0.5
+    noise: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_range("window", self.window, 1)
-        weights = ("reconstruction", "identity", "perceptual", "action_units", "adversarial", "mouth")
+        weights = (
+            "reconstruction",
+            "identity",
+            "perceptual",
+            "action_units",
+            "adversarial",
+            "mouth",
+            "noise",
+        )
         for name in (*weights, "hearing_rate", "reading_rate"):
             check_range(name, getattr(self, name), 0)
         for name in ("silent", "any_reference"):
             check_range(name, getattr(self, name), 0, 1)
 
 
-_FEW_STEPS = TcsanRecipe(batch_size=4, window=4, learning_rate=1e-3, mouth=1.5)
+_FEW_STEPS = TcsanRecipe(batch_size=4, window=4, learning_rate=1e-3, mouth=1.5, noise=0.3)
 
 TCSAN_RECIPES: Mapping[str, TcsanRecipe] = {
     "paper": TcsanRecipe(),
     "small": replace(_FEW_STEPS, epochs=110, learning_rate_decay=0.973),
+    "further": replace(_FEW_STEPS, epochs=60, learning_rate=5e-4, learning_rate_decay=0.95, mouth=6.0),
     "reduced": replace(_FEW_STEPS, epochs=30, learning_rate_decay=0.92, config=REDUCED),
 }
-"""The paper's; its sizes on two cores; and half the sizes, for comparisons.
+"""The paper's; its sizes on two cores, and what these go on with; and half the sizes, for comparisons.
 
 On two cores steps are small and few, so that they are five times as wide, shrink to less than a tenth, and
-see the mouth twice.
+see the mouth twice; ``further``, which goes on from ``small``, looks at little else.
 """
 
 
@@ -251,6 +264,10 @@ class TcsanTask:
     def _draw(self, items: Sequence[int]) -> TcsanBatch:
         recipe, clips = self.recipe, [self.clips[item] for item in items]
         batch = draw_batch(clips, recipe.window, self.reach, recipe.silent, recipe.any_reference)
+        if recipe.noise > 0:
+            heard = heard_otherwise(batch.windows, self.players.model.sound.deviation.cpu(), recipe.noise)
+            speaks = batch.speaks[:, None, None, None]
+            batch = batch._replace(windows=torch.where(speaks, heard, batch.windows))
         return TcsanBatch(*(each.to(self.device) for each in batch))
 
     def _drawn(self, batch: TcsanBatch) -> Tensor:
@@ -342,6 +359,7 @@ def train_tcsan(
     features: PerceptualFeatures | None = None,
     classifier: UnitClassifier | None = None,
     hearing: AudioToUnits | None = None,
+    start: TcsanModel | None = None,
     progress: bool = True,
 ) -> tuple[TcsanModel, TrainingReport]:
     """Train a model and save it in ``folder``; a stopped run goes on where it was.
@@ -354,6 +372,7 @@ def train_tcsan(
         features: of the perceptual loss; their name is kept with the run.
         classifier: reads action units off faces; goes on learning.
         hearing: trained networks that hear action units; their copies in the model go on learning.
+        start: a model of the recipe's configuration to go on from, in place of an untrained one.
         progress: show a bar.
 
     Raises:
@@ -368,10 +387,15 @@ def train_tcsan(
         for clip in kept:
             captured_weights(clip)
     learned = [TcsanClip.of(clip) for clip in kept]
-    players = _players(learned, recipe, classifier, hearing).to(Processes().device)
+    players = _players(learned, recipe, classifier, hearing)
+    if start is not None:
+        if start.config != recipe.config:
+            raise InputError(f"start must be a model of {recipe.config}, got one of {start.config}")
+        players.model.load_state_dict(start.state_dict())
+    players.to(Processes().device)
     task = TcsanTask(players, learned, [TcsanClip.of(clip) for clip in others], recipe, features)
     about = {"perceptual_features": "none" if features is None else features.name}
-    report = train(task, recipe, folder, progress, **about)
+    report = train(task, recipe, folder, progress, continued=start is not None, **about)
     if report.finished:
         players.model.save_pretrained(folder)
     return players.model, report

@@ -130,5 +130,21 @@ def draw_batch(
     )
 
 
+def heard_otherwise(windows: Tensor, deviation: Tensor, noise: float) -> Tensor:
+    """MFCC windows (B, T, 12, 28) as if from another voice through another channel, and with noise.
+
+    Every coefficient of a clip gets a factor and a shift of its own, every number in a window noise.
+
+    Args:
+        windows: of B clips.
+        deviation: (12, 1) of the coefficients.
+        noise: standard deviation of the shifts and the noise, in ``deviation``; half of it that of the
+            factors' logarithms.
+    """
+    clip = (len(windows), 1, windows.shape[2], 1)
+    factor, shift = torch.exp(0.5 * noise * torch.randn(clip)), torch.randn(clip)
+    return windows * factor + noise * deviation * (shift + torch.randn(windows.shape))
+
+
 def _draw(count: int) -> int:
     return int(torch.randint(count, ()))

@@ -14,7 +14,7 @@ from meshanim.faces.facs import arkit_weights
 from meshanim.talking_heads import TcsanConfig, TcsanModel
 from meshanim.training import TCSAN_RECIPES, TCSAN_VARIANTS, TcsanRecipe, train_tcsan
 from meshanim.training.tcsan import TcsanTask, _players
-from meshanim.training.tcsan_clips import TcsanClip, draw_batch
+from meshanim.training.tcsan_clips import TcsanClip, draw_batch, heard_otherwise
 from meshanim.training.tcsan_losses import (
     identity_distance,
     mouth_distance,
@@ -122,6 +122,21 @@ def test_windows_are_of_the_frames_that_they_say():
         assert torch.allclose(shown, clip.frames[rows[number]].movedim(-1, -3).float(), atol=1e-3)
 
 
+def test_what_is_heard_otherwise_is_as_far_as_is_said():
+    generator = torch.Generator().manual_seed(0)
+    windows, deviation = torch.randn(300, 4, 12, 28, generator=generator), torch.linspace(1, 3, 12)[:, None]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        silent = heard_otherwise(torch.zeros_like(windows), deviation, 0.2)
+        same = heard_otherwise(windows, deviation, 0.0)
+    assert torch.equal(same, windows)
+    # shift of a clip and noise of a number have the same deviation
+    spread = silent.square().mean(dim=(0, 1, 3)).sqrt() / deviation[:, 0]
+    assert torch.allclose(spread, torch.full((12,), 0.2 * 2**0.5), rtol=0.1)
+    shift = silent.mean(dim=(1, 3)).std(dim=0) / deviation[:, 0]
+    assert torch.allclose(shift, torch.full((12,), 0.2), rtol=0.15)
+
+
 def test_silence_shows_the_identity_picture():
     clips = [TcsanClip.of(filmed(seed)) for seed in range(3)]
     with torch.random.fork_rng(devices=[]):
@@ -202,6 +217,17 @@ def test_it_learns_and_folders_give_it_back(tmp_path):
     again = TcsanModel.from_pretrained(tmp_path)
     for name, value in model.state_dict().items():
         assert torch.allclose(again.state_dict()[name].float(), value.float(), rtol=2**-11, atol=1e-7)
+
+
+def test_a_run_goes_on_from_another_model(tmp_path):
+    clips, still = [filmed(0), filmed(1)], replace(RECIPE, epochs=1, learning_rate=1e-12)
+    start, _ = train_tcsan(clips, [], RECIPE, tmp_path / "first", *judges(), progress=False)
+    model, _ = train_tcsan(clips, [], still, tmp_path / "second", *judges(), start, progress=False)
+    for name, value in start.named_parameters():
+        assert torch.allclose(model.get_parameter(name), value, atol=1e-5)
+    with pytest.raises(InputError, match="start must be a model of TcsanConfig"):
+        other = TcsanModel(replace(TINY, units="none"))
+        train_tcsan(clips, [], RECIPE, tmp_path / "third", *judges(), other, progress=False)
 
 
 def test_others_are_shown(tmp_path):
