@@ -23,7 +23,7 @@ from meshanim.audio import SPEECH_UNITS, Sound
 from meshanim.datasets import GridVideos, TalkingClip
 from meshanim.faces import ARKIT_NAMES, FaceModel, load_face
 from meshanim.faces.facs import action_units_from_arkit, occurring_units
-from meshanim.metrics import Film, action_unit_scores, score_talking_head
+from meshanim.metrics import Film, action_unit_scores, mouth_region, psnr_db, score_talking_head
 from meshanim.performance import Performance
 from meshanim.talking_heads import Appearance, Renderer, load_renderer
 from meshanim.vision import TCSAN_CROP, FaceCrop, LipSyncNetwork, UnitClassifier, embed_face
@@ -147,10 +147,18 @@ class Task:
             LipSyncNetwork.from_pretrained(LIP_SYNC) if self.full else None,
             ("dlib", embed_face) if self.full else None,
         )
+        scores |= _pictures(frames, clip)
         if clip.weights is not None:
             scores["said"] = said_units(frames).tolist()
             scores["shown"] = occurring_units(clip.weights, ARKIT_NAMES, SPEECH_UNITS).tolist()
         return scores
+
+
+def _pictures(frames: Tensor, clip: TalkingClip) -> dict[str, float]:
+    """PSNR without the first frame, which everybody is given: drawn as it is, it would be infinite."""
+    region = mouth_region(clip.landmarks, (clip.frames.shape[1], clip.frames.shape[2]))
+    made, truth = frames[1:], clip.frames[1:]
+    return {"psnr_db": psnr_db(made, truth), "psnr_mouth_db": psnr_db(region.cut(made), region.cut(truth))}
 
 
 @torch.no_grad()
