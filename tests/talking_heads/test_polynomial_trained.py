@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from meshanim.datasets import GridVideos
 from meshanim.metrics import find_blinks
 from meshanim.performance import Performance
 from meshanim.talking_heads import Appearance, PolynomialRenderer, to_network
@@ -27,9 +28,10 @@ def renderer() -> PolynomialRenderer:
 
 @pytest.fixture(scope="module")
 def man(shared_data: Path) -> Appearance:
-    """Who is seen in a test clip."""
-    pytest.importorskip("dlib")
-    return Appearance.from_video(sorted((shared_data / "grid_sample" / "s1").glob("*.mpg"))[90], count=1)
+    """The first frame of a test clip, which is its own crop."""
+    clip = GridVideos(shared_data / "grid_sample", POLYNOMIAL_CROP, "test")[0]
+    crop = torch.tensor([[[1.0, 0, 0], [0, 1.0, 0]]])
+    return Appearance(clip.frames[:1], crop, clip.landmarks[:1].float())
 
 
 def in_lips(frames: torch.Tensor) -> torch.Tensor:
