@@ -64,7 +64,7 @@ class Contest(Task, Protocol):
 class Pictured(Task, Protocol):
     """A task that can show what its model makes."""
 
-    def pictures(self) -> dict[str, Tensor]:
+    def sample_pictures(self) -> dict[str, Tensor]:
         """(H, W, 3) uint8 by name, after an epoch."""
 
 
@@ -155,7 +155,7 @@ class _Run:
                 return
         self._close_epoch(recipe.learning_rate * share)
         with torch.no_grad():
-            log.epoch(position, self.task.pictures() if isinstance(self.task, Pictured) else {})
+            log.epoch(position, self.task.sample_pictures() if isinstance(self.task, Pictured) else {})
 
     def _step(self, batch: Sequence[int]) -> None:
         items = self.processes.share(batch)

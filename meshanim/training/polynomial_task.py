@@ -201,7 +201,7 @@ class PolynomialTask:
         """Mean square of the lower half's error, grey levels from 0 to 1."""
         return float(((self.draw(batch) - batch.frames)[..., _HALF:, :] / 2).square().mean())
 
-    def pictures(self) -> dict[str, Tensor]:
+    def sample_pictures(self) -> dict[str, Tensor]:
         """Frames of the first validation clip, true ones over drawn ones, the reference before both."""
         if not self.validation:
             return {}

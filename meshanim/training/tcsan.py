@@ -306,7 +306,7 @@ class TcsanTask:
         parts = self.players.model.stream(picture, *(track.split(8, dim=1) for track in tracks))
         return torch.cat([part[0] for part in parts])
 
-    def pictures(self) -> dict[str, Tensor]:
+    def sample_pictures(self) -> dict[str, Tensor]:
         """A sheet of a clip's frames, drawn below true."""
         if not self.others:
             return {}

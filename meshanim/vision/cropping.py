@@ -82,7 +82,8 @@ def cut_crop(image: NDArray[np.uint8], place: NDArray, size: tuple[int, int]) ->
     """The part of (H, W, 3) that ``place`` (2, 3) maps to ``size``, black where it leaves the picture."""
     check_image("image", image)
     check_shape("place", place, (2, 3))
-    shrink = max(1, math.floor(1 / math.sqrt(abs(np.linalg.det(place[:, :2])))))
+    # a tenth is to be shrunk by ten, whatever rounding makes of it
+    shrink = max(1, math.floor(1 / math.sqrt(abs(np.linalg.det(place[:, :2]))) + 1e-6))
     picture = Image.fromarray(image)
     if shrink > 1:
         picture = picture.reduce(shrink)

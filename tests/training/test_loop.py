@@ -179,7 +179,7 @@ class Game:
     def validate(self) -> dict[str, float]:
         return {}
 
-    def pictures(self) -> dict[str, torch.Tensor]:
+    def sample_pictures(self) -> dict[str, torch.Tensor]:
         return {"flat": torch.zeros(4, 4, 3, dtype=torch.uint8)}
 
 

@@ -231,7 +231,7 @@ def test_a_run_goes_on_from_another_model(tmp_path):
 
 
 def test_others_are_shown(tmp_path):
-    sheet = task(RECIPE).pictures()["truth_and_drawn"]
+    sheet = task(RECIPE).sample_pictures()["truth_and_drawn"]
     assert sheet.shape == (2 * 112, 8 * 112, 3) and sheet.dtype == torch.uint8
 
 
