@@ -61,7 +61,10 @@ def test_noise_alone_blinks_as_often_and_as_long_as_people(renderer: PolynomialR
     assert 0.08 < sum(durations) / len(durations) < 0.4
 
 
-def test_tracks_of_lids_act_on_the_eyes(renderer: PolynomialRenderer, man: Appearance) -> None:
+@pytest.mark.xfail(
+    strict=True, reason="the shipped weights move lids too little, about twice what else moves"
+)
+def test_lids_close_where_the_tracks_say_so(renderer: PolynomialRenderer, man: Appearance) -> None:
     model = renderer.model
     picture = to_network(torch.from_numpy(man.reference(POLYNOMIAL_CROP)))[None]
     tracks = torch.zeros(1, 2, 10)
@@ -72,4 +75,4 @@ def test_tracks_of_lids_act_on_the_eyes(renderer: PolynomialRenderer, man: Appea
         opened, shut = model.draw(still, identity, shares, tracks)[0]
     eyes = (shut - opened)[:, 34:50, 20:76].abs().mean()
     elsewhere = (shut - opened)[:, 56:].abs().mean()
-    assert eyes > 1.5 * elsewhere
+    assert eyes > 4 * elsewhere
