@@ -18,14 +18,19 @@ if TYPE_CHECKING:
 VALIDATED = 5
 """Every fifth clip of the validation set scores TCSAN after every epoch."""
 
+Out = Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; gets the trained model.")]
+Grid = Annotated[Path, typer.Option(help="Folder of GRID clips; their captures are here.")]
+Epochs = Annotated[int | None, typer.Option(help="Passes over the clips; the recipe's by default.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")]
+
 
 def lip_sync(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; gets the trained model.")],
+    out: Out,
     grid: Annotated[Path, typer.Option(help="Folder of GRID clips, s1/*.mpg and speakers/*.mpg.")],
     epochs: Annotated[int | None, typer.Option(help="The recipe's by default.")] = None,
     batch_size: Annotated[int, typer.Option(help="Clips per step.")] = 8,
     seed: Annotated[int, typer.Option(help="Of weights, order and changes of the pictures.")] = 0,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Train the judge of whether lips and voice go together, on real clips, which are for research."""
     from meshanim.training import LipSyncRecipe, train_lip_sync
@@ -38,14 +43,12 @@ def lip_sync(
 
 
 def audio_units(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; gets the trained model.")],
-    grid: Annotated[Path, typer.Option(help="Folder of GRID clips; their captures are here.")],
-    epochs: Annotated[
-        int | None, typer.Option(help="Passes over the clips; the recipe's by default.")
-    ] = None,
+    out: Out,
+    grid: Grid,
+    epochs: Epochs = None,
     batch_size: Annotated[int, typer.Option(help="Clips per step.")] = 8,
     seed: Annotated[int, typer.Option(help="Of weights, order and noise.")] = 0,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Train the networks that hear action units, on captured GRID clips."""
     from meshanim.datasets import CapturedGrid
@@ -59,14 +62,12 @@ def audio_units(
 
 
 def unit_classifier(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; gets the trained model.")],
-    grid: Annotated[Path, typer.Option(help="Folder of GRID clips; their captures are here.")],
-    epochs: Annotated[
-        int | None, typer.Option(help="Passes over the clips; the recipe's by default.")
-    ] = None,
+    out: Out,
+    grid: Grid,
+    epochs: Epochs = None,
     batch_size: Annotated[int, typer.Option(help="Clips per step.")] = 8,
     seed: Annotated[int, typer.Option(help="Of weights, order and frames.")] = 0,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Train the network that reads action units off the lower face, on captured GRID clips."""
     from meshanim.training import UnitClassifierRecipe, train_unit_classifier
@@ -79,14 +80,12 @@ def unit_classifier(
 
 
 def face_features(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; gets the trained model.")],
-    grid: Annotated[Path, typer.Option(help="Folder of GRID clips; their captures are here.")],
-    epochs: Annotated[
-        int | None, typer.Option(help="Passes over the clips; the recipe's by default.")
-    ] = None,
+    out: Out,
+    grid: Grid,
+    epochs: Epochs = None,
     batch_size: Annotated[int, typer.Option(help="Clips per step.")] = 8,
     seed: Annotated[int, typer.Option(help="Of weights, order and frames.")] = 0,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Train the network whose features tell how alike faces look, on captured GRID clips."""
     from meshanim.training import FaceFeaturesRecipe, train_face_features
@@ -99,8 +98,8 @@ def face_features(
 
 
 def tcsan(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; gets the trained model.")],
-    grid: Annotated[Path, typer.Option(help="Folder of GRID clips; their captures are here.")],
+    out: Out,
+    grid: Grid,
     recipe: Annotated[
         str,
         typer.Option(
@@ -120,12 +119,10 @@ def tcsan(
         str, typer.Option(help="Networks that hear action units, by name or folder.")
     ] = "research/audio-units-grid",
     start: Annotated[str | None, typer.Option(help="Model to go on from, by name or folder.")] = None,
-    epochs: Annotated[
-        int | None, typer.Option(help="Passes over the clips; the recipe's by default.")
-    ] = None,
+    epochs: Epochs = None,
     batch_size: Annotated[int | None, typer.Option(help="Clips per step; the recipe's by default.")] = None,
     seed: Annotated[int, typer.Option(help="Of weights, order and windows.")] = 0,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Train a talking head from picture, speech and action units on GRID clips (Chen et al. 2022)."""
     from meshanim.audio import AudioToUnits
@@ -163,8 +160,8 @@ def _filmed(grid: Path, crop: FaceCrop, quiet: bool) -> tuple[list[TalkingClip],
 
 
 def polynomial(
-    grid: Annotated[Path, typer.Option(help="Folder of GRID clips; their captures are here.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; gets the trained model.")],
+    grid: Grid,
+    out: Out,
     recipe: Annotated[str, typer.Option(help="cores, reduced, or paper, which wants a GPU.")] = "cores",
     fusion: Annotated[str, typer.Option(help="cp, tucker, cmf, cmf-sr, full or concatenation.")] = "cp",
     mesh: Annotated[
@@ -175,7 +172,7 @@ def polynomial(
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="The recipe's by default.")] = None,
     seed: Annotated[int, typer.Option(help="Of weights, order and noise.")] = 0,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Train the talking head by polynomial fusion on GRID: first encoders with concatenation, then fusion."""
     from meshanim.faces import load_face
