@@ -19,6 +19,7 @@ from meshanim.training.loop import TrainingReport, Turn, train
 from meshanim.training.processes import Processes
 from meshanim.training.recipe import Recipe
 from meshanim.training.tcsan_clips import TcsanBatch, TcsanClip, draw_batch, heard_otherwise
+from meshanim.training.tcsan_hearing import hear_lips
 from meshanim.training.tcsan_losses import (
     identity_distance,
     mouth_distance,
@@ -56,6 +57,8 @@ class TcsanRecipe(Recipe):
         reading_rate: the same of the classifier, by eq 7 of what it reads off true frames.
         silent: share of the clips that are silent and show the identity picture.
         any_reference: share of the clips whose identity picture is any frame, not the first.
+        lips_first: epochs in which the audio encoder learns to tell the lips of captured faces, before there
+            is a picture; it stays as it is then. 0: it learns with all else, as in the paper.
         noise: by how much what is heard is made otherwise in every step, see
             :func:`meshanim.training.tcsan_clips.heard_otherwise`; four minutes of speech are soon known by
             heart.
@@ -79,6 +82,7 @@ class TcsanRecipe(Recipe):
     silent: float = 0.1
     any_reference: float = 0.5
     noise: float = 0.0
+    lips_first: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -203,6 +207,8 @@ class TcsanTask:
         hearing = players.model.units if isinstance(players.model.units, AudioToUnits) else None
         heard = [] if hearing is None else list(hearing.parameters())
         kept = {id(each) for each in heard}
+        if recipe.lips_first:
+            kept |= {id(each) for each in players.model.sound.parameters()}
         drawing = [each for each in players.model.parameters() if id(each) not in kept]
         turns = [Turn(self.drawing_losses, drawing, recipe.learning_rate, BETAS)]
         if heard and recipe.hearing_rate > 0:
@@ -268,6 +274,8 @@ class TcsanTask:
             heard = heard_otherwise(batch.windows, self.players.model.sound.deviation.cpu(), recipe.noise)
             speaks = batch.speaks[:, None, None, None]
             batch = batch._replace(windows=torch.where(speaks, heard, batch.windows))
+        if recipe.lips_first:
+            self.players.model.sound.eval()
         return TcsanBatch(*(each.to(self.device) for each in batch))
 
     def _drawn(self, batch: TcsanBatch) -> Tensor:
@@ -392,8 +400,27 @@ def train_tcsan(
         if start.config != recipe.config:
             raise InputError(f"start must be a model of {recipe.config}, got one of {start.config}")
         players.model.load_state_dict(start.state_dict())
+    unseen = [TcsanClip.of(clip) for clip in others]
+    if recipe.lips_first:
+        for clip in kept:
+            captured_weights(clip)
+        place, sound = Path(folder) / "lips", players.model.sound
+        report = hear_lips(
+            sound,
+            recipe.config.features,
+            learned,
+            unseen,
+            recipe.lips_first,
+            recipe.noise,
+            recipe.seed,
+            place,
+            progress,
+        )
+        if not report.finished:
+            return players.model, report
+        sound.requires_grad_(False)
     players.to(Processes().device)
-    task = TcsanTask(players, learned, [TcsanClip.of(clip) for clip in others], recipe, features)
+    task = TcsanTask(players, learned, unseen, recipe, features)
     about = {"perceptual_features": "none" if features is None else features.name}
     report = train(task, recipe, folder, progress, continued=start is not None, **about)
     if report.finished:

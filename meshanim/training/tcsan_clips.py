@@ -16,6 +16,8 @@ from meshanim.talking_heads.pictures import to_network
 from meshanim.talking_heads.tcsan import FRAME_RATE
 from meshanim.training.face_frames import FilmedClip
 
+LIPS = [place for place, name in enumerate(ARKIT_NAMES) if name.startswith(("jaw", "mouth"))]
+"""Places of the weights that move jaw and mouth."""
 HISS = (1e-5, 1e-3)
 """Amplitudes of the noise that is heard where nobody speaks: least and most."""
 
@@ -28,12 +30,14 @@ class TcsanClip(NamedTuple):
         windows: (T, 12, 28) of sound.
         intensities: (T, 5) of the action units that speech moves, zeros where they are not known.
         labels: (T, 5) 1 where they occur.
+        lips: (T, L) captured weights of jaw and mouth, zeros where they are not known.
     """
 
     frames: Tensor
     windows: Tensor
     intensities: Tensor
     labels: Tensor
+    lips: Tensor
 
     @classmethod
     def of(cls, clip: FilmedClip) -> TcsanClip:
@@ -52,6 +56,7 @@ class TcsanClip(NamedTuple):
             windows[rows],
             action_units_from_arkit(weights, ARKIT_NAMES, SPEECH_UNITS),
             occurring_units(weights, ARKIT_NAMES, SPEECH_UNITS).float(),
+            weights[:, LIPS],
         )
 
     def silent(self, frame: int) -> TcsanClip:
@@ -60,8 +65,9 @@ class TcsanClip(NamedTuple):
         low, high = (torch.tensor(bound).log() for bound in HISS)
         level = torch.exp(low + (high - low) * torch.rand(()))
         noise = Sound(level * torch.randn(round(count / FRAME_RATE * SPEECH_RATE)), SPEECH_RATE)
-        still = [track[frame].expand_as(track) for track in (self.frames, self.intensities, self.labels)]
-        return TcsanClip(still[0], mfcc_windows(noise, FRAME_RATE)[:count], still[1], still[2])
+        tracks = (self.frames, self.intensities, self.labels, self.lips)
+        frames, *known = [track[frame].expand_as(track) for track in tracks]
+        return TcsanClip(frames, mfcc_windows(noise, FRAME_RATE)[:count], *known)
 
 
 class TcsanBatch(NamedTuple):

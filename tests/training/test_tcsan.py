@@ -230,6 +230,21 @@ def test_a_run_goes_on_from_another_model(tmp_path):
         train_tcsan(clips, [], RECIPE, tmp_path / "third", *judges(), other, progress=False)
 
 
+def test_what_heard_lips_first_stays_as_it_is(tmp_path):
+    recipe = replace(RECIPE, lips_first=2)
+    features, classifier, hearing = judges()
+    clips = [filmed(seed) for seed in range(3)]
+    model, report = train_tcsan(clips, [], recipe, tmp_path, features, classifier, hearing, progress=False)
+    assert report.finished and (tmp_path / "lips" / "history.json").is_file()
+    again = task(recipe, 3)
+    assert not {id(each) for each in again.players.model.sound.parameters()} & {
+        id(each) for turn in again.turns() for each in turn.parameters
+    }
+    fresh = _players([TcsanClip.of(clip) for clip in clips], recipe, classifier, hearing).model
+    pairs = zip(fresh.sound.parameters(), model.sound.parameters(), strict=True)
+    assert any(not torch.equal(one, other) for one, other in pairs)
+
+
 def test_others_are_shown(tmp_path):
     sheet = task(RECIPE).sample_pictures()["truth_and_drawn"]
     assert sheet.shape == (2 * 112, 8 * 112, 3) and sheet.dtype == torch.uint8
