@@ -235,7 +235,8 @@ class Performance:
         }
         if self.waveform is not None and self.sample_rate is not None:
             length = round(frame_count / self.fps * self.sample_rate)
-            filled = torch.nn.functional.pad(self.waveform, (0, max(0, length - len(self.waveform))))
+            missing = max(0, length - len(self.waveform))
+            filled = torch.nn.functional.pad(self.waveform, (0, missing)) if missing else self.waveform
             held["waveform"] = filled[:length]
         return replace(self, **held)
 

@@ -1,7 +1,7 @@
 """Sound, and what speech sounds like: reading, spectra, encoders, action units. Knows no mesh."""
 
 from meshanim.audio.audio_to_units import SPEECH_UNITS, AudioToUnits
-from meshanim.audio.features import log_mel, log_mel_windows, mfcc_windows
+from meshanim.audio.features import log_mel, log_mel_windows, mfcc_windows, stream_mfcc_windows
 from meshanim.audio.log_mel_encoder import EncoderStream, LogMelEncoder
 from meshanim.audio.noise import NOISE_DECIBELS, mix_noise
 from meshanim.audio.sound import SPEECH_RATE, Sound, find_sound, read_sound, resample
@@ -25,5 +25,6 @@ __all__ = [
     "mix_noise",
     "read_sound",
     "resample",
+    "stream_mfcc_windows",
     "write_sound",
 ]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from meshanim._check import check_range
 from meshanim.audio.sound import SPEECH_RATE, Sound, resample
@@ -43,6 +43,11 @@ def log_mel(sound: Sound, rate: float = 1 / STEP, bands: int = MEL_BANDS) -> Ten
 
 
 def mfcc_windows(sound: Sound, fps: float) -> Tensor:
+    """MFCC windows (T, 12, 28) of a whole sound, see :func:`stream_mfcc_windows`."""
+    return torch.cat(list(stream_mfcc_windows(sound, fps)))
+
+
+def stream_mfcc_windows(sound: Sound, fps: float, chunk: int = _CHUNK) -> Iterator[Tensor]:
     """MFCC windows (T, 12, 28), each centred on its frame (Chen et al. 2022, sections 3.1 and 4.1).
 
     Frame t is seen at t / fps seconds; its 28 steps of 10 ms lie evenly about that moment. Before and after
@@ -52,11 +57,16 @@ def mfcc_windows(sound: Sound, fps: float) -> Tensor:
     Args:
         sound: at any rate.
         fps: frames per second, any positive number.
+        chunk: frames at once; how many is not seen in the numbers.
+
+    Yields:
+        (n, 12, 28) of successive frames.
     """
-    waveform = resample(sound, SPEECH_RATE).waveform
-    emphasised = waveform - _PRE_EMPHASIS * functional.pad(waveform, (1, 0))[:-1]
-    chunks = _steps_about(sound.frame_count(fps), fps, STEPS).split(_CHUNK)
-    return torch.cat([cepstrum(log_energies(windows_about(emphasised, c), _BANDS)).mT for c in chunks])
+    waveform, count = resample(sound, SPEECH_RATE).waveform, sound.frame_count(fps)
+    for start in range(0, count, chunk):
+        steps = _steps_about(torch.arange(start, min(start + chunk, count)), fps, STEPS)
+        emphasised = windows_about(waveform, steps) - _PRE_EMPHASIS * windows_about(waveform, steps - 1)
+        yield cepstrum(log_energies(emphasised, _BANDS)).mT
 
 
 def log_mel_windows(sound: Sound, fps: float, bands: int, steps: int) -> Tensor:
@@ -74,13 +84,13 @@ def log_mel_windows(sound: Sound, fps: float, bands: int, steps: int) -> Tensor:
     check_range("bands", bands, 1)
     check_range("steps", steps, 1)
     waveform = resample(sound, SPEECH_RATE).waveform
-    chunks = _steps_about(sound.frame_count(fps), fps, steps).split(_CHUNK)
+    chunks = _steps_about(torch.arange(sound.frame_count(fps)), fps, steps).split(_CHUNK)
     return torch.cat([log_energies(windows_about(waveform, chunk), bands).mT for chunk in chunks])
 
 
-def _steps_about(count: int, fps: float, steps: int) -> Tensor:
-    """Sample numbers (T, steps), in steps of 10 ms evenly about each of T frames."""
-    moments = torch.arange(count, dtype=torch.float64)[:, None] / fps
+def _steps_about(frames: Tensor, fps: float, steps: int) -> Tensor:
+    """Sample numbers (T, steps), in steps of 10 ms evenly about each of frames (T,)."""
+    moments = frames.double()[:, None] / fps
     offsets = (torch.arange(steps, dtype=torch.float64) - (steps - 1) / 2) * STEP
     return ((moments + offsets) * SPEECH_RATE).round().long()
 

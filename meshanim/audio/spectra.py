@@ -51,6 +51,8 @@ def log_energies(windows: Tensor, bands: int) -> Tensor:
 def windows_about(waveform: Tensor, centres: Tensor) -> Tensor:
     """(..., M, WINDOW) samples of a waveform (..., N) about each of M sample numbers; silence outside."""
     first = centres - WINDOW // 2
-    before = max(0, -int(first.min()))
-    after = max(0, int(first.max()) + WINDOW - waveform.shape[-1])
-    return functional.pad(waveform, (before, after)).unfold(-1, WINDOW, 1)[..., first + before, :]
+    start, stop = int(first.min()), int(first.max()) + WINDOW
+    cut = waveform[..., max(0, start) : max(0, stop)]
+    before = min(max(0, -start), stop - start)
+    padded = functional.pad(cut, (before, stop - start - before - cut.shape[-1]))
+    return padded.unfold(-1, WINDOW, 1)[..., first - start, :]

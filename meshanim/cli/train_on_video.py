@@ -102,9 +102,7 @@ def tcsan(
     grid: Grid,
     recipe: Annotated[
         str,
-        typer.Option(
-            help="paper, for a GPU; small, its sizes on two cores; further, after it; or a variant's name."
-        ),
+        typer.Option(help="paper, for a GPU; small, its sizes on two cores; reduced; or a variant's name."),
     ] = "small",
     vgg: Annotated[
         Path | None, typer.Option(help="VGG-19's ImageNet weights as torchvision names them, safetensors.")
@@ -118,7 +116,6 @@ def tcsan(
     hearing: Annotated[
         str, typer.Option(help="Networks that hear action units, by name or folder.")
     ] = "research/audio-units-grid",
-    start: Annotated[str | None, typer.Option(help="Model to go on from, by name or folder.")] = None,
     epochs: Epochs = None,
     batch_size: Annotated[int | None, typer.Option(help="Clips per step; the recipe's by default.")] = None,
     seed: Annotated[int, typer.Option(help="Of weights, order and windows.")] = 0,
@@ -126,7 +123,6 @@ def tcsan(
 ) -> None:
     """Train a talking head from picture, speech and action units on GRID clips (Chen et al. 2022)."""
     from meshanim.audio import AudioToUnits
-    from meshanim.talking_heads import TcsanModel
     from meshanim.training import TCSAN_RECIPES, TCSAN_VARIANTS, train_tcsan
     from meshanim.vision import TCSAN_CROP, FaceFeatures, UnitClassifier, Vgg19Features
 
@@ -141,8 +137,7 @@ def tcsan(
     reader, ears = UnitClassifier.from_pretrained(classifier), AudioToUnits.from_pretrained(hearing)
     filmed, unseen = _filmed(grid, TCSAN_CROP, quiet)
     validated = unseen[::VALIDATED]
-    begun = None if start is None else TcsanModel.from_pretrained(start)
-    _, report = train_tcsan(filmed, validated, chosen, out, judge, reader, ears, begun, progress=not quiet)
+    _, report = train_tcsan(filmed, validated, chosen, out, judge, reader, ears, progress=not quiet)
     say_where(report, chosen.epochs, out, quiet)
 
 

@@ -20,6 +20,9 @@ NOISE = 16
 _MEMORY = 64
 _LOWEST, _HIGHEST = 80.0, 7000.0
 _CHANNELS = (64, 128, 128)
+_FAINTEST = 1e-5
+"""Energy below which a tone counts as not there."""
+_DROPPED = 0.3
 _KERNELS = ((320, 80, 120), (4, 2, 1), (4, 2, 1), (10, 10, 0))
 """Kernel, stride and padding of the convolutions that bring 3,200 samples to one place."""
 _HOP = round(SPEECH_RATE / FRAME_RATE)
@@ -63,9 +66,8 @@ class IdentityEncoder(nn.Module):
 class AudioEncoder(nn.Module):
     """0.2 s of sound a frame through 1D convolutions, then a GRU over frames (section 2.1).
 
-    Four convolutions with batch normalisation and ReLU bring 3,200 samples to one vector. The first one's
-    filters, 20 ms long, begin as tones under a window, evenly spaced over the mel scale at random phases,
-    as an ear would: four minutes of speech are too few to find them.
+    Four convolutions with batch normalisation bring 3,200 samples to one vector; ReLU follows each but the
+    first, see :class:`ToneEnergies`. In training some of what is heard is dropped, on the way and at its end.
 
     Args:
         size: a.
@@ -76,7 +78,7 @@ class AudioEncoder(nn.Module):
 
     def __init__(self, size: int) -> None:
         super().__init__()
-        self.layers = sound_layers(size)
+        self.layers = sound_layers(size, _DROPPED)
         self.gru = nn.GRU(size, size, batch_first=True)
 
     def forward(self, windows: Tensor, memory: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -86,41 +88,64 @@ class AudioEncoder(nn.Module):
         return self.gru(features.unflatten(0, windows.shape[:2]), memory)
 
 
-def sound_layers(size: int) -> nn.Sequential:
-    """Convolutions from windows (N, 1, 3200) to (N, size, 1); the first one begins as an ear would hear."""
-    layers: list[nn.Module] = []
-    before = 1
-    for channels, (kernel, stride, padding) in zip((*_CHANNELS, size), _KERNELS, strict=True):
-        convolution = nn.Conv1d(before, channels, kernel, stride, padding, bias=False)
-        layers += [convolution, nn.BatchNorm1d(channels), nn.ReLU()]
-        if before == 1:
-            convolution.weight.data[:, 0] = _tones(channels, kernel)
-        before = channels
+class ToneEnergies(nn.Module):
+    """Logarithms of how much of each tone there is in a sound, as an ear would tell.
+
+    Filters 20 ms long, in pairs a quarter of a period apart, begin as tones under a Hann window, evenly
+    spaced over the mel scale: four minutes of speech are too few to find them. The energy of a pair does not
+    depend on where in its period a tone is met; its logarithm makes a louder voice a shift.
+
+    Args:
+        tones: C.
+
+    Shapes:
+        sound (N, 1, 3200), energies (N, C, 40).
+    """
+
+    def __init__(self, tones: int) -> None:
+        super().__init__()
+        kernel, stride, padding = _KERNELS[0]
+        self.pairs = nn.Conv1d(1, 2 * tones, kernel, stride, padding, bias=False)
+        self.pairs.weight.data[:, 0] = torch.cat([_tones(tones, kernel, phase) for phase in (0.0, 0.25)])
+
+    def forward(self, sound: Tensor) -> Tensor:
+        """Energies of the tones."""
+        one, other = self.pairs(sound).chunk(2, dim=1)
+        return torch.log(one.square() + other.square() + _FAINTEST)
+
+
+def sound_layers(size: int, dropout: float = 0.0) -> nn.Sequential:
+    """Convolutions from windows (N, 1, 3200) to (N, size, 1); each after the first may drop some numbers."""
+    layers: list[nn.Module] = [ToneEnergies(_CHANNELS[0]), nn.BatchNorm1d(_CHANNELS[0])]
+    for before, after, step in zip(_CHANNELS, (*_CHANNELS[1:], size), _KERNELS[1:], strict=True):
+        layers += [nn.Conv1d(before, after, *step, bias=False), nn.BatchNorm1d(after), nn.ReLU()]
+        if dropout > 0:
+            layers.append(nn.Dropout(dropout))
     return nn.Sequential(*layers)
 
 
-def sound_windows(waveform: Tensor, start: int, stop: int) -> Tensor:
-    """(stop - start, 3200) the samples around the moments of frames, zeros beyond the sound's ends.
+def sound_windows(waveform: Tensor, start: int, stop: int, length: int = WINDOW) -> Tensor:
+    """(stop - start, length) the samples around the moments of frames, zeros beyond the sound's ends.
 
     Args:
         waveform: (N,) at 16 kHz.
         start: first frame, at 25 frames a second; may be below 0.
         stop: the frame after the last.
+        length: of a window.
     """
-    first, last = start * _HOP - WINDOW // 2, (stop - 1) * _HOP + WINDOW // 2
+    first, last = start * _HOP - length // 2, (stop - 1) * _HOP + length - length // 2
     cut = waveform[max(0, first) : max(0, last)]
     before = min(max(0, -first), last - first)
     padded = functional.pad(cut, (before, last - first - before - len(cut)))
-    return padded.unfold(0, WINDOW, _HOP)
+    return padded.unfold(0, length, _HOP)
 
 
-def _tones(count: int, length: int) -> Tensor:
-    """(count, length) tones under a Hann window, of unit norm."""
+def _tones(count: int, length: int, phase: float) -> Tensor:
+    """(count, length) tones under a Hann window, of unit norm, that begin at a share of their periods."""
     mel = torch.linspace(_mel(_LOWEST), _mel(_HIGHEST), count)
     hertz = 700 * (torch.exp(mel / 1127) - 1)
     time = torch.arange(length) / SPEECH_RATE
-    phase = 2 * math.pi * torch.rand(count, 1)
-    tones = torch.hann_window(length) * torch.cos(2 * math.pi * hertz[:, None] * time + phase)
+    tones = torch.hann_window(length) * torch.cos(2 * math.pi * (hertz[:, None] * time + phase))
     return tones / tones.norm(dim=1, keepdim=True)
 
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from meshanim._check import InputError, check_choice, check_range
 from meshanim._pretrained import assembling, find_model, load_model, save_model
@@ -137,9 +138,12 @@ class TcsanModel(nn.Module):
             raise _missing()
         return self.units(intensities)
 
-    def fused(self, person: Person, windows: Tensor, units: Tensor | None) -> Tensor:
-        """Features (B, T, hidden) of frames that hear ``windows`` and have features of units (B, T, 320)."""
-        return self.fusion(self._joined(person, windows, units))
+    def fused(self, person: Person, windows: Tensor, units: Tensor | None, dropout: float = 0.0) -> Tensor:
+        """Features (B, T, hidden) of frames that hear ``windows`` and have features of units (B, T, 320).
+
+        A share ``dropout`` of what is fused is dropped, in training.
+        """
+        return self.fusion(functional.dropout(self._joined(person, windows, units), dropout))
 
     def forward(self, picture: Tensor, windows: Tensor, intensities: Tensor | None = None) -> Tensor:
         """Frames of a whole track."""

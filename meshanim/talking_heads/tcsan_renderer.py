@@ -8,10 +8,9 @@ from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from meshanim._check import InputError
-from meshanim.audio import SPEECH_UNITS, Sound, mfcc_windows
+from meshanim.audio import SPEECH_UNITS, Sound, stream_mfcc_windows
 from meshanim.performance import Performance
 from meshanim.talking_heads.appearance import Appearance
 from meshanim.talking_heads.pictures import from_network, to_network
@@ -50,7 +49,7 @@ class TcsanRenderer(Renderer):
         self, performance: Performance, appearance: Appearance, generator: torch.Generator
     ) -> Iterator[Tensor]:
         picture = to_network(torch.from_numpy(appearance.reference(TCSAN_CROP)))[None]
-        windows = heard(performance)[None].split(CHUNK, dim=1)
+        windows = (chunk[None] for chunk in heard(performance))
         known = None
         if "action_units" in self.needs:
             known = _intensities(performance)[None].split(CHUNK, dim=1)
@@ -71,12 +70,11 @@ class TcsanRenderer(Renderer):
         return cls(TcsanModel.from_pretrained(name))
 
 
-def heard(performance: Performance) -> Tensor:
-    """MFCC windows (T, 12, 28) beside the frames of a performance that has sound; silence after its end."""
+def heard(performance: Performance) -> Iterator[Tensor]:
+    """MFCC windows (n, 12, 28) beside successive frames; the performance's sound is as long as they are."""
     assert performance.waveform is not None and performance.sample_rate is not None
-    windows = mfcc_windows(Sound(performance.waveform, performance.sample_rate), performance.fps)
-    missing = performance.frame_count - len(windows)
-    return functional.pad(windows, (0, 0, 0, 0, 0, max(0, missing)))[: performance.frame_count]
+    sound = Sound(performance.waveform, performance.sample_rate)
+    return stream_mfcc_windows(sound, performance.fps, CHUNK)
 
 
 def _intensities(performance: Performance) -> Tensor:

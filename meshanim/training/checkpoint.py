@@ -94,7 +94,7 @@ def load_checkpoint(
         own = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
         for name in (name for name, parameter in names.items() if id(parameter) in own):
             state = {
-                key: tensors[f"optimizer.{key}.{name}"].to(names[name].device)
+                key: _laid_out(tensors[f"optimizer.{key}.{name}"].to(names[name].device), names[name])
                 for key in ("step", "exp_avg", "exp_avg_sq")
                 if f"optimizer.{key}.{name}" in tensors
             }
@@ -102,6 +102,11 @@ def load_checkpoint(
                 optimizer.state[names[name]] = state
     torch.set_rng_state(tensors[f"random_state.{process}"])
     return Position(**header["position"])
+
+
+def _laid_out(value: Tensor, parameter: Tensor) -> Tensor:
+    """A number, or the same moments in memory as their parameter is: a fused optimiser runs along both."""
+    return torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value
 
 
 def _check_same_run(path: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:

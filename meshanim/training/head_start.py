@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -19,12 +19,11 @@ from meshanim.training.loop import train
 from meshanim.training.recipe import Recipe
 from meshanim.training.spontaneous import SpontaneousMotion
 from meshanim.training.talking_batches import SeenClip
+from meshanim.training.voices import Voices
 
 _LIPS = [place for place, name in enumerate(ARKIT_NAMES) if name.startswith(("jaw", "mouth"))]
 _JAW = _LIPS.index(ARKIT_NAMES.index("jawOpen"))
 _LEAST_SPREAD = 0.05
-_HUM = 0.003
-"""Largest deviation of noise that is added to sounds, full scale being 1."""
 
 
 @dataclass(frozen=True)
@@ -33,24 +32,23 @@ class HearingRecipe(Recipe):
 
     Attributes:
         frames: of a clip in a step.
-        louder: deviation of the logarithm of loudness, drawn anew for every clip in every step.
+        voices: that every clip is heard in, drawn anew in every step.
         blur: deviation of noise in what the encoder gives, whose numbers lie in [-1, 1].
     """
 
-    epochs: int = 30
+    epochs: int = 40
     batch_size: int = 4
-    learning_rate: float = 3e-3
-    learning_rate_decay: float = 0.9
+    learning_rate: float = 1e-3
+    learning_rate_decay: float = 0.925
     weight_decay: float = 0.0
     frames: int = 50
-    louder: float = 0.3
-    blur: float = 0.5
+    voices: Voices = field(default_factory=Voices)
+    blur: float = 1.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_range("frames", self.frames, 1)
-        for name in ("louder", "blur"):
-            check_range(name, getattr(self, name), 0)
+        check_range("blur", self.blur, 0)
 
 
 @dataclass(frozen=True)
@@ -113,10 +111,8 @@ class HearingTask:
         clips = [self.clips[item] for item in items]
         count = min(self.recipe.frames, *map(len, clips))
         start = int(torch.randint(min(map(len, clips)) - count + 1, ()))
-        windows = torch.stack([sound_windows(clip.waveform, start, start + count) for clip in clips])
-        gain = torch.exp(self.recipe.louder * torch.randn(len(clips), 1, 1))
-        hum = _HUM * torch.rand(len(clips), 1, 1) * torch.randn_like(windows)
-        heard, _ = self.model["audio"](gain * windows + hum)
+        windows = self.recipe.voices.windows([clip.waveform for clip in clips], start, start + count)
+        heard, _ = self.model["audio"](windows)
         told = self.model["lips"](heard + self.recipe.blur * torch.randn_like(heard))
         truth = torch.stack([clip.weights[start : start + count, _LIPS] for clip in clips])
         return {"lips": (told - (truth - self.mean) / self.spread).square().mean()}

@@ -23,6 +23,7 @@ from meshanim.training.loop import TrainingReport, train
 from meshanim.training.polynomial_task import PolynomialTask
 from meshanim.training.recipe import Recipe
 from meshanim.training.talking_batches import Displace, SeenClip
+from meshanim.training.voices import Voices
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class PolynomialRecipe(Recipe):
         betas: of every Adam, which the paper does not give.
         lower: lambda_1, of the L1 distance in the lower half, whose grey levels go from -1 to 1.
         lips: of that around the lips, once more.
+        eyes: of that around the eyes, once more.
         upper: of that in the upper half, which the paper leaves to the judges.
         size: lambda_2, of the fusion's Frobenius norm over the root of the number of its parameters, so that
             it asks the same of large and small fusions, and the norm of a million parameters does not drown
@@ -50,7 +52,7 @@ class PolynomialRecipe(Recipe):
         frame, sequence, synchrony: of the judges.
         looks: frames, and snippets, that judges are shown of a stretch.
         silent: share of the stretches in which nothing is heard, and the reference stays.
-        louder: deviation of the logarithm of loudness, drawn anew for every stretch.
+        voices: that every stretch is heard in, drawn anew in every step.
         judge_width: channels of the judges at half size.
     """
 
@@ -71,6 +73,7 @@ class PolynomialRecipe(Recipe):
     betas: tuple[float, float] = (0.5, 0.999)
     lower: float = 600.0
     lips: float = 600.0
+    eyes: float = 300.0
     upper: float = 200.0
     size: float = 100.0
     frame: float = 1.0
@@ -78,7 +81,7 @@ class PolynomialRecipe(Recipe):
     synchrony: float = 0.8
     looks: int = 8
     silent: float = 0.1
-    louder: float = 0.3
+    voices: Voices = field(default_factory=Voices)
     judge_width: int = 32
 
     def __post_init__(self) -> None:
@@ -90,7 +93,7 @@ class PolynomialRecipe(Recipe):
         check_range("frames", self.frames, SNIPPET)
         for name in ("judge_rate", "slow_judge_rate"):
             check_range(name, getattr(self, name), 0, open_low=True)
-        for name in ("lower", "lips", "upper", "size", "frame", "sequence", "synchrony", "louder"):
+        for name in ("lower", "lips", "eyes", "upper", "size", "frame", "sequence", "synchrony"):
             check_range(name, getattr(self, name), 0)
         check_range("silent", self.silent, 0, 1)
 
@@ -106,10 +109,10 @@ class PolynomialRecipe(Recipe):
 
 
 _TWO_CORES = PolynomialRecipe(
-    epochs=6,
+    epochs=20,
     batch_size=2,
     learning_rate=5e-4,
-    learning_rate_decay=0.75,
+    learning_rate_decay=0.87,
     encoder_epochs=1,
     stretches=5,
     frames=12,
@@ -121,7 +124,9 @@ _TWO_CORES = PolynomialRecipe(
 POLYNOMIAL_RECIPES = {
     "paper": PolynomialRecipe(),
     "cores": _TWO_CORES,
-    "reduced": replace(_TWO_CORES, config="small", epochs=3, stretches=4, judge_width=8),
+    "reduced": replace(
+        _TWO_CORES, config="small", epochs=3, learning_rate_decay=0.6, stretches=4, judge_width=8
+    ),
 }
 """The paper's settings, for a GPU; its sizes in the time that two cores have; and half its sizes, for tables
 of many rows."""

@@ -16,6 +16,7 @@ from meshanim.talking_heads.pictures import to_network
 from meshanim.talking_heads.polynomial_config import FRAME_RATE
 from meshanim.talking_heads.polynomial_encoders import sound_windows
 from meshanim.talking_heads.polynomial_model import SPONTANEOUS
+from meshanim.training.voices import Voices
 
 BEFORE = 16
 """Frames of sound at most that are heard before a stretch begins."""
@@ -98,14 +99,26 @@ class TalkingBatch(NamedTuple):
         return self.windows[:, -self.frames.shape[1] :]
 
     @classmethod
-    def cut(cls, clips: Sequence[SeenClip], start: int, count: int, before: int = BEFORE) -> TalkingBatch:
+    def cut(
+        cls,
+        clips: Sequence[SeenClip],
+        start: int,
+        count: int,
+        before: int = BEFORE,
+        voices: Voices | None = None,
+    ) -> TalkingBatch:
         """Frames ``start`` to ``start + count`` of all clips, and up to ``before`` frames of sound more."""
         stop, heard = start + count, max(0, start - before)
+        waveforms = [clip.waveform for clip in clips]
+        if voices is None:
+            windows = torch.stack([sound_windows(each, heard, stop) for each in waveforms])
+        else:
+            windows = voices.windows(waveforms, heard, stop)
         tracks = torch.stack([torch.cat([clip.tracks[:1], clip.tracks[start:stop]]) for clip in clips])
         batch = cls(
             to_network(torch.stack([clip.frames[0] for clip in clips])),
             to_network(torch.stack([clip.frames[start:stop] for clip in clips])),
-            torch.stack([sound_windows(clip.waveform, heard, stop) for clip in clips]),
+            windows,
             tracks[:, 1:],
             tracks[:, :1],
         )
@@ -118,12 +131,12 @@ class TalkingBatch(NamedTuple):
         )
 
     @classmethod
-    def draw(cls, clips: Sequence[SeenClip], count: int) -> TalkingBatch:
-        """A stretch of ``count`` frames at random, the same of all clips."""
+    def draw(cls, clips: Sequence[SeenClip], count: int, voices: Voices | None = None) -> TalkingBatch:
+        """A stretch of ``count`` frames at random, the same of all clips, heard in other ``voices``."""
         last = min(map(len, clips)) - count
         if last < 0:
             raise InputError(f"clips must have at least {count} frames, got {last + count}")
-        return cls.cut(clips, int(torch.randint(last + 1, ())), count)
+        return cls.cut(clips, int(torch.randint(last + 1, ())), count, voices=voices)
 
     def silenced(self, share: float) -> TalkingBatch:
         """A share of the stretches, at random, as silence: nothing is heard, and the reference stays."""
@@ -145,8 +158,3 @@ class TalkingBatch(NamedTuple):
         """The batch on a device."""
         moved = {name: part.to(device) for name, part in self._asdict().items() if part is not None}
         return self._replace(**moved)
-
-    def louder(self, spread: float) -> TalkingBatch:
-        """Every stretch at a loudness of its own; ``spread`` is the deviation of its logarithm."""
-        gain = torch.exp(spread * torch.randn(len(self.windows), 1, 1))
-        return self._replace(windows=gain * self.windows)

@@ -16,6 +16,8 @@ from meshanim.talking_heads.pictures import to_network
 from meshanim.talking_heads.tcsan import FRAME_RATE
 from meshanim.training.face_frames import FilmedClip
 
+PITCHES = (0.86, 0.93, 1.07, 1.14)
+"""Factors by which a voice is higher or lower, and faster or slower within a window."""
 LIPS = [place for place, name in enumerate(ARKIT_NAMES) if name.startswith(("jaw", "mouth"))]
 """Places of the weights that move jaw and mouth."""
 HISS = (1e-5, 1e-3)
@@ -27,33 +29,42 @@ class TcsanClip(NamedTuple):
 
     Attributes:
         frames: (T, H, W, 3) uint8.
-        windows: (T, 12, 28) of sound.
+        voices: (P, T, 12, 28) windows of sound, first as recorded, then in other pitches.
         intensities: (T, 5) of the action units that speech moves, zeros where they are not known.
         labels: (T, 5) 1 where they occur.
         lips: (T, L) captured weights of jaw and mouth, zeros where they are not known.
     """
 
     frames: Tensor
-    windows: Tensor
+    voices: Tensor
     intensities: Tensor
     labels: Tensor
     lips: Tensor
 
+    @property
+    def windows(self) -> Tensor:
+        """(T, 12, 28) of sound as recorded."""
+        return self.voices[0]
+
     @classmethod
-    def of(cls, clip: FilmedClip) -> TcsanClip:
+    def of(cls, clip: FilmedClip, pitches: Sequence[float] = ()) -> TcsanClip:
         """What is learned from a filmed clip.
+
+        Args:
+            clip: at 25 frames/s.
+            pitches: such as :data:`PITCHES`, in which it is heard too.
 
         Raises:
             InputError: its frame rate is not the model's.
         """
         if clip.fps != FRAME_RATE:
             raise InputError(f"clips must have {FRAME_RATE:g} frames/s, got {clip.fps:g} in {clip.name}")
-        windows = mfcc_windows(clip.sound, clip.fps)
-        rows = torch.arange(len(clip.frames)).clamp(max=len(windows) - 1)
+        voices = torch.stack([_in_pitch(clip, pitch) for pitch in (1.0, *pitches)])
+        rows = torch.arange(len(clip.frames)).clamp(max=voices.shape[1] - 1)
         weights = clip.weights if clip.weights is not None else torch.zeros(len(rows), len(ARKIT_NAMES))
         return cls(
             clip.frames,
-            windows[rows],
+            voices[:, rows],
             action_units_from_arkit(weights, ARKIT_NAMES, SPEECH_UNITS),
             occurring_units(weights, ARKIT_NAMES, SPEECH_UNITS).float(),
             weights[:, LIPS],
@@ -67,7 +78,7 @@ class TcsanClip(NamedTuple):
         noise = Sound(level * torch.randn(round(count / FRAME_RATE * SPEECH_RATE)), SPEECH_RATE)
         tracks = (self.frames, self.intensities, self.labels, self.lips)
         frames, *known = [track[frame].expand_as(track) for track in tracks]
-        return TcsanClip(frames, mfcc_windows(noise, FRAME_RATE)[:count], *known)
+        return TcsanClip(frames, mfcc_windows(noise, FRAME_RATE)[None, :count], *known)
 
 
 class TcsanBatch(NamedTuple):
@@ -126,7 +137,7 @@ def draw_batch(
     pairs = list(zip(told, rows, strict=True))
     return TcsanBatch(
         to_network(torch.stack([clip.frames[at] for clip, at in zip(clips, references, strict=True)])),
-        torch.stack([clip.windows[row] for clip, row in pairs]),
+        torch.stack([clip.voices[_draw(len(clip.voices))][row] for clip, row in pairs]),
         torch.stack([clip.intensities[row] for clip, row in pairs]),
         begins[:, None] + torch.arange(seen),
         drawn - begins[:, None],
@@ -150,6 +161,12 @@ def heard_otherwise(windows: Tensor, deviation: Tensor, noise: float) -> Tensor:
     clip = (len(windows), 1, windows.shape[2], 1)
     factor, shift = torch.exp(0.5 * noise * torch.randn(clip)), torch.randn(clip)
     return windows * factor + noise * deviation * (shift + torch.randn(windows.shape))
+
+
+def _in_pitch(clip: FilmedClip, pitch: float) -> Tensor:
+    """(T, 12, 28) windows of a clip as if it were played ``pitch`` times as fast, beside the same frames."""
+    sound = Sound(clip.sound.waveform, round(pitch * clip.sound.sample_rate))
+    return mfcc_windows(sound, clip.fps * sound.sample_rate / clip.sound.sample_rate)
 
 
 def _draw(count: int) -> int:

@@ -1,16 +1,18 @@
-"""A start for TCSAN's audio encoder: to tell what lips do, before there is a picture."""
+"""A start for TCSAN's ears: to tell what lips do, before there is a picture."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from meshanim._check import check_range
 from meshanim.faces import ARKIT_NAMES
 from meshanim.metrics import correlation
-from meshanim.talking_heads.tcsan_networks import WindowEncoder
+from meshanim.talking_heads import TcsanModel, to_network
 from meshanim.training.loop import TrainingReport, train
 from meshanim.training.recipe import Recipe
 from meshanim.training.tcsan_clips import LIPS, TcsanClip, heard_otherwise
@@ -20,91 +22,117 @@ _LEAST_SPREAD = 0.02
 """Of a weight, so that what hardly moves is not made large."""
 
 
-class HearingLipsTask:
-    """The encoder learns what the lips of captured faces do, in voices made otherwise in every step.
+@dataclass(frozen=True)
+class LipsRecipe(Recipe):
+    """Recipe of what audio encoder and fusion learn before there is a picture.
 
-    Few clips can be known by heart, sound by sound: an encoder that learns from pixels alone does that. What
-    lips do is told by a linear layer that is left behind.
+    Attributes:
+        noise: in what is heard, see :func:`meshanim.training.tcsan_clips.heard_otherwise`.
+        dropout: share of the fusion's input, and of what it gives, that is dropped.
+    """
+
+    epochs: int = 30
+    batch_size: int = 4
+    learning_rate: float = 1e-3
+    learning_rate_decay: float = 0.9
+    weight_decay: float = 0.0
+    noise: float = 0.3
+    dropout: float = 0.3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_range("noise", self.noise, 0)
+        check_range("dropout", self.dropout, 0, 1)
+
+
+class HearingLipsTask:
+    """Audio encoder and fusion learn what the lips of captured faces do, in other voices every time.
+
+    Few clips can be known by heart, sound by sound: a model that learns from pixels alone does that. What
+    lips do is told by a linear layer that is left behind. Whose picture the fusion is shown meanwhile is
+    drawn among all clips, so that nothing about lips can be known from it.
 
     Args:
-        sound: the encoder.
-        features: of it.
+        model: whose encoder and fusion they are.
         clips: to learn from.
         others: heard after every epoch; may be none.
-        noise: as in :func:`meshanim.training.tcsan_clips.heard_otherwise`.
+        recipe: the settings.
     """
 
     def __init__(
-        self,
-        sound: WindowEncoder,
-        features: int,
-        clips: Sequence[TcsanClip],
-        others: Sequence[TcsanClip],
-        noise: float,
+        self, model: TcsanModel, clips: Sequence[TcsanClip], others: Sequence[TcsanClip], recipe: LipsRecipe
     ) -> None:
-        self.clips, self.others, self.noise = clips, others, noise
+        self.talking, self.clips, self.others, self.recipe = model, clips, others, recipe
         lips = torch.cat([clip.lips for clip in clips])
         self.mean, self.spread = lips.mean(dim=0), lips.std(dim=0).clamp(min=_LEAST_SPREAD)
-        told = nn.Sequential(nn.Dropout(0.3), nn.Linear(features, len(LIPS)))
-        self.model = nn.ModuleDict({"sound": sound, "lips": told})
+        told = nn.Sequential(nn.Dropout(recipe.dropout), nn.Linear(model.config.hidden, len(LIPS)))
+        parts = {"sound": model.sound, "fusion": model.fusion, "lips": told}
+        if model.config.units == "mesh":
+            assert model.units is not None
+            parts["units"] = model.units
+        self.model = nn.ModuleDict(parts)
 
     def __len__(self) -> int:
         return len(self.clips)
 
     def losses(self, items: Sequence[int]) -> dict[str, Tensor]:
         """Mean square of what is told of the lips, in spreads."""
-        losses = []
-        for clip in (self.clips[item] for item in items):
-            heard = heard_otherwise(clip.windows[None], self._sound.deviation.cpu(), self.noise)
-            losses.append((self._told(heard) - (clip.lips - self.mean) / self.spread).square().mean())
-        return {"lips": torch.stack(losses).mean()}
+        clips = [self.clips[item] for item in items]
+        count = min(len(clip.frames) for clip in clips)
+        chosen = torch.randint(1 << 30, (len(clips),)).tolist()
+        windows = torch.stack(
+            [clip.voices[at % len(clip.voices), :count] for clip, at in zip(clips, chosen, strict=True)]
+        )
+        heard = heard_otherwise(windows, self.talking.sound.deviation, self.recipe.noise)
+        shown = torch.stack([self._any_frame() for _ in clips])
+        intensities = torch.stack([clip.intensities[:count] for clip in clips])
+        told = self._told(shown, heard, intensities, self.recipe.dropout)
+        lips = torch.stack([clip.lips[:count] for clip in clips])
+        return {"lips": (told - (lips - self.mean) / self.spread).square().mean()}
 
     def validate(self) -> dict[str, float]:
         """Correlation of the jaw's opening, as heard, with the true one, in mean over clips."""
         if not self.others:
             return {}
-        found = [
-            correlation(self._told(clip.windows[None])[:, _JAW], clip.lips[:, _JAW]) for clip in self.others
-        ]
+        found = []
+        for clip in self.others:
+            told = self._told(clip.frames[:1], clip.windows[None], clip.intensities[None])[0]
+            found.append(correlation(told[:, _JAW], clip.lips[:, _JAW]))
         return {"jaw_correlation": sum(found) / len(found)}
 
-    @property
-    def _sound(self) -> WindowEncoder:
-        sound = self.model["sound"]
-        assert isinstance(sound, WindowEncoder)
-        return sound
+    def _any_frame(self) -> Tensor:
+        frames = self.clips[int(torch.randint(len(self.clips), ()))].frames
+        return frames[int(torch.randint(len(frames), ()))]
 
-    def _told(self, windows: Tensor) -> Tensor:
-        """(T, L) of windows (1, T, 12, 28)."""
-        return self.model["lips"](self._sound(windows))[0]
+    def _told(self, shown: Tensor, windows: Tensor, intensities: Tensor, dropout: float = 0.0) -> Tensor:
+        """(B, T, L) of windows (B, T, 12, 28), and pictures (B, H, W, 3) that are shown."""
+        model = self.talking
+        with torch.no_grad():
+            person = model.look(to_network(shown))
+        with torch.set_grad_enabled(torch.is_grad_enabled() and model.config.units == "mesh"):
+            units = model.unit_features(windows, intensities)
+        return self.model["lips"](model.fused(person, windows, units, dropout))
 
 
 def hear_lips(
-    sound: WindowEncoder,
-    features: int,
+    model: TcsanModel,
     clips: Sequence[TcsanClip],
     others: Sequence[TcsanClip],
-    epochs: int,
-    noise: float,
-    seed: int,
+    recipe: LipsRecipe,
     folder: str | Path,
     progress: bool = True,
 ) -> TrainingReport:
-    """Train an audio encoder to tell lips; a stopped run goes on where it was.
+    """Train a model's audio encoder and fusion to tell lips, in place; a stopped run goes on where it was.
 
     Args:
-        sound: the encoder.
-        features: of it.
+        model: the model.
         clips: to learn from, captured.
         others: heard after every epoch; may be none.
-        epochs: over the clips.
-        noise: in what is heard.
-        seed: of order and noise.
+        recipe: the settings.
         folder: gets checkpoints.
         progress: show a bar.
     """
-    recipe = Recipe(epochs, 4, 2e-3, 0.1 ** (1 / epochs), weight_decay=1e-4, seed=seed)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        task = HearingLipsTask(sound, features, clips, others, noise)
+        torch.manual_seed(recipe.seed)
+        task = HearingLipsTask(model, clips, others, recipe)
     return train(task, recipe, folder, progress)

@@ -1,5 +1,7 @@
 """Encoders of the talking head by polynomial fusion, and its generator."""
 
+import math
+
 import pytest
 import torch
 
@@ -10,7 +12,7 @@ from meshanim.talking_heads.polynomial_encoders import (
     IdentityEncoder,
     MotionEncoder,
     NoiseEncoder,
-    sound_layers,
+    ToneEnergies,
     sound_windows,
 )
 from meshanim.talking_heads.polynomial_generator import PolynomialGenerator
@@ -44,13 +46,24 @@ def test_sound_in_parts_is_heard_as_the_whole() -> None:
 
 
 def test_the_first_filters_hear_one_tone_each() -> None:
-    layer = sound_layers(8)[0]
-    assert isinstance(layer, torch.nn.Conv1d)
-    filters = layer.weight.detach()[:, 0]
+    filters = ToneEnergies(64).pairs.weight.detach()[:64, 0]
     torch.testing.assert_close(filters.norm(dim=1), torch.ones(len(filters)))
     peaks = torch.fft.rfft(filters, 3200).abs().argmax(dim=1) * 5  # hertz
     assert 50 < int(peaks[0]) < 200 and 6500 < int(peaks[-1]) < 7500
     assert bool((peaks[1:] >= peaks[:-1]).all())
+
+
+def test_energies_do_not_depend_on_where_in_its_period_a_tone_is_met() -> None:
+    time = torch.arange(3200) / 16000
+    met = torch.stack([torch.sin(6.2832 * (440 * time + shift)) for shift in (0.0, 0.13, 0.4)])
+    with torch.no_grad():
+        one, *others = ToneEnergies(64)(met[:, None])
+        louder = ToneEnergies(64)(10 * met[:1, None])[0]
+    loudest = one.mean(dim=1) > one.mean(dim=1).max() - 3
+    for other in others:
+        torch.testing.assert_close(other[loudest, 2:-2], one[loudest, 2:-2], atol=0.05, rtol=0)
+    shift = (louder - one)[loudest, 2:-2]
+    torch.testing.assert_close(shift, torch.full_like(shift, math.log(100)), atol=1e-3, rtol=0)
 
 
 def test_noise_in_parts_is_the_whole() -> None:

@@ -111,7 +111,7 @@ def test_a_step_at_the_sizes_of_the_paper() -> None:
     assert (paper.learning_rate, paper.judge_rate, paper.slow_judge_rate) == (1e-4, 1e-4, 1e-5)
     told = step(task(recipe), [0])
     assert set(told) == {
-        "lower", "lips", "upper", "size", "frame", "sequence", "synchrony",
+        "lower", "lips", "eyes", "upper", "size", "frame", "sequence", "synchrony",
         "frame_judge", "sequence_judge", "synchrony_judge",
     }  # fmt: skip
     assert all(value == value and value >= 0 for value in told.values())
@@ -141,7 +141,7 @@ def test_encoders_stay_where_they_are_to(frozen: bool) -> None:
 
 
 def test_the_generator_s_losses_worked_by_hand() -> None:
-    recipe = tiny_recipe(silent=1.0, louder=0.0)
+    recipe = tiny_recipe(silent=1.0)
     contest = task(recipe)
     contest.model.eval()
     told = contest.losses([0])
@@ -150,6 +150,7 @@ def test_the_generator_s_losses_worked_by_hand() -> None:
     apart = (made - TalkingBatch.cut(SEEN[:1], 0, 1).reference[:, None]).abs()
     torch.testing.assert_close(told["lower"], 600 * apart[..., 64:, :].mean())
     torch.testing.assert_close(told["lips"], 600 * apart[..., 76:112, 24:72].mean())
+    torch.testing.assert_close(told["eyes"], 300 * apart[..., 32:52, 14:82].mean())
     torch.testing.assert_close(told["upper"], 200 * apart[..., :64, :].mean())
     parameters = torch.cat([value.flatten() for value in contest.model.model.fusion.parameters()])
     torch.testing.assert_close(told["size"], 100 * parameters.square().mean().sqrt())

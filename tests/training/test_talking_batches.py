@@ -10,6 +10,7 @@ from meshanim.faces import ARKIT_NAMES
 from meshanim.talking_heads.polynomial_encoders import sound_windows
 from meshanim.talking_heads.polynomial_model import SPONTANEOUS
 from meshanim.training.talking_batches import SeenClip, TalkingBatch
+from meshanim.training.voices import Voices
 
 
 def clip(frames: int = 30, blank: int = 0, **changes) -> TalkingClip:
@@ -68,13 +69,11 @@ def test_silence_keeps_the_reference_and_whatever_goes_with_it() -> None:
     assert 20 < sum(shares) < 60
 
 
-def test_loudness_differs_by_stretch_and_nothing_else_does() -> None:
-    batch = TalkingBatch.cut([SeenClip.of(clip(20)), SeenClip.of(clip(21))], 5, 6)
-    louder = batch.louder(0.5)
-    gain = (louder.windows / batch.windows).nanmedian(dim=-1).values
-    torch.testing.assert_close(gain, gain[:, :1].expand_as(gain))
-    assert gain[0, 0] != gain[1, 0] and torch.equal(louder.frames, batch.frames)
-    assert torch.equal(batch.louder(0).windows, batch.windows)
+def test_another_voice_changes_what_is_heard_and_nothing_else() -> None:
+    seen = [SeenClip.of(clip(20)), SeenClip.of(clip(21))]
+    batch, other = (TalkingBatch.cut(seen, 5, 6, voices=voices) for voices in (None, Voices()))
+    assert other.windows.shape == batch.windows.shape and not torch.equal(other.windows, batch.windows)
+    assert torch.equal(other.frames, batch.frames) and torch.equal(other.tracks, batch.tracks)
 
 
 def test_a_clip_begins_where_it_shows_something() -> None:

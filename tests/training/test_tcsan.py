@@ -13,14 +13,16 @@ from meshanim.faces import ARKIT_NAMES
 from meshanim.faces.facs import arkit_weights
 from meshanim.talking_heads import TcsanConfig, TcsanModel
 from meshanim.training import TCSAN_RECIPES, TCSAN_VARIANTS, TcsanRecipe, train_tcsan
-from meshanim.training.tcsan import TcsanTask, _players
-from meshanim.training.tcsan_clips import TcsanClip, draw_batch, heard_otherwise
+from meshanim.training.tcsan import _players
+from meshanim.training.tcsan_clips import PITCHES, TcsanClip, draw_batch, heard_otherwise
+from meshanim.training.tcsan_hearing import LipsRecipe, hear_lips
 from meshanim.training.tcsan_losses import (
     identity_distance,
     mouth_distance,
     perceptual_distance,
     pixel_distance,
 )
+from meshanim.training.tcsan_task import TcsanTask
 from meshanim.vision import FaceFeatures, UnitClassifier
 
 TINY = TcsanConfig(
@@ -122,6 +124,24 @@ def test_windows_are_of_the_frames_that_they_say():
         assert torch.allclose(shown, clip.frames[rows[number]].movedim(-1, -3).float(), atol=1e-3)
 
 
+def test_a_clip_is_heard_in_other_pitches_beside_the_same_frames():
+    generator = torch.Generator().manual_seed(0)
+    clicks = torch.zeros(40 * SPEECH_RATE // 25)
+    clicks[[12 * 640, 30 * 640]] = 1.0
+    hiss = 1e-4 * torch.randn(len(clicks), generator=generator)
+    clip = replace(filmed(0, 40), sound=Sound(clicks + hiss, SPEECH_RATE))
+    heard = TcsanClip.of(clip, PITCHES)
+    assert heard.voices.shape == (5, 40, 12, 28) and torch.equal(heard.windows, TcsanClip.of(clip).windows)
+    for voice in heard.voices:
+        # a click is in the middle of the window of its frame, whatever the pitch
+        loud = (voice - voice.median(dim=0).values).square().sum(dim=1)
+        assert [int(loud[frame].argmax()) in (12, 13, 14, 15) for frame in (12, 30)] == [True, True]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        drawn = [draw_batch([heard], 4, 0).windows[0] for _ in range(40)]
+    assert {int((each == heard.voices).flatten(1).all(dim=1).nonzero()) for each in drawn} == {*range(5)}
+
+
 def test_what_is_heard_otherwise_is_as_far_as_is_said():
     generator = torch.Generator().manual_seed(0)
     windows, deviation = torch.randn(300, 4, 12, 28, generator=generator), torch.linspace(1, 3, 12)[:, None]
@@ -219,19 +239,9 @@ def test_it_learns_and_folders_give_it_back(tmp_path):
         assert torch.allclose(again.state_dict()[name].float(), value.float(), rtol=2**-11, atol=1e-7)
 
 
-def test_a_run_goes_on_from_another_model(tmp_path):
-    clips, still = [filmed(0), filmed(1)], replace(RECIPE, epochs=1, learning_rate=1e-12)
-    start, _ = train_tcsan(clips, [], RECIPE, tmp_path / "first", *judges(), progress=False)
-    model, _ = train_tcsan(clips, [], still, tmp_path / "second", *judges(), start, progress=False)
-    for name, value in start.named_parameters():
-        assert torch.allclose(model.get_parameter(name), value, atol=1e-5)
-    with pytest.raises(InputError, match="start must be a model of TcsanConfig"):
-        other = TcsanModel(replace(TINY, units="none"))
-        train_tcsan(clips, [], RECIPE, tmp_path / "third", *judges(), other, progress=False)
-
-
 def test_what_heard_lips_first_stays_as_it_is(tmp_path):
-    recipe = replace(RECIPE, lips_first=2)
+    lips = LipsRecipe(epochs=2, batch_size=2)
+    recipe = replace(RECIPE, lips=lips)
     features, classifier, hearing = judges()
     clips = [filmed(seed) for seed in range(3)]
     model, report = train_tcsan(clips, [], recipe, tmp_path, features, classifier, hearing, progress=False)
@@ -240,9 +250,12 @@ def test_what_heard_lips_first_stays_as_it_is(tmp_path):
     assert not {id(each) for each in again.players.model.sound.parameters()} & {
         id(each) for turn in again.turns() for each in turn.parameters
     }
-    fresh = _players([TcsanClip.of(clip) for clip in clips], recipe, classifier, hearing).model
-    pairs = zip(fresh.sound.parameters(), model.sound.parameters(), strict=True)
-    assert any(not torch.equal(one, other) for one, other in pairs)
+    started = _players([TcsanClip.of(clip) for clip in clips], recipe, classifier, hearing).model
+    hear_lips(started, [TcsanClip.of(clip) for clip in clips], [], lips, tmp_path / "lips", False)
+    pairs = zip(started.sound.state_dict().values(), model.sound.state_dict().values(), strict=True)
+    assert all(torch.equal(one, other) for one, other in pairs)
+    moved = zip(started.fusion.parameters(), model.fusion.parameters(), strict=True)
+    assert any(not torch.equal(one, other) for one, other in moved)
 
 
 def test_others_are_shown(tmp_path):
