@@ -7,11 +7,11 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from meshanim._check import InputError
 from meshanim._files import atomic_path
@@ -109,3 +109,45 @@ def _read_config(path: Path) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise InputError(f"{path} must hold a JSON object, got {type(config).__name__}")
     return config
+
+
+class Pretrained(nn.Module):
+    """A network that is written to a folder, and read from one or by the name of a shipped one.
+
+    A subclass tells what an untrained network like it is made from, and makes one.
+    """
+
+    kind: ClassVar[str]
+    """As ``config.json`` names it."""
+    halved: ClassVar[bool] = False
+    """Its numbers are written with 16 bits; they are read with 32."""
+
+    def _settings(self) -> dict[str, Any]:
+        """What ``config.json`` says beside the kind."""
+        raise NotImplementedError
+
+    @classmethod
+    def _from_settings(cls, settings: Mapping[str, Any]) -> Self:
+        """An untrained network."""
+        raise NotImplementedError
+
+    def save_pretrained(self, folder: str | Path) -> Path:
+        """Write ``config.json`` and ``model.safetensors``, whole or not at all."""
+        tensors = self.state_dict()
+        if self.halved:
+            tensors = {name: t.half() if t.is_floating_point() else t for name, t in tensors.items()}
+        return save_model(folder, {"model": self.kind, **self._settings()}, tensors)
+
+    @classmethod
+    def from_pretrained(cls, name: str | Path) -> Self:
+        """A shipped network by its name, or one from a folder, in evaluation mode.
+
+        Raises:
+            InputError: no such network, or files that are damaged or do not belong together.
+        """
+        folder = find_model(name)
+        config, tensors = load_model(folder, cls.kind)
+        with assembling(folder, cls.__name__):
+            model = cls._from_settings(config)
+            model.load_state_dict(tensors)
+        return model.eval()

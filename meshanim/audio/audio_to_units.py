@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Self
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
 from meshanim._check import check_range, check_shape
-from meshanim._pretrained import assembling, find_model, load_model, save_model
+from meshanim._pretrained import Pretrained
 from meshanim.audio.features import COEFFICIENTS, STEPS, mfcc_windows
 from meshanim.audio.sound import Sound
 from meshanim.audio.timing import read_linearly
@@ -21,7 +20,6 @@ part, jaw drop."""
 UNIT_FEATURES = 64
 """Of a frame and a unit, for the renderers."""
 
-_KIND = "audio-to-units"
 
 State = tuple[Tensor, Tensor]
 """Of LSTM layers between two chunks of a track: hidden and cell states."""
@@ -72,7 +70,7 @@ class UnitNetwork(nn.Module):
         return self.go_on(windows)[0]
 
 
-class AudioToUnits(nn.Module):
+class AudioToUnits(Pretrained):
     """Whether action units occur, from MFCC windows: a network for each (Chen et al. 2022, section 3.1).
 
     Args:
@@ -83,6 +81,8 @@ class AudioToUnits(nn.Module):
     Shapes:
         windows (B, T, 12, 28) of :func:`meshanim.audio.mfcc_windows` at ``fps``; probabilities (B, T, A).
     """
+
+    kind = "audio-to-units"
 
     def __init__(self, units: Sequence[int] = SPEECH_UNITS, hidden: int = 64, fps: float = 25.0) -> None:
         super().__init__()
@@ -137,21 +137,9 @@ class AudioToUnits(nn.Module):
         heard = self(mfcc_windows(sound, self.fps)[None])[0]
         return read_linearly(heard, torch.arange(sound.frame_count(fps)) * (self.fps / fps))
 
-    def save_pretrained(self, folder: str | Path) -> Path:
-        """Write ``config.json`` and ``model.safetensors``."""
-        config = {"model": _KIND, "units": list(self.units), "hidden": self.hidden, "fps": self.fps}
-        return save_model(folder, config, self.state_dict())
+    def _settings(self) -> dict[str, Any]:
+        return {"units": list(self.units), "hidden": self.hidden, "fps": self.fps}
 
     @classmethod
-    def from_pretrained(cls, name: str | Path) -> Self:
-        """A shipped model by name, or one from a folder; in evaluation.
-
-        Raises:
-            InputError: neither is there, or the folder holds something else.
-        """
-        folder = find_model(name)
-        config, tensors = load_model(folder, _KIND)
-        with assembling(folder, "AudioToUnits"):
-            model = cls(config["units"], config["hidden"], config["fps"])
-            model.load_state_dict(tensors)
-        return model.eval()
+    def _from_settings(cls, settings: Mapping[str, Any]) -> Self:
+        return cls(settings["units"], settings["hidden"], settings["fps"])

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Self
 
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from meshanim._check import InputError, check_range, check_shape
-from meshanim._pretrained import assembling, find_model, load_model, save_model
+from meshanim._pretrained import Pretrained
 from meshanim.audio import Sound, log_mel
 from meshanim.audio.spectra import FLOOR
 from meshanim.faces import FaceModel
@@ -45,7 +45,7 @@ class ExpressionLearnerConfig:
             check_range(name, value, 1)
 
 
-class ExpressionLearner(nn.Module):
+class ExpressionLearner(Pretrained):
     """From 0.28 s of sound and a reference's landmarks to landmarks (Chen et al. 2020, section 3.2 and A.2).
 
     A linear regression takes sound and the principal components of the reference to those of the expression,
@@ -59,6 +59,8 @@ class ExpressionLearner(nn.Module):
     Shapes:
         sound (..., 28 * bands), reference (..., K), expression (..., K), in standard deviations.
     """
+
+    kind = "ExpressionLearner"
 
     def __init__(self, config: ExpressionLearnerConfig | None = None) -> None:
         super().__init__()
@@ -114,24 +116,12 @@ class ExpressionLearner(nn.Module):
         shapes = landmark_shapes(face, identity)
         return solve_weights(self.animate(sound, shapes.rest, fps), shapes, face.weight_bounds).weights
 
-    def save_pretrained(self, folder: str | Path) -> Path:
-        """Write ``config.json`` and ``model.safetensors``, whole or not at all."""
-        config: dict[str, Any] = {"model": type(self).__name__, "settings": asdict(self.config)}
-        return save_model(folder, config, self.state_dict())
+    def _settings(self) -> dict[str, Any]:
+        return {"settings": asdict(self.config)}
 
     @classmethod
-    def from_pretrained(cls, name: str | Path) -> Self:
-        """A shipped model by its name, or one from a folder, in evaluation mode.
-
-        Raises:
-            InputError: no such model, or files that are damaged or do not belong together.
-        """
-        folder = find_model(name)
-        config, tensors = load_model(folder, cls.__name__)
-        with assembling(folder, cls.__name__):
-            model = cls(ExpressionLearnerConfig(**config["settings"]))
-            model.load_state_dict(tensors)
-        return model.eval()
+    def _from_settings(cls, settings: Mapping[str, Any]) -> Self:
+        return cls(ExpressionLearnerConfig(**settings["settings"]))
 
 
 def landmark_shapes(face: FaceModel, identity: Tensor | None = None) -> Blendshapes:

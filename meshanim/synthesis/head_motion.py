@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from meshanim._check import InputError, check_finite, check_range, check_shape
-from meshanim._pretrained import assembling, find_model, load_model, save_model
+from meshanim._pretrained import Pretrained
 from meshanim.audio import SPEECH_RATE, Sound, resample
 from meshanim.audio.spectra import WINDOW, log_energies
 from meshanim.nn import HeadMotionNet
@@ -54,7 +54,7 @@ class HeadMotionConfig:
             raise InputError(f"features must be an even number, got {self.features}")
 
 
-class HeadMotionModel(nn.Module):
+class HeadMotionModel(Pretrained):
     """Head motion that goes with speech, in the manner of a reference clip (Chen et al. 2020, 3.3 and A.1).
 
     See :class:`meshanim.nn.HeadMotionNet` for the network. The paper listens to raw samples at 50 kHz; this
@@ -65,6 +65,8 @@ class HeadMotionModel(nn.Module):
     Args:
         config: the sizes.
     """
+
+    kind = "HeadMotionModel"
 
     sound_mean: Tensor
     sound_deviation: Tensor
@@ -190,21 +192,14 @@ class HeadMotionModel(nn.Module):
         check_shape("style", style, (self.config.style_size,))
         return style.to(self.default_style)
 
-    def save_pretrained(self, folder: str | Path) -> Path:
-        """Write ``config.json`` and ``model.safetensors``, whole or not at all."""
-        config: dict[str, Any] = {"model": type(self).__name__, "settings": asdict(self.config)}
-        return save_model(folder, config, self.state_dict())
+    def _settings(self) -> dict[str, Any]:
+        return {"settings": asdict(self.config)}
+
+    @classmethod
+    def _from_settings(cls, settings: Mapping[str, Any]) -> Self:
+        return cls(HeadMotionConfig(**settings["settings"]))
 
     @classmethod
     def from_pretrained(cls, name: str | Path = "head-motion") -> Self:
-        """A shipped model by its name, or one from a folder, in evaluation mode.
-
-        Raises:
-            InputError: no such model, or files that are damaged or do not belong together.
-        """
-        folder = find_model(name)
-        config, tensors = load_model(folder, cls.__name__)
-        with assembling(folder, cls.__name__):
-            model = cls(HeadMotionConfig(**config["settings"]))
-            model.load_state_dict(tensors)
-        return model.eval()
+        """As :meth:`Pretrained.from_pretrained`; the shipped one by default."""
+        return super().from_pretrained(name)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 
 from meshanim._check import InputError, check_shape
-from meshanim._pretrained import assembling, find_model, load_model, save_model
+from meshanim._pretrained import Pretrained
 from meshanim.audio import SPEECH_RATE, EncoderStream, LogMelEncoder, Sound, Wav2Vec2Encoder, resample
 from meshanim.faces import FaceModel
 from meshanim.faces.lid_clearing import clear_lids
@@ -38,7 +37,7 @@ class SpeechState(NamedTuple):
     caches: tuple[DecoderCache, ...]
 
 
-class SpeechModel(nn.Module):
+class SpeechModel(Pretrained):
     r"""Contextual audio to expression encoding (Huang et al. 2023, supplement, section 1).
 
     .. math:: e_t = D(S(z_{id}) + E(e_{t-1}), A_t \mid \text{all before}), \qquad e_1 = D(S(z_{id}), A_1)
@@ -53,6 +52,8 @@ class SpeechModel(nn.Module):
         config: the architecture.
         encoder: wav2vec 2.0 in place of the untrained one that a configuration with it begins with.
     """
+
+    kind = "SpeechModel"
 
     identity_mean: Tensor
     identity_spread: Tensor
@@ -286,25 +287,14 @@ class SpeechModel(nn.Module):
         moved = [clear_lids(neutral, neutral.vertices + motion(part)) for part in said.split(CHUNK)]
         return Performance(neutral, fps, motion=torch.cat(moved), **known)
 
-    def save_pretrained(self, folder: str | Path) -> Path:
-        """Write ``config.json`` and ``model.safetensors``, whole or not at all."""
-        config = {"model": type(self).__name__, "settings": asdict(self.config)}
+    def _settings(self) -> dict[str, Any]:
+        settings: dict[str, Any] = {"settings": asdict(self.config)}
         if isinstance(self.encoder, Wav2Vec2Encoder):
-            config["encoder"] = self.encoder.settings
-        return save_model(folder, config, self.state_dict())
+            settings["encoder"] = self.encoder.settings
+        return settings
 
     @classmethod
-    def from_pretrained(cls, name: str | Path) -> Self:
-        """A shipped model by its name, or one from a folder, in evaluation mode.
-
-        Raises:
-            InputError: no such model, or files that are damaged or do not belong together.
-        """
-        folder = find_model(name)
-        config, tensors = load_model(folder, cls.__name__)
-        with assembling(folder, cls.__name__):
-            settings = config.get("encoder")
-            encoder = None if settings is None else Wav2Vec2Encoder.from_settings(**settings)
-            model = cls(SpeechConfig.from_dict(config["settings"]), encoder)
-            model.load_state_dict(tensors)
-        return model.eval()
+    def _from_settings(cls, settings: Mapping[str, Any]) -> Self:
+        known = settings.get("encoder")
+        encoder = None if known is None else Wav2Vec2Encoder.from_settings(**known)
+        return cls(SpeechConfig.from_dict(settings["settings"]), encoder)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
 from meshanim._check import check_shape
-from meshanim._pretrained import assembling, find_model, load_model, save_model
+from meshanim._pretrained import Pretrained
 from meshanim.nn import make_fusion
 from meshanim.talking_heads.polynomial_config import HEIGHT, WIDTH, PolynomialConfig
 from meshanim.talking_heads.polynomial_encoders import (
@@ -30,7 +29,7 @@ SPONTANEOUS = tuple(
 """ARKit's names of the n tracks that the noise encoder gives: what eyes and brows do by themselves."""
 
 
-class PolynomialModel(nn.Module):
+class PolynomialModel(Pretrained):
     r"""A talking head whose views are fused by a polynomial (Kefalas et al. 2020).
 
     Audio and identity, and the mesh's motion where it is a third view, are fused; what the face does by
@@ -46,6 +45,9 @@ class PolynomialModel(nn.Module):
     Args:
         config: the sizes.
     """
+
+    kind = "PolynomialModel"
+    halved = True
 
     track_mean: Tensor
     track_spread: Tensor
@@ -104,26 +106,10 @@ class PolynomialModel(nn.Module):
             views.append(self.motion_encoder(displacements))
         return self.generator(torch.cat([self.fusion(*views), tracks], dim=-1), shares)
 
-    def save_pretrained(self, folder: str | Path) -> Path:
-        """Write ``config.json`` and ``model.safetensors``, numbers of 16 bits, whole or not at all."""
-        config: dict[str, Any] = {"model": type(self).__name__, "settings": asdict(self.config)}
-        tensors = {
-            name: value.half() if value.is_floating_point() else value
-            for name, value in self.state_dict().items()
-        }
-        return save_model(folder, config, tensors)
+    def _settings(self) -> dict[str, Any]:
+        return {"settings": asdict(self.config)}
 
     @classmethod
-    def from_pretrained(cls, name: str | Path) -> Self:
-        """A model from a folder, or a shipped one by its name, in evaluation mode.
-
-        Raises:
-            InputError: no such model, or files that are damaged or do not belong together.
-        """
-        folder = find_model(name)
-        config, tensors = load_model(folder, cls.__name__)
-        with assembling(folder, cls.__name__):
-            settings = config["settings"]
-            model = cls(PolynomialConfig(**{**settings, "ranks": tuple(settings["ranks"])}))
-            model.load_state_dict(tensors)
-        return model.eval()
+    def _from_settings(cls, settings: Mapping[str, Any]) -> Self:
+        sizes = settings["settings"]
+        return cls(PolynomialConfig(**{**sizes, "ranks": tuple(sizes["ranks"])}))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import torch
@@ -12,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from meshanim._check import InputError, check_choice, check_range
-from meshanim._pretrained import assembling, find_model, load_model, save_model
+from meshanim._pretrained import Pretrained
 from meshanim.audio import SPEECH_UNITS, AudioToUnits
 from meshanim.audio.audio_to_units import UNIT_FEATURES
 from meshanim.nn import TEMPORAL_FUSIONS, temporal_fusion
@@ -21,8 +20,6 @@ from meshanim.talking_heads.tcsan_networks import IdentityEncoder, ImageDecoder,
 FRAME_RATE = 25.0
 UNIT_SOURCES = ("none", "audio", "mesh")
 """Where action units come from: nowhere, heard by the networks of the paper, or the performance's mesh."""
-
-_KIND = "tcsan"
 
 
 @dataclass(frozen=True)
@@ -93,7 +90,7 @@ class Person(NamedTuple):
     shares: list[Tensor]
 
 
-class TcsanModel(nn.Module):
+class TcsanModel(Pretrained):
     """Talking head generation by a dilated non-causal temporal convolutional self-attention network.
 
     Chen et al. 2022: identity, sound and action units of every frame are fused over time, and drawn with
@@ -107,6 +104,9 @@ class TcsanModel(nn.Module):
         picture (B, 3, 112, 112) in [-1, 1]; windows (B, T, 12, 28); intensities (B, T, 5) of
         :data:`meshanim.audio.SPEECH_UNITS` where the units come from the mesh; frames (B, T, 3, 112, 112).
     """
+
+    kind = "tcsan"
+    halved = True
 
     def __init__(self, config: TcsanConfig) -> None:
         super().__init__()
@@ -185,27 +185,12 @@ class TcsanModel(nn.Module):
         known = [] if units is None else [units]
         return torch.cat([same, self.sound(windows), *known], dim=-1)
 
-    def save_pretrained(self, folder: str | Path) -> Path:
-        """Write ``config.json`` and ``model.safetensors``, whose numbers have 16 bits."""
-        tensors = {
-            name: value.half() if value.is_floating_point() else value
-            for name, value in self.state_dict().items()
-        }
-        return save_model(folder, {"model": _KIND, **asdict(self.config)}, tensors)
+    def _settings(self) -> dict[str, Any]:
+        return asdict(self.config)
 
     @classmethod
-    def from_pretrained(cls, name: str | Path) -> Self:
-        """A model by name, or one from a folder; in evaluation, with 32 bits.
-
-        Raises:
-            InputError: neither is there, or the folder holds something else.
-        """
-        folder = find_model(name)
-        config, tensors = load_model(folder, _KIND)
-        with assembling(folder, "TcsanModel"):
-            model = cls(TcsanConfig.from_json(config))
-            model.load_state_dict(tensors)
-        return model.eval()
+    def _from_settings(cls, settings: Mapping[str, Any]) -> Self:
+        return cls(TcsanConfig.from_json(settings))
 
 
 def _missing() -> InputError:

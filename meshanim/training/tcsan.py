@@ -106,8 +106,15 @@ _FEW_STEPS = TcsanRecipe(
 
 TCSAN_RECIPES: Mapping[str, TcsanRecipe] = {
     "paper": TcsanRecipe(),
-    "small": replace(_FEW_STEPS, epochs=70, learning_rate_decay=0.96),
-    "reduced": replace(_FEW_STEPS, epochs=6, learning_rate=1e-3, learning_rate_decay=0.65, config=REDUCED),
+    "small": replace(_FEW_STEPS, epochs=45, learning_rate_decay=0.96),
+    "reduced": replace(
+        _FEW_STEPS,
+        epochs=6,
+        learning_rate=1e-3,
+        learning_rate_decay=0.65,
+        config=REDUCED,
+        lips=LipsRecipe(epochs=15, learning_rate_decay=0.8),
+    ),
 }
 """The paper's; its sizes on two cores; and half the sizes, for comparisons.
 

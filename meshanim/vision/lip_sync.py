@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Self
+from collections.abc import Mapping
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from meshanim._check import InputError, check_range, check_shape
-from meshanim._pretrained import assembling, find_model, load_model, save_model
+from meshanim._pretrained import Pretrained
 from meshanim.vision.cropping import FaceCrop, cut_crop
 
 WINDOW = 5
@@ -23,7 +23,6 @@ BANDS, STEPS = 40, 20
 MOUTH_CROP = FaceCrop((48, 48), eyes=50.0, row=-25.0)
 """From the nose to the chin, placed by eyes and nose, which speech hardly moves."""
 
-_KIND = "lip-sync"
 _LUMA = torch.tensor([0.299, 0.587, 0.114])
 _LEVEL, _SPREAD = -9.0, 5.0
 """About the mean and twice the deviation of speech's log energies."""
@@ -54,7 +53,7 @@ def _down(given: int, made: int, stride: int | tuple[int, int]) -> nn.Sequential
     )
 
 
-class LipSyncNetwork(nn.Module):
+class LipSyncNetwork(Pretrained):
     """Two streams into one space, in which lips lie near the sound that they make (after Chung and Zisserman
     2016: five frames of the mouth, 0.2 s of sound).
 
@@ -67,6 +66,8 @@ class LipSyncNetwork(nn.Module):
         mouths (B, T, 48, 48) of :func:`mouth_pictures`; sound (B, T, 40, 20), log-mel windows; either gives
         (B, T - 4, D) of length 1, the first for the third frame.
     """
+
+    kind = "lip-sync"
 
     def __init__(self, width: int = 24, features: int = 128, fps: float = 25.0) -> None:
         super().__init__()
@@ -117,24 +118,12 @@ class LipSyncNetwork(nn.Module):
         """What is seen and what is heard of the same frames."""
         return self.see(mouths), self.hear(sound)
 
-    def save_pretrained(self, folder: str | Path) -> Path:
-        """Write ``config.json`` and ``model.safetensors``."""
-        config = {"model": _KIND, "width": self.width, "features": self.features, "fps": self.fps}
-        return save_model(folder, config, self.state_dict())
+    def _settings(self) -> dict[str, Any]:
+        return {"width": self.width, "features": self.features, "fps": self.fps}
 
     @classmethod
-    def from_pretrained(cls, name: str | Path) -> Self:
-        """A shipped model by name, or one from a folder; in evaluation.
-
-        Raises:
-            InputError: neither is there, or the folder holds something else.
-        """
-        folder = find_model(name)
-        config, tensors = load_model(folder, _KIND)
-        with assembling(folder, "LipSyncNetwork"):
-            model = cls(config["width"], config["features"], config["fps"])
-            model.load_state_dict(tensors)
-        return model.eval()
+    def _from_settings(cls, settings: Mapping[str, Any]) -> Self:
+        return cls(settings["width"], settings["features"], settings["fps"])
 
 
 def _check_frames(name: str, track: Tensor) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import torch
 from safetensors import SafetensorError
@@ -12,7 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from meshanim._check import InputError, check_choice, check_range, check_shape
-from meshanim._pretrained import assembling, find_model, load_model, save_model
+from meshanim._pretrained import Pretrained
 
 VGG19 = (64, 64, 0, 128, 128, 0, 256, 256, 256, 256, 0, 512, 512, 512, 512, 0, 512, 512, 512, 512)
 """Channels of VGG-19's 3 x 3 convolutions (Simonyan and Zisserman 2015, E); 0 where it pools."""
@@ -21,7 +22,6 @@ VGG19_LAYERS = ("relu1_2", "relu2_2", "relu3_4", "relu4_4")
 IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of red, green and blue in [0, 1], by which the published weights expect pictures to be scaled."""
 
-_KIND = "face-features"
 _POSE = 6
 _POOLED = 7
 """Along each side of what the last features are pooled to: those of 112 pixels stay as they are."""
@@ -125,7 +125,7 @@ def _vgg19() -> tuple[list[nn.Module], dict[str, int]]:
     return modules, names
 
 
-class FaceFeatures(nn.Module):
+class FaceFeatures(Pretrained):
     """Features of a small network that reads faces: how they are moved, and how the head is turned.
 
     Where nobody has the weights of VGG-19, this stands in for it and every report says so: what it was
@@ -140,6 +140,8 @@ class FaceFeatures(nn.Module):
         pictures (N, 3, H, W) in [-1, 1]; features (N, C, H / 2^n, W / 2^n) of n = 1 to 4, of mean 1 on the
         pictures of :meth:`calibrate`.
     """
+
+    kind = "face-features"
 
     name = "face features (trained on the corpus)"
     means: Tensor
@@ -182,21 +184,14 @@ class FaceFeatures(nn.Module):
         told = self.read(self.pooled(self._found(pictures)[-1]).flatten(1))
         return told[:, : self.weights], told[:, self.weights :]
 
-    def save_pretrained(self, folder: str | Path) -> Path:
-        """Write ``config.json`` and ``model.safetensors``."""
-        config = {"model": _KIND, "weights": self.weights, "width": self.width}
-        return save_model(folder, config, self.state_dict())
+    def _settings(self) -> dict[str, Any]:
+        return {"weights": self.weights, "width": self.width}
+
+    @classmethod
+    def _from_settings(cls, settings: Mapping[str, Any]) -> Self:
+        return cls(settings["weights"], settings["width"])
 
     @classmethod
     def from_pretrained(cls, name: str | Path) -> Self:
-        """A shipped model by name, or one from a folder; in evaluation, and nothing of it learns.
-
-        Raises:
-            InputError: neither is there, or the folder holds something else.
-        """
-        folder = find_model(name)
-        config, tensors = load_model(folder, _KIND)
-        with assembling(folder, "FaceFeatures"):
-            model = cls(config["weights"], config["width"])
-            model.load_state_dict(tensors)
-        return model.eval().requires_grad_(False)
+        """As :meth:`Pretrained.from_pretrained`; nothing of it learns."""
+        return super().from_pretrained(name).requires_grad_(False)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Self
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from meshanim._check import InputError, check_range, check_shape
-from meshanim._pretrained import assembling, find_model, load_model, save_model
+from meshanim._pretrained import Pretrained
 from meshanim.vision.cropping import TCSAN_CROP, cut_crop
 
-_KIND = "unit-classifier"
 _CONNECTED = 128
 _AT_ONCE = 32
 """Pictures that are looked at together."""
@@ -22,7 +20,7 @@ _LEAST = 32
 """Pixels along each side of a picture whose lower half can be pooled twice."""
 
 
-class UnitClassifier(nn.Module):
+class UnitClassifier(Pretrained):
     """Action units about the mouth (Chen et al. 2022, section 3.1): four convolutions, max pooling after
     every two, three fully connected layers, sigmoid.
 
@@ -38,6 +36,8 @@ class UnitClassifier(nn.Module):
         pictures (..., 3, H, W) in [-1, 1], faces in :data:`meshanim.vision.TCSAN_CROP`; probabilities
         (..., A).
     """
+
+    kind = "unit-classifier"
 
     def __init__(self, units: Sequence[int], size: tuple[int, int] = (112, 112), width: int = 16) -> None:
         super().__init__()
@@ -95,24 +95,12 @@ class UnitClassifier(nn.Module):
         pictures = torch.from_numpy(np.stack(cuts)).movedim(-1, -3).float() / 127.5 - 1
         return torch.cat([self(some) for some in pictures.split(_AT_ONCE)])
 
-    def save_pretrained(self, folder: str | Path) -> Path:
-        """Write ``config.json`` and ``model.safetensors``."""
-        sizes = {"units": list(self.units), "size": list(self.size), "width": self.width}
-        return save_model(folder, {"model": _KIND, **sizes}, self.state_dict())
+    def _settings(self) -> dict[str, Any]:
+        return {"units": list(self.units), "size": list(self.size), "width": self.width}
 
     @classmethod
-    def from_pretrained(cls, name: str | Path) -> Self:
-        """A shipped model by name, or one from a folder; in evaluation.
-
-        Raises:
-            InputError: neither is there, or the folder holds something else.
-        """
-        folder = find_model(name)
-        config, tensors = load_model(folder, _KIND)
-        with assembling(folder, "UnitClassifier"):
-            model = cls(config["units"], tuple(config["size"]), config["width"])
-            model.load_state_dict(tensors)
-        return model.eval()
+    def _from_settings(cls, settings: Mapping[str, Any]) -> Self:
+        return cls(settings["units"], tuple(settings["size"]), settings["width"])
 
 
 def lower_half(pictures: Tensor) -> Tensor:

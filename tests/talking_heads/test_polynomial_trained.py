@@ -61,9 +61,6 @@ def test_noise_alone_blinks_as_often_and_as_long_as_people(renderer: PolynomialR
     assert 0.08 < sum(durations) / len(durations) < 0.4
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the shipped weights move lids too little, about twice what else moves"
-)
 def test_lids_close_where_the_tracks_say_so(renderer: PolynomialRenderer, man: Appearance) -> None:
     model = renderer.model
     picture = to_network(torch.from_numpy(man.reference(POLYNOMIAL_CROP)))[None]
