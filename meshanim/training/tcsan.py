@@ -214,6 +214,7 @@ def train_tcsan(
         begun = hear_lips(players.model, learned, unseen, recipe.lips, Path(folder) / "lips", progress)
         if not begun.finished:
             return players.model, begun
+        players.model.sound.requires_grad_(False)
     players.to(Processes().device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     task = TcsanTask(players, learned, unseen, recipe, features)
     about = {"perceptual_features": "none" if features is None else features.name}
