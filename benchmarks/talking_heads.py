@@ -3,8 +3,9 @@
 Prints and stores, published figures in columns of their own: whether the judges can be trusted (known
 shifts found, action units read); the main models beside a still reference and the training mean; what
 another voice does to them, and silence, and noise alone; five fusions and the variants of TCSAN, trained
-alike at a reduced size; speakers never trained on; frames a second and memory of a stream. Runs that are
-not there yet are trained first, and go on where they were stopped. Pages of pictures go to
+alike at a reduced size; speakers never trained on; frames a second and memory of a stream. The main models
+are those of ``data/research``; runs of the comparisons that are not there yet are trained first, and go on
+where they were stopped. Pages of pictures go to
 ``benchmarks/runs/talking_heads``: people on GRID's films are no part of the project.
 
     python benchmarks/talking_heads.py             # everything; training included, two hours and more

@@ -6,16 +6,7 @@ GRID parts.
 
 from __future__ import annotations
 
-POLYNOMIAL_COLUMNS = (
-    "psnr_db",
-    "ssim",
-    "cpbd",
-    "acd",
-    "av_offset_frames",
-    "av_confidence",
-    "blinks_per_s",
-    "blink_duration_s",
-)
+POLYNOMIAL_COLUMNS = "PSNR SSIM CPBD ACD offset conf. blinks/s, s"
 POLYNOMIAL: dict[str, tuple[float, ...]] = {
     "tucker": (27.360, 0.831, 0.260, 1.11e-4, 1, 7.1, 0.37, 0.38),
     "cp": (27.619, 0.863, 0.259, 1.18e-4, 1, 7.3, 0.32, 0.36),
@@ -38,7 +29,7 @@ UNIT_CLASSIFIER_MEAN = (0.945, 0.9533, 0.871, 0.8962)
 DETECTED = {"AU classifier": (0.745, 0.7943), "OpenFace": (0.751, 0.8056)}
 """Table 2: mean F1 and accuracy of units in generated frames, by who detects them."""
 
-TCSAN_COLUMNS = ("psnr_db", "ssim", "au_f1_mean", "au_accuracy_mean")
+TCSAN_COLUMNS = "PSNR SSIM F1 acc."
 TCSAN_FUSIONS: dict[str, tuple[float, ...]] = {
     "gru": (29.403, 0.753, 0.735, 0.7927),
     "tcn": (29.671, 0.765, 0.739, 0.7945),

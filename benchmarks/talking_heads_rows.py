@@ -19,7 +19,9 @@ from talking_heads_judge import (
 from talking_heads_published import (
     DETECTED,
     POLYNOMIAL,
+    POLYNOMIAL_COLUMNS,
     TCSAN_ABLATION,
+    TCSAN_COLUMNS,
     TCSAN_FUSIONS,
     TCSAN_OTHERS,
     TCSAN_UNITS,
@@ -62,7 +64,13 @@ def fusions() -> Rows:
             train_polynomial(clips, chosen, folder, (), taken, displace)
         rows[name] = _row(judge, Drawn("polynomial", folder), folder)
     columns = {**PLAIN, "acd_dlib": "ACD dlib", **SYNC, **BLINKS}
-    print_rows("fusions, reduced, 6 test clips (Kefalas et al., Table 1)", rows, columns, POLYNOMIAL)
+    print_rows(
+        "fusions, reduced, 6 test clips (Kefalas et al., Table 1)",
+        rows,
+        columns,
+        POLYNOMIAL,
+        POLYNOMIAL_COLUMNS,
+    )
     table(
         "fusions: parameters and time of training (encoders' once, with cp)",
         ("", "parameters", "mouth PSNR dB", "LMD px", "minutes"),
@@ -106,19 +114,31 @@ def _tables(rows: Rows) -> None:
     }
     columns["minutes"] = "minutes"
     fused = {name: rows[name] for name in ("gru", "tcn", "attention-tcn", "co-attention-tcn", "tcsan")}
-    print_rows("Table 3: fusions", fused, columns, dict(zip(fused, TCSAN_FUSIONS.values(), strict=True)))
+    print_rows(
+        "Table 3: fusions",
+        fused,
+        columns,
+        dict(zip(fused, TCSAN_FUSIONS.values(), strict=True)),
+        TCSAN_COLUMNS,
+    )
     names = {"TCSAN": "tcsan", "Audio2AU": "gru+units", "TCSAN + Audio2AU": "full"}
     names |= {"with a discriminator": "full+gan", "units of the mesh": "full-mesh"}
     heard = {name: rows[place] for name, place in names.items()}
-    print_rows("Table 4: units heard", heard, columns, TCSAN_UNITS)
+    print_rows("Table 4: units heard", heard, columns, TCSAN_UNITS, TCSAN_COLUMNS)
     others = {"Lrec alone": rows["reconstruction"], "full": rows["full"]}
     published = {name: TCSAN_OTHERS[name] for name in others}
-    print_rows("Table 5: CRAN and Speech2Vid are not built here", others, columns, published)
+    print_rows("Table 5: CRAN and Speech2Vid are not built here", others, columns, published, TCSAN_COLUMNS)
     order = ("reconstruction", "reconstruction+perceptual", "gru", "tcsan", "tcsan+unit-loss", "full")
     added = {name: rows[place] for name, place in zip(TCSAN_ABLATION, order, strict=True)}
-    print_rows("Table 6: what each part adds", added, columns, TCSAN_ABLATION)
+    print_rows("Table 6: what each part adds", added, columns, TCSAN_ABLATION, TCSAN_COLUMNS)
     seen = {"AU classifier": rows["full"]}
-    print_rows("Table 2: units in frames of the full model, against captured labels", seen, UNITS, DETECTED)
+    print_rows(
+        "Table 2: units in frames of the full model, against captured labels",
+        seen,
+        UNITS,
+        DETECTED,
+        "F1 acc.",
+    )
 
 
 def reduced() -> dict[FaceCrop, dict[str, Drawn]]:

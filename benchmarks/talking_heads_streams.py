@@ -73,7 +73,7 @@ def blinks() -> dict[str, Any]:
     for seed in range(NOISE_SEEDS):
         frames = renderer.render(still, person(clip, crop), torch.Generator().manual_seed(seed))
         points = torch.from_numpy(whole_track(follow_landmarks(frames.numpy()), "noise"))
-        found = find_blinks(eye_closure(points), 25.0)
+        found = find_blinks(eye_closure(points), float(FPS))
         rates.append(found.rate_per_s)
         durations += [found.mean_duration_s] if found.mean_duration_s else []
     row = {"per_s": rates, "mean_duration_s": sum(durations) / len(durations) if durations else None}

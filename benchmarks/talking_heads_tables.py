@@ -32,11 +32,15 @@ BLINKS = {"blinks_per_s": "blinks/s", "blink_duration_s": "blink s"}
 
 
 def print_rows(
-    title: str, rows: Rows, columns: Mapping[str, str], published: Mapping[str, Sequence[float]]
+    title: str,
+    rows: Rows,
+    columns: Mapping[str, str],
+    published: Mapping[str, Sequence[float]],
+    figures: str = "",
 ) -> None:
     table(
         title,
-        ("", *columns.values(), *(["published"] if published else [])),
+        ("", *columns.values(), *([f"published: {figures}"] if published else [])),
         [
             (
                 who,

@@ -102,7 +102,10 @@ def tcsan(
     grid: Grid,
     recipe: Annotated[
         str,
-        typer.Option(help="paper, for a GPU; small, its sizes on two cores; reduced; or a variant's name."),
+        typer.Option(
+            help="paper, for a GPU; small, its sizes on two cores; reduced, about half of them, for "
+            "comparisons; or the name of one of these: tcn, gru, full+gan, full-mesh and more."
+        ),
     ] = "small",
     vgg: Annotated[
         Path | None, typer.Option(help="VGG-19's ImageNet weights as torchvision names them, safetensors.")

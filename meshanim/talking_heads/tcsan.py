@@ -143,7 +143,8 @@ class TcsanModel(Pretrained):
 
         A share ``dropout`` of what is fused is dropped, in training.
         """
-        return self.fusion(functional.dropout(self._joined(person, windows, units), dropout))
+        joined = self._joined(person, windows, units)
+        return self.fusion(functional.dropout(joined, dropout, self.training))
 
     def forward(self, picture: Tensor, windows: Tensor, intensities: Tensor | None = None) -> Tensor:
         """Frames of a whole track."""

@@ -10,19 +10,17 @@ import torch
 from torch import Tensor, nn
 
 from meshanim._check import check_range
-from meshanim.faces import ARKIT_NAMES
 from meshanim.metrics import correlation, find_blinks
 from meshanim.talking_heads.polynomial_config import FRAME_RATE
 from meshanim.talking_heads.polynomial_encoders import NOISE, NoiseEncoder, sound_windows
 from meshanim.talking_heads.polynomial_model import PolynomialModel
+from meshanim.training.lips import JAW, LIPS
 from meshanim.training.loop import train
 from meshanim.training.recipe import Recipe
 from meshanim.training.spontaneous import SpontaneousMotion
 from meshanim.training.talking_batches import SeenClip
 from meshanim.training.voices import Voices
 
-_LIPS = [place for place, name in enumerate(ARKIT_NAMES) if name.startswith(("jaw", "mouth"))]
-_JAW = _LIPS.index(ARKIT_NAMES.index("jawOpen"))
 _LEAST_SPREAD = 0.05
 
 
@@ -97,10 +95,10 @@ class HearingTask:
         recipe: HearingRecipe,
     ) -> None:
         self.clips, self.validation, self.recipe = clips, validation, recipe
-        lips = torch.cat([clip.weights[:, _LIPS] for clip in clips])
+        lips = torch.cat([clip.weights[:, LIPS] for clip in clips])
         self.mean, self.spread = lips.mean(dim=0), lips.std(dim=0).clamp(min=_LEAST_SPREAD)
         self.model = nn.ModuleDict(
-            {"audio": model.audio_encoder, "lips": nn.Linear(model.config.audio, len(_LIPS))}
+            {"audio": model.audio_encoder, "lips": nn.Linear(model.config.audio, len(LIPS))}
         )
 
     def __len__(self) -> int:
@@ -114,7 +112,7 @@ class HearingTask:
         windows = self.recipe.voices.windows([clip.waveform for clip in clips], start, start + count)
         heard, _ = self.model["audio"](windows)
         told = self.model["lips"](heard + self.recipe.blur * torch.randn_like(heard))
-        truth = torch.stack([clip.weights[start : start + count, _LIPS] for clip in clips])
+        truth = torch.stack([clip.weights[start : start + count, LIPS] for clip in clips])
         return {"lips": (told - (truth - self.mean) / self.spread).square().mean()}
 
     def validate(self) -> dict[str, float]:
@@ -124,8 +122,8 @@ class HearingTask:
         found = []
         for clip in self.validation:
             heard, _ = self.model["audio"](sound_windows(clip.waveform, 0, len(clip))[None])
-            told = self.model["lips"](heard)[0, :, _JAW]
-            found.append(correlation(told, clip.weights[:, _LIPS[_JAW]]))
+            told = self.model["lips"](heard)[0, :, JAW]
+            found.append(correlation(told, clip.weights[:, LIPS[JAW]]))
         return {"validation_jaw_correlation": sum(found) / len(found)}
 
 
@@ -168,7 +166,7 @@ def give_head_start(
     validation: Sequence[SeenClip] = (),
     progress: bool = True,
 ) -> bool:
-    """Train a model's encoders of sound and noise, in place; a stopped run goes on where it was.
+    """Train a model's encoders of sound and noise, in place, on the CPU; a stopped run goes on where it was.
 
     Args:
         model: the model; its tracks' mean and spread are set.

@@ -28,7 +28,9 @@ from meshanim.training.voices import Voices
 
 @dataclass(frozen=True)
 class PolynomialRecipe(Recipe):
-    """Recipe of a talking head by polynomial fusion; the defaults are those of Kefalas et al. 2020, 3.1.
+    """Recipe of a talking head by polynomial fusion.
+
+    The defaults are those of Kefalas et al. 2020, section 3.1, where it gives them.
 
     Attributes:
         config: one of :data:`meshanim.talking_heads.POLYNOMIAL_CONFIGS`.
@@ -155,7 +157,13 @@ def train_encoders(
         torch.manual_seed(recipe.seed)
         model = PolynomialModel(sizes)
         begun = give_head_start(
-            model, clips, recipe.hearing, recipe.chance, place / "head-start", validation, progress
+            model,
+            clips,
+            replace(recipe.hearing, seed=recipe.seed),
+            replace(recipe.chance, seed=recipe.seed),
+            place / "head-start",
+            validation,
+            progress,
         )
         if not begun:
             return model, TrainingReport([], False)

@@ -71,10 +71,11 @@ class PolynomialTask:
 
     .. math:: \min_G \max_D L_{adv} + \lambda_1 L_{L1} + \lambda_2 \Omega
 
-    Three things are not the paper's. The L1 distance counts once more around the lips, a quarter of the lower
-    half, of which the rest moves with the head, which no view tells of. It counts in the upper half too, with
-    less weight, and once more around the eyes, since there the generator has to draw what the tracks of lids
-    and brows say. And some stretches are silent, with the reference as what is to be seen.
+    Of what is seen and counted, four things are not the paper's. Every stretch is heard in another voice. The
+    L1 distance counts once more around the lips, a quarter of the lower half, of which the rest moves with
+    the head, which no view tells of. It counts in the upper half too, with less weight, and once more around
+    the eyes, since there the generator has to draw what the tracks of lids and brows say. And some stretches
+    are silent, with the reference as what is to be seen.
 
     Args:
         model: the model.

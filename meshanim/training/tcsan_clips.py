@@ -15,11 +15,10 @@ from meshanim.faces.facs import action_units_from_arkit, occurring_units
 from meshanim.talking_heads.pictures import to_network
 from meshanim.talking_heads.tcsan import FRAME_RATE
 from meshanim.training.face_frames import FilmedClip
+from meshanim.training.lips import LIPS
 
 PITCHES = (0.86, 0.93, 1.07, 1.14)
 """Factors by which a voice is higher or lower, and faster or slower within a window."""
-LIPS = [place for place, name in enumerate(ARKIT_NAMES) if name.startswith(("jaw", "mouth"))]
-"""Places of the weights that move jaw and mouth."""
 HISS = (1e-5, 1e-3)
 """Amplitudes of the noise that is heard where nobody speaks: least and most."""
 
@@ -60,11 +59,11 @@ class TcsanClip(NamedTuple):
         if clip.fps != FRAME_RATE:
             raise InputError(f"clips must have {FRAME_RATE:g} frames/s, got {clip.fps:g} in {clip.name}")
         voices = torch.stack([_in_pitch(clip, pitch) for pitch in (1.0, *pitches)])
-        rows = torch.arange(len(clip.frames)).clamp(max=voices.shape[1] - 1)
-        weights = clip.weights if clip.weights is not None else torch.zeros(len(rows), len(ARKIT_NAMES))
+        unknown = torch.zeros(len(clip.frames), len(ARKIT_NAMES))
+        weights = unknown if clip.weights is None else clip.weights
         return cls(
             clip.frames,
-            voices[:, rows],
+            voices,
             action_units_from_arkit(weights, ARKIT_NAMES, SPEECH_UNITS),
             occurring_units(weights, ARKIT_NAMES, SPEECH_UNITS).float(),
             weights[:, LIPS],
@@ -164,9 +163,10 @@ def heard_otherwise(windows: Tensor, deviation: Tensor, noise: float) -> Tensor:
 
 
 def _in_pitch(clip: FilmedClip, pitch: float) -> Tensor:
-    """(T, 12, 28) windows of a clip as if it were played ``pitch`` times as fast, beside the same frames."""
+    """(T, 12, 28) windows of a clip as if it were played ``pitch`` times as fast, beside its T frames."""
     sound = Sound(clip.sound.waveform, round(pitch * clip.sound.sample_rate))
-    return mfcc_windows(sound, clip.fps * sound.sample_rate / clip.sound.sample_rate)
+    windows = mfcc_windows(sound, clip.fps * sound.sample_rate / clip.sound.sample_rate)
+    return windows[torch.arange(len(clip.frames)).clamp(max=len(windows) - 1)]
 
 
 def _draw(count: int) -> int:

@@ -10,14 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from meshanim._check import check_range
-from meshanim.faces import ARKIT_NAMES
 from meshanim.metrics import correlation
 from meshanim.talking_heads import TcsanModel, to_network
+from meshanim.training.lips import JAW, LIPS
 from meshanim.training.loop import TrainingReport, train
 from meshanim.training.recipe import Recipe
-from meshanim.training.tcsan_clips import LIPS, TcsanClip, heard_otherwise
+from meshanim.training.tcsan_clips import TcsanClip, heard_otherwise
 
-_JAW = LIPS.index(ARKIT_NAMES.index("jawOpen"))
 _LEAST_SPREAD = 0.02
 """Of a weight, so that what hardly moves is not made large."""
 
@@ -63,14 +62,15 @@ class HearingLipsTask:
         self, model: TcsanModel, clips: Sequence[TcsanClip], others: Sequence[TcsanClip], recipe: LipsRecipe
     ) -> None:
         self.talking, self.clips, self.others, self.recipe = model, clips, others, recipe
-        lips = torch.cat([clip.lips for clip in clips])
+        self.device = next(model.parameters()).device
+        lips = torch.cat([clip.lips for clip in clips]).to(self.device)
         self.mean, self.spread = lips.mean(dim=0), lips.std(dim=0).clamp(min=_LEAST_SPREAD)
         told = nn.Sequential(nn.Dropout(recipe.dropout), nn.Linear(model.config.hidden, len(LIPS)))
         parts = {"sound": model.sound, "fusion": model.fusion, "lips": told}
         if model.config.units == "mesh":
             assert model.units is not None
             parts["units"] = model.units
-        self.model = nn.ModuleDict(parts)
+        self.model = nn.ModuleDict(parts).to(self.device)
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -83,11 +83,11 @@ class HearingLipsTask:
         windows = torch.stack(
             [clip.voices[at % len(clip.voices), :count] for clip, at in zip(clips, chosen, strict=True)]
         )
-        heard = heard_otherwise(windows, self.talking.sound.deviation, self.recipe.noise)
+        heard = heard_otherwise(windows, self.talking.sound.deviation.cpu(), self.recipe.noise)
         shown = torch.stack([self._any_frame() for _ in clips])
         intensities = torch.stack([clip.intensities[:count] for clip in clips])
         told = self._told(shown, heard, intensities, self.recipe.dropout)
-        lips = torch.stack([clip.lips[:count] for clip in clips])
+        lips = torch.stack([clip.lips[:count] for clip in clips]).to(self.device)
         return {"lips": (told - (lips - self.mean) / self.spread).square().mean()}
 
     def validate(self) -> dict[str, float]:
@@ -97,8 +97,8 @@ class HearingLipsTask:
         found = []
         for clip in self.others:
             told = self._told(clip.frames[:1], clip.windows[None], clip.intensities[None])[0]
-            found.append(correlation(told[:, _JAW], clip.lips[:, _JAW]))
-        return {"jaw_correlation": sum(found) / len(found)}
+            found.append(correlation(told[:, JAW].cpu(), clip.lips[:, JAW]))
+        return {"validation_jaw_correlation": sum(found) / len(found)}
 
     def _any_frame(self) -> Tensor:
         frames = self.clips[int(torch.randint(len(self.clips), ()))].frames
@@ -107,6 +107,7 @@ class HearingLipsTask:
     def _told(self, shown: Tensor, windows: Tensor, intensities: Tensor, dropout: float = 0.0) -> Tensor:
         """(B, T, L) of windows (B, T, 12, 28), and pictures (B, H, W, 3) that are shown."""
         model = self.talking
+        shown, windows, intensities = (each.to(self.device) for each in (shown, windows, intensities))
         with torch.no_grad():
             person = model.look(to_network(shown))
         with torch.set_grad_enabled(torch.is_grad_enabled() and model.config.units == "mesh"):

@@ -191,7 +191,10 @@ class TcsanTask:
         pairs = zip(self.others, next_ones, strict=True)
         errors = torch.stack([self._errors(clip, other) for clip, other in pairs]).mean(dim=0)
         names = ("lower_psnr", "strange_sound_lower_psnr", "still_lower_psnr")
-        return dict(zip(names, (-10 * torch.log10(errors / 4)).tolist(), strict=True))
+        found = dict(zip(names, (-10 * torch.log10(errors / 4)).tolist(), strict=True))
+        if len(self.others) == 1:
+            del found["strange_sound_lower_psnr"]  # it has nobody else's voice
+        return found
 
     def _errors(self, clip: TcsanClip, other: TcsanClip) -> Tensor:
         """(3,) squared errors of the lower half: drawn, drawn to the other's voice, and as it began."""

@@ -23,7 +23,8 @@ class Voices:
 
     Attributes:
         pitch: largest share by which all frequencies are raised or lowered.
-        colour: deviation of the taps of a short random filter, the middle one being 1.
+        colour: deviation of the first tap of a short random filter, falling to 0.3 of it at the last; the
+            middle one is 1.
         louder: deviation of the logarithm of loudness.
         hum: largest deviation of noise that is added, full scale being 1.
     """

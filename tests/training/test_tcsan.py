@@ -142,6 +142,11 @@ def test_a_clip_is_heard_in_other_pitches_beside_the_same_frames():
     assert {int((each == heard.voices).flatten(1).all(dim=1).nonzero()) for each in drawn} == {*range(5)}
 
 
+def test_a_sound_that_ends_between_two_frames_is_heard_in_every_pitch():
+    clip = replace(filmed(0, 26), sound=Sound(torch.randn(16_320), SPEECH_RATE))
+    assert TcsanClip.of(clip, PITCHES).voices.shape == (5, 26, 12, 28)
+
+
 def test_what_is_heard_otherwise_is_as_far_as_is_said():
     generator = torch.Generator().manual_seed(0)
     windows, deviation = torch.randn(300, 4, 12, 28, generator=generator), torch.linspace(1, 3, 12)[:, None]
