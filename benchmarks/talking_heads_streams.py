@@ -109,7 +109,7 @@ def _streamed(kind: str, folder: str, seconds: int) -> dict[str, float]:
         "first_frames_after_s": first or 0.0,
         "after_one_second_mb": begun_mb,
         "at_the_end_mb": _resident_mb(),
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000,
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6,
     }
 
 
