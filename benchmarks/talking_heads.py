@@ -22,7 +22,7 @@ from typing import Any
 from report import RESULTS, RUNS, write_results
 from talking_heads_judge import GRID, Judge, Still, mean_frame, parameters, test_places
 from talking_heads_pictures import write_pages
-from talking_heads_rows import fusions, reduced, tcsan_variants
+from talking_heads_rows import fusions, reduced, tcsan_fusions, tcsan_variants
 from talking_heads_streams import LONG_SECONDS, SPEED_SECONDS, blinks, silence, streams
 from talking_heads_tables import BLINKS, LIKE, MAIN, PLAIN, SYNC, UNITS, Rows, print_rows
 from talking_heads_trusted import judges
@@ -73,6 +73,7 @@ PARTS: dict[str, Callable[[], Any]] = {
     "blinks": blinks,
     "speakers": speakers,
     "fusions": fusions,
+    "tcsan_fusions": tcsan_fusions,
     "tcsan_variants": tcsan_variants,
     "pictures": pictures,
 }

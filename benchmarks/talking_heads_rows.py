@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,6 +39,14 @@ from meshanim.vision import POLYNOMIAL_CROP, TCSAN_CROP, FaceCrop, FaceFeatures,
 FUSIONS = ("cp", "tucker", "cmf", "cmf-sr", "concatenation", "full", "cp, mesh as third view")
 ROWS_STEP = 3
 """Every so many test clips of s1 are drawn by the models of the comparison tables: six of them."""
+_COLUMNS = {
+    "psnr_db": "PSNR dB",
+    "ssim": "SSIM",
+    **UNITS,
+    "psnr_mouth_db": "mouth PSNR",
+    "lmd_px": "LMD px",
+    "minutes": "minutes",
+}
 
 
 def _row(judge: Judge, drawn: Drawn, run: Path) -> dict[str, float]:
@@ -88,57 +97,46 @@ def fusions() -> Rows:
     return rows
 
 
+def tcsan_fusions() -> Rows:
+    """Chen et al., Table 3, at the reduced size, on six test clips: five ways to fuse, trained alike."""
+    rows = _variants(("gru", "tcn", "attention-tcn", "co-attention-tcn", "tcsan"))
+    published = dict(zip(rows, TCSAN_FUSIONS.values(), strict=True))
+    print_rows("Table 3: fusions", rows, _COLUMNS, published, TCSAN_COLUMNS)
+    return rows
+
+
 def tcsan_variants() -> Rows:
-    """Chen et al., Tables 2 to 6, at the reduced size, on six test clips; each is trained once."""
+    """Chen et al., Tables 2, 4, 5 and 6, at the reduced size, on six test clips."""
+    rows = _variants(tuple(TCSAN_VARIANTS))
+    names = {"TCSAN": "tcsan", "Audio2AU": "gru+units", "TCSAN + Audio2AU": "full"}
+    names |= {"with a discriminator": "full+gan", "units of the mesh": "full-mesh"}
+    heard = {name: rows[place] for name, place in names.items()}
+    print_rows("Table 4: units heard", heard, _COLUMNS, TCSAN_UNITS, TCSAN_COLUMNS)
+    others = {"Lrec alone": rows["reconstruction"], "full": rows["full"]}
+    published = {name: TCSAN_OTHERS[name] for name in others}
+    print_rows("Table 5: CRAN and Speech2Vid are not built here", others, _COLUMNS, published, TCSAN_COLUMNS)
+    order = ("reconstruction", "reconstruction+perceptual", "gru", "tcsan", "tcsan+unit-loss", "full")
+    added = {name: rows[place] for name, place in zip(TCSAN_ABLATION, order, strict=True)}
+    print_rows("Table 6: what each part adds", added, _COLUMNS, TCSAN_ABLATION, TCSAN_COLUMNS)
+    seen = {"AU classifier": rows["full"]}
+    title = "Table 2: units in frames of the full model, against captured labels"
+    print_rows(title, seen, UNITS, DETECTED, "F1 acc.")
+    return rows
+
+
+def _variants(names: Sequence[str]) -> Rows:
+    """Rows of some of the variants; those that are not there yet are trained."""
     train, others = ([*GridVideos(GRID, TCSAN_CROP, split)] for split in ("train", "validation"))
     features = FaceFeatures.from_pretrained(RESEARCH / "face-features-grid")
     judge, rows = Judge(TCSAN_CROP, places=test_places(False)[::ROWS_STEP], full=False), {}
-    for name, recipe in TCSAN_VARIANTS.items():
+    for name in names:
         folder = RUNS / "tcsan-variants" / name
         if not (folder / "config.json").is_file():
             classifier = UnitClassifier.from_pretrained(CLASSIFIER)
             hearing = AudioToUnits.from_pretrained(RESEARCH / "audio-units-grid")
-            train_tcsan(train, others[::5], recipe, folder, features, classifier, hearing)
+            train_tcsan(train, others[::5], TCSAN_VARIANTS[name], folder, features, classifier, hearing)
         rows[name] = _row(judge, Drawn("tcsan", folder), folder)
-    _tables(rows)
     return rows
-
-
-def _tables(rows: Rows) -> None:
-    columns = {
-        "psnr_db": "PSNR dB",
-        "ssim": "SSIM",
-        **UNITS,
-        "psnr_mouth_db": "mouth PSNR",
-        "lmd_px": "LMD px",
-    }
-    columns["minutes"] = "minutes"
-    fused = {name: rows[name] for name in ("gru", "tcn", "attention-tcn", "co-attention-tcn", "tcsan")}
-    print_rows(
-        "Table 3: fusions",
-        fused,
-        columns,
-        dict(zip(fused, TCSAN_FUSIONS.values(), strict=True)),
-        TCSAN_COLUMNS,
-    )
-    names = {"TCSAN": "tcsan", "Audio2AU": "gru+units", "TCSAN + Audio2AU": "full"}
-    names |= {"with a discriminator": "full+gan", "units of the mesh": "full-mesh"}
-    heard = {name: rows[place] for name, place in names.items()}
-    print_rows("Table 4: units heard", heard, columns, TCSAN_UNITS, TCSAN_COLUMNS)
-    others = {"Lrec alone": rows["reconstruction"], "full": rows["full"]}
-    published = {name: TCSAN_OTHERS[name] for name in others}
-    print_rows("Table 5: CRAN and Speech2Vid are not built here", others, columns, published, TCSAN_COLUMNS)
-    order = ("reconstruction", "reconstruction+perceptual", "gru", "tcsan", "tcsan+unit-loss", "full")
-    added = {name: rows[place] for name, place in zip(TCSAN_ABLATION, order, strict=True)}
-    print_rows("Table 6: what each part adds", added, columns, TCSAN_ABLATION, TCSAN_COLUMNS)
-    seen = {"AU classifier": rows["full"]}
-    print_rows(
-        "Table 2: units in frames of the full model, against captured labels",
-        seen,
-        UNITS,
-        DETECTED,
-        "F1 acc.",
-    )
 
 
 def reduced() -> dict[FaceCrop, dict[str, Drawn]]:
