@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -91,6 +92,11 @@ class LogMelEncoder(nn.Module):
         self.samples_after = sides + self.frame_samples * sum(ahead)
 
     @property
+    def device(self) -> torch.device:
+        """Where it is."""
+        return self.norm.weight.device
+
+    @property
     def left_context(self) -> float:
         """Seconds before its moment that a frame hears."""
         return self.samples_before / SPEECH_RATE
@@ -124,6 +130,21 @@ class LogMelEncoder(nn.Module):
         return self.norm(x)
 
 
+class SteadyEncoder(Protocol):
+    """Hears frames a fixed time before and after their moments; see :class:`LogMelEncoder`."""
+
+    width: int
+    samples_before: int
+    samples_after: int
+    frame_samples: int
+
+    @property
+    def device(self) -> torch.device: ...  # noqa: D102
+
+    def piece(self, waveform: Tensor) -> Tensor:
+        """Features (B, T, C) of the frames of a piece of sound (B, N) that hear nothing beyond it."""
+
+
 class EncoderStream:
     """Sound in pieces of any length to an encoder; out come the features that the whole would give.
 
@@ -134,9 +155,9 @@ class EncoderStream:
         batch: B, sounds side by side.
     """
 
-    def __init__(self, encoder: LogMelEncoder, batch: int = 1) -> None:
+    def __init__(self, encoder: SteadyEncoder, batch: int = 1) -> None:
         self.encoder = encoder
-        self._held = torch.zeros(batch, encoder.samples_before, device=encoder.norm.weight.device)
+        self._held = torch.zeros(batch, encoder.samples_before, device=encoder.device)
         self._samples = self._frames = 0
 
     def push(self, waveform: Tensor) -> Tensor:

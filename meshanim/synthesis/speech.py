@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple, Self
 
@@ -22,6 +22,7 @@ from meshanim.synthesis.pretrained import check_topology
 from meshanim.synthesis.speech_config import SPEECH_CONFIGS, SpeechConfig
 from meshanim.synthesis.speech_encoding import Hearing, OverlappingHearing, paper_encoder
 from meshanim.synthesis.speech_habits import fit_habits
+from meshanim.synthesis.speech_memory import PersonalMemory, SpeechMemory, joined
 from meshanim.synthesis.speech_stream import SpeechStream
 
 CHUNK = 64
@@ -43,10 +44,11 @@ class SpeechModel(Pretrained):
     .. math:: e_t = D(S(z_{id}) + E(e_{t-1}), A_t \mid \text{all before}), \qquad e_1 = D(S(z_{id}), A_1)
 
     A encodes the sound, S the identity as a style, E the expression before; D are transformer blocks that
-    keep in step with the sound, and a linear layer. To all expressions of a person :meth:`habit` is added,
-    which is not in the paper: zero, unless :meth:`settle` has measured it. Expressions reach a mesh by the
-    ARKit weights that they stand for (:class:`meshanim.synthesis.ExpressionSpace`) or by a spiral decoder
-    (:class:`meshanim.synthesis.ExpressionMotion`), the caller's choice.
+    keep in step with the sound, and a linear layer. Two things are not in the paper, and not there unless
+    they were measured. To all expressions of a person :meth:`habit` is added (:meth:`settle`). And what is
+    said is drawn to what was said when it sounded alike (:meth:`remember`). Expressions reach a mesh by
+    the ARKit weights that they stand for (:class:`meshanim.synthesis.ExpressionSpace`) or by a spiral
+    decoder (:class:`meshanim.synthesis.ExpressionMotion`), the caller's choice.
 
     Args:
         config: the architecture.
@@ -73,6 +75,12 @@ class SpeechModel(Pretrained):
         else:
             self.encoder = LogMelEncoder(
                 config.encoder_width, config.frame_rate, ahead=config.ahead, behind=config.behind
+            )
+        self.memory: SpeechMemory | None = None
+        if config.memory:
+            assert isinstance(self.encoder, LogMelEncoder)
+            self.memory = SpeechMemory(
+                config.memory, config.expression_size, config.identity_size, self.encoder
             )
         self.project = nn.Linear(config.encoder_width, config.width)
         self.dropout = nn.Dropout(config.dropout)
@@ -116,6 +124,27 @@ class SpeechModel(Pretrained):
         self._measure(identities)
         self.style.weight.zero_()
         self.habits.copy_(fit_habits(self._standard(identities), weights) @ self.space.inverse)
+
+    @torch.no_grad()
+    def remember(self, sounds: Sequence[Tensor], weights: Sequence[Tensor], identities: Tensor) -> None:
+        """Fill the memory with whole utterances, after :meth:`settle` where habits are measured too.
+
+        Args:
+            sounds: waveforms (N,) at 16 kHz.
+            weights: (T, 52) ARKit weights of each, at the model's frame rate.
+            identities: (S, I) of who says each.
+
+        Raises:
+            InputError: the configuration has no memory, or it is larger than what there is to remember.
+        """
+        if self.memory is None or not isinstance(self.encoder, LogMelEncoder):
+            raise InputError("memory must be part of the configuration, got 0 windows")
+        pieces = [
+            self.encoder.padded(sound[None], len(track)) for sound, track in zip(sounds, weights, strict=True)
+        ]
+        habits = self.habit(identities)
+        said = [self.space.encode(track) - habit for track, habit in zip(weights, habits, strict=True)]
+        self.memory.fit(pieces, self._standard(identities), said)
 
     def _measure(self, identities: Tensor) -> None:
         self.identity_mean.copy_(identities.mean(dim=0))
@@ -190,10 +219,23 @@ class SpeechModel(Pretrained):
         assert expression is not None
         return torch.stack(said, dim=1), SpeechState(expression, caches)
 
+    def perform(self, piece: Tensor, identity: Tensor) -> Tensor:
+        """Expressions (B, T, E), the habit with them, of people (B, I) who begin to say a piece (B, N).
+
+        The piece is as :meth:`listen` needs it.
+        """
+        said, _ = self.roll(self.listen(piece), self.styled(identity))
+        if self.memory is not None:
+            said = joined(said, self.memory(piece, self._standard(identity)))
+        return said + self.habit(identity)[:, None]
+
     def _heard(self, hearing: Hearing, identity: Tensor | None, fps: float) -> SpeechStream:
         given = self.identity_mean if identity is None else identity.to(self.identity_mean)
         check_shape("identity", given, (self.config.identity_size,))
-        return SpeechStream(self, hearing, given, fps)
+        recalling = None
+        if self.memory is not None:
+            recalling = EncoderStream(PersonalMemory(self.memory, self._standard(given[None])[0]))
+        return SpeechStream(self, hearing, given, fps, recalling)
 
     def _overlapping(self) -> Hearing:
         if isinstance(self.encoder, LogMelEncoder):

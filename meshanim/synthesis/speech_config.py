@@ -30,6 +30,8 @@ class SpeechConfig:
         identity_size: of the identity coefficients that make the style; the built-in face has 135.
         frame_rate: frames per second at which the decoder runs.
         dropout: share of features that is dropped while training, of what is heard and in the decoder.
+        memory: windows of sound remembered with their expressions
+            (:class:`meshanim.synthesis.speech_memory.SpeechMemory`); not in the paper.
     """
 
     encoder: Literal["wav2vec2", "log-mel"] = "wav2vec2"
@@ -48,12 +50,15 @@ class SpeechConfig:
     identity_size: int = 135
     frame_rate: float = 25.0
     dropout: float = 0.1
+    memory: int = 0
 
     def __post_init__(self) -> None:
         check_choice("encoder", self.encoder, ("wav2vec2", "log-mel"))
         for item in fields(self):
             if item.type == "int":
-                check_range(item.name, getattr(self, item.name), 1)
+                check_range(item.name, getattr(self, item.name), 0 if item.name == "memory" else 1)
+        if self.memory and self.encoder != "log-mel":
+            raise InputError(f"memory must be 0 with encoder {self.encoder}, got {self.memory}")
         check_range("frame_rate", self.frame_rate, 0, open_low=True)
         check_range("dropout", self.dropout, 0, 0.9)
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from meshanim._check import check_finite, check_range, check_shape
 from meshanim.audio import SPEECH_RATE
 from meshanim.synthesis.speech_encoding import Hearing
+from meshanim.synthesis.speech_memory import joined
 from meshanim.synthesis.timing import read_smoothly
 
 if TYPE_CHECKING:
@@ -31,11 +32,19 @@ class SpeechStream:
         hearing: gives the model's encoder's features.
         identity: (I,) of who speaks.
         fps: frames per second of the result.
+        recalling: gives what the model's memory says of the same frames.
     """
 
-    def __init__(self, model: SpeechModel, hearing: Hearing, identity: Tensor, fps: float) -> None:
+    def __init__(
+        self,
+        model: SpeechModel,
+        hearing: Hearing,
+        identity: Tensor,
+        fps: float,
+        recalling: Hearing | None = None,
+    ) -> None:
         check_range("fps", fps, 0, open_low=True)
-        self.model, self.hearing, self.fps = model, hearing, fps
+        self.model, self.hearing, self.recalling, self.fps = model, hearing, recalling, fps
         self._style, self._habit = model.styled(identity[None]), model.habit(identity[None])
         self._state: SpeechState | None = None
         self._own = self._style.new_zeros(0, model.config.expression_size)  # from frame self._first on
@@ -47,19 +56,21 @@ class SpeechStream:
         check_finite("waveform", waveform)
         self._samples += len(waveform)
         for part in waveform.to(self._style).split(AT_ONCE):
-            self._say(self.hearing.push(part[None]))
+            recalled = self.recalling.push(part[None]) if self.recalling else None
+            self._say(self.hearing.push(part[None]), recalled)
         settled = self._first + len(self._own) - 2
         return self._read(max(0, math.ceil(settled * self.fps / self.model.config.frame_rate)))
 
     def finish(self) -> Tensor:
         """The expressions (m, E) that are left; after the end is silence."""
-        self._say(self.hearing.finish())
+        self._say(self.hearing.finish(), self.recalling.finish() if self.recalling else None)
         return self._read(max(1, round(self._samples / SPEECH_RATE * self.fps)))
 
-    def _say(self, features: Tensor) -> None:
+    def _say(self, features: Tensor, recalled: Tensor | None) -> None:
         if features.shape[1]:
             memory = self.model.project(features)
             said, self._state = self.model.roll(memory, self._style, self._state)
+            said = said if recalled is None else joined(said, recalled)
             self._own = torch.cat([self._own, said[0] + self._habit])
 
     def _read(self, stop: int) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from meshanim.synthesis.speech import SpeechModel
 from meshanim.synthesis.speech_config import SPEECH_CONFIGS
 from meshanim.training.loop import TrainingReport, train
 from meshanim.training.recipe import Recipe
-from meshanim.training.speech_batches import SpeechBatch, SpokenFace
+from meshanim.training.speech_batches import SILENT_SHARE, SpeechBatch, SpokenFace, quiet_noise
 from meshanim.training.speech_losses import LipMotion, masked_mean
 
 
@@ -33,6 +34,7 @@ class SpeechRecipe(Recipe):
         varied: share of the stretches whose sound and speed are varied; the others stay as they are.
         furthest: weight of the squared distance, in mm, of the lip vertex that is furthest from its place.
         dropout: share of features dropped; the configuration's by default.
+        memory: windows of the utterances that the model remembers (:meth:`SpeechModel.remember`).
     """
 
     epochs: int = 60
@@ -49,6 +51,7 @@ class SpeechRecipe(Recipe):
     varied: float = 1.0
     furthest: float = 0.0
     dropout: float | None = None
+    memory: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -59,6 +62,7 @@ class SpeechRecipe(Recipe):
         check_range("nameless", self.nameless, 0, 1)
         check_range("varied", self.varied, 0, 1)
         check_range("furthest", self.furthest, 0)
+        check_range("memory", self.memory, 0)
 
 
 SPEECH_RECIPES: dict[str, SpeechRecipe] = {
@@ -74,6 +78,7 @@ SPEECH_RECIPES: dict[str, SpeechRecipe] = {
         varied=0.25,
         furthest=3.0,
         dropout=0.0,
+        memory=3000,
     ),
 }
 """What the shipped weights were trained with, and how those went on with GRID's 80 clips of 75 frames."""
@@ -110,7 +115,10 @@ class SpeechTask:
         return len(self.utterances)
 
     def losses(self, items: Sequence[int]) -> dict[str, Tensor]:
-        """Of expressions in their units, of lips and of the slit between them in millimetres."""
+        """Of expressions in their units, of lips and of the slit between them in millimetres.
+
+        The network learns alone: of what it is taught the memory knows the answers.
+        """
         model, recipe = self.model, self.recipe
         spoken = [self.utterances[item] for item in items]
         batch = SpeechBatch.collate(spoken, recipe.window, model, recipe.varied)
@@ -144,10 +152,24 @@ class SpeechTask:
             return {}
         frames = max(len(each.weights) for each in self.validation)
         batch = SpeechBatch.collate(self.validation, frames, self.model, varied=0)
-        said, _ = self.model.roll(self.model.listen(batch.sound), self.model.styled(batch.identity))
-        said = said + self.model.habit(batch.identity)[:, None]
+        said = self.model.perform(batch.sound, batch.identity)
         error = self.lips.largest_error(self.model.space(said).clamp(0, 1), batch.weights)
         return {"validation_lip_error_mm": float(masked_mean(error, batch.lasting))}
+
+
+def _remember(model: SpeechModel, utterances: Sequence[SpokenFace], recipe: SpeechRecipe) -> None:
+    """Fill the memory with utterances and, among them, silence and noise with a face at rest."""
+    sounds = [each.sound.waveform for each in utterances]
+    weights = [each.weights for each in utterances]
+    identities = [each.identity for each in utterances]
+    frames = sum(map(len, weights)) * SILENT_SHARE / (1 - SILENT_SHARE)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        for _ in range(math.ceil(frames / recipe.window)):
+            sounds.append(quiet_noise(recipe.window * model.frame_samples))
+            weights.append(torch.zeros(recipe.window, weights[0].shape[1]))
+            identities.append(model.identity_mean)
+    model.remember(sounds, weights, torch.stack(identities))
 
 
 def train_speech(
@@ -171,6 +193,7 @@ def train_speech(
         progress: show a bar.
     """
     config = replace(SPEECH_CONFIGS[recipe.config], window=recipe.window) if start is None else start.config
+    config = replace(config, memory=recipe.memory)
     if recipe.dropout is not None:
         config = replace(config, dropout=recipe.dropout)
     with torch.random.fork_rng(devices=[]):
@@ -180,9 +203,12 @@ def train_speech(
     if start is None:
         model.calibrate(torch.cat([each.weights for each in utterances]), identities)
     else:
-        model.load_state_dict(start.state_dict())
+        own = {name: part for name, part in start.state_dict().items() if not name.startswith("memory.")}
+        model.load_state_dict(model.state_dict() | own)
     if recipe.habits:
         model.settle(identities, torch.stack([each.weights.mean(dim=0) for each in utterances]))
+    if recipe.memory:
+        _remember(model, utterances, recipe)
     task = SpeechTask(model, utterances, LipMotion(face), recipe, validation)
     report = train(task, recipe, folder, progress, model=asdict(config), continued=start is not None)
     if report.finished:

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from meshanim._check import InputError
-from meshanim.audio import Sound
+from meshanim.audio import LogMelEncoder, Sound
 from meshanim.faces import ARKIT_NAMES
 from meshanim.faces.anny import AnnyFace
 from meshanim.synthesis import SPEECH_CONFIGS, SpeechModel
@@ -103,6 +103,29 @@ def test_habits_are_measured_once_and_stay(face: AnnyFace, tmp_path: Path) -> No
     assert settled.habits.any() and torch.equal(second.habits, settled.habits)
     assert not second.style.weight.any() and second.config.dropout == 0
     assert report.history[0]["furthest"] > 0
+
+
+def test_what_was_heard_is_remembered_and_silence_rests(face: AnnyFace, tmp_path: Path) -> None:
+    corpus = [spoken(seed) for seed in range(4)]
+    recipe = replace(RECIPE, epochs=1, habits=True, memory=100)
+    model, _ = train_speech(corpus, face, recipe, tmp_path, progress=False)
+    assert model.memory is not None and isinstance(model.encoder, LogMelEncoder)
+
+    def recalled(waveform: torch.Tensor, identity: torch.Tensor) -> torch.Tensor:
+        assert model.memory is not None and isinstance(model.encoder, LogMelEncoder)
+        piece = model.encoder.padded(waveform[None], len(waveform) // 640)
+        said = model.memory(piece, (identity - model.identity_mean)[None] / model.identity_spread)
+        return model.space(said[0, :, :-1] + model.habit(identity[None]))[:, JAW]
+
+    known = corpus[0]
+    said = recalled(known.sound.waveform, known.identity)
+    assert float(torch.corrcoef(torch.stack([said, known.weights[:, JAW]]))[0, 1]) > 0.9
+    assert float(recalled(torch.zeros(16000), model.identity_mean).abs().max()) < 0.05
+    # going on without a memory leaves it behind
+    plain, _ = train_speech(
+        corpus, face, replace(RECIPE, epochs=1), tmp_path / "plain", start=model, progress=False
+    )
+    assert plain.memory is None and plain.config.memory == 0
 
 
 def test_the_furthest_vertex_counts_most(face: AnnyFace) -> None:
