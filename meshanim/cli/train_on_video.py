@@ -119,7 +119,9 @@ def tcsan(
     hearing: Annotated[
         str, typer.Option(help="Networks that hear action units, by name or folder.")
     ] = "research/audio-units-grid",
-    epochs: Epochs = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes over the clips that teach to draw; the recipe's by default.")
+    ] = None,
     batch_size: Annotated[int | None, typer.Option(help="Clips per step; the recipe's by default.")] = None,
     seed: Annotated[int, typer.Option(help="Of weights, order and windows.")] = 0,
     quiet: Quiet = False,
@@ -132,7 +134,8 @@ def tcsan(
     recipes = {**TCSAN_RECIPES, **TCSAN_VARIANTS}
     check_choice("recipe", recipe, recipes)
     named = recipes[recipe]
-    passes, clips_a_step = epochs or named.epochs, batch_size or named.batch_size
+    passes = named.epochs if epochs is None else epochs
+    clips_a_step = named.batch_size if batch_size is None else batch_size
     chosen = replace(named, seed=seed, epochs=passes, batch_size=clips_a_step)
     judge = FaceFeatures.from_pretrained(features) if vgg is None else Vgg19Features.from_file(vgg)
     if not quiet:

@@ -7,8 +7,8 @@ from meshanim.datasets.made_speech import MadeSpeech
 from meshanim.datasets.published import Recording, read_4dfab, read_biwi, read_coma, read_vocaset
 from meshanim.datasets.rendered_faces import RenderedFace, RenderedFaces
 from meshanim.datasets.spoken_clips import (
-    Spoken,
     SpokenClip,
+    TimedLabel,
     read_crema_d,
     read_grid,
     read_tcd_timit,
@@ -27,10 +27,10 @@ __all__ = [
     "Recording",
     "RenderedFace",
     "RenderedFaces",
-    "Spoken",
     "SpokenClip",
     "TalkingClip",
     "TalkingClips",
+    "TimedLabel",
     "Utterance",
     "read_4dfab",
     "read_biwi",

@@ -163,7 +163,7 @@ def closure(phones: tuple[Phone, ...], times: Tensor) -> Tensor:
     return closed
 
 
-class Lips:
+class LipCloser:
     """The lips of one person, ready to be closed.
 
     Args:
@@ -197,7 +197,7 @@ class Lips:
 
 
 def speech_curves(
-    phones: tuple[Phone, ...], sound: Sound, style: SpeakingStyle, times: Tensor, lips: Lips
+    phones: tuple[Phone, ...], sound: Sound, style: SpeakingStyle, times: Tensor, lips: LipCloser
 ) -> Tensor:
     """ARKit weights (T, 52) at ``times`` (T,) seconds of one person who says these sounds.
 

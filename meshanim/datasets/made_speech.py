@@ -29,7 +29,7 @@ from meshanim._files import atomic_folder, cache_folder
 from meshanim.audio.espeak import Spoken, speak_text
 from meshanim.audio.phones import Phone
 from meshanim.audio.sound import SPEECH_RATE, Sound, resample
-from meshanim.datasets.coarticulation import STYLE_SIZE, Lips, SpeakingStyle, speech_curves
+from meshanim.datasets.coarticulation import STYLE_SIZE, LipCloser, SpeakingStyle, speech_curves
 from meshanim.datasets.head_styles import HEAD_STYLES, HELD_OUT_STYLES, HeadStyle, head_track
 from meshanim.datasets.prosody import accents
 from meshanim.datasets.sentences import grid_sentence, sentences
@@ -150,7 +150,7 @@ class _Take(NamedTuple):
     head_motion: Tensor
 
 
-def _take(split: str, speaker: _Speaker, lips: Lips, generator: torch.Generator) -> _Take:
+def _take(split: str, speaker: _Speaker, lips: LipCloser, generator: torch.Generator) -> _Take:
     """One utterance of a speaker, drawn again until it lasts as long as it should."""
     while True:
         text, effort = _text(split, speaker.speed, generator), _between(0.9, 1.1, generator)
@@ -213,7 +213,7 @@ class MadeSpeech(Sequence[Utterance]):
         for item in range(self._count):
             speaker = people[item // PER_SPEAKER]
             if item % PER_SPEAKER == 0:
-                lips = Lips(face, speaker.identity)
+                lips = LipCloser(face, speaker.identity)
             generator = _generator(self.seed, SPLITS.index(self.split), 1, item)
             takes.append(_take(self.split, speaker, lips, generator))
             if progress is not None:

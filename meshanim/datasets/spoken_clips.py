@@ -64,7 +64,7 @@ CREMA_D_LEVELS = {"LO": "low", "MD": "medium", "HI": "high", "XX": None}
 
 
 @dataclass(frozen=True)
-class Spoken:
+class TimedLabel:
     """A word or phone, and when it is said.
 
     Attributes:
@@ -100,8 +100,8 @@ class SpokenClip:
     text: str | None
     video: Path
     sound: Path
-    words: tuple[Spoken, ...] = ()
-    phones: tuple[Spoken, ...] = ()
+    words: tuple[TimedLabel, ...] = ()
+    phones: tuple[TimedLabel, ...] = ()
     emotion: str | None = None
     level: str | None = None
     split: str | None = None
@@ -165,7 +165,7 @@ def _grid_speaker(root: Path, place: Path) -> Iterator[SpokenClip]:
             yield SpokenClip(video.stem, place.name, text, video, video, words)
 
 
-def _grid_words(path: Path) -> tuple[Spoken, ...]:
+def _grid_words(path: Path) -> tuple[TimedLabel, ...]:
     return _timed(path, path.read_text().splitlines(), _GRID_TICKS)
 
 
@@ -182,7 +182,7 @@ def read_tcd_timit(folder: str | Path) -> Iterator[SpokenClip]:
     """
     layout = "volunteers/<speaker>/Clips/straightcam/<sentence>.mp4"
     root = corpus_folder(folder, layout)
-    labels: dict[tuple[str, str], tuple[Spoken, ...]] = {}
+    labels: dict[tuple[str, str], tuple[TimedLabel, ...]] = {}
     for path in sorted(root.glob("*.mlf")):
         labels |= _master_labels(path)
     places = (place for group in ("volunteers", "lipspeakers") for place in sorted((root / group).glob("*")))
@@ -194,7 +194,7 @@ def read_tcd_timit(folder: str | Path) -> Iterator[SpokenClip]:
     return at_least_one(found, root, layout, "videos")
 
 
-def _tcd_clip(video: Path, place: Path, labels: dict[tuple[str, str], tuple[Spoken, ...]]) -> SpokenClip:
+def _tcd_clip(video: Path, place: Path, labels: dict[tuple[str, str], tuple[TimedLabel, ...]]) -> SpokenClip:
     text, speaker = beside(video.with_suffix(".txt")), place.name
     split = None
     if place.parent.name == "volunteers":
@@ -210,12 +210,12 @@ def _tcd_clip(video: Path, place: Path, labels: dict[tuple[str, str], tuple[Spok
     )
 
 
-def _master_labels(path: Path) -> dict[tuple[str, str], tuple[Spoken, ...]]:
+def _master_labels(path: Path) -> dict[tuple[str, str], tuple[TimedLabel, ...]]:
     """Phones by speaker and sentence, of one of HTK's master label files."""
     lines = path.read_text().splitlines()
     if not lines or lines[0].strip() != "#!MLF!#":
         raise InputError(f"{path} must begin with #!MLF!#, as HTK's master label files do")
-    labels: dict[tuple[str, str], tuple[Spoken, ...]] = {}
+    labels: dict[tuple[str, str], tuple[TimedLabel, ...]] = {}
     for block in "\n".join(lines[1:]).split("\n.\n"):
         head, *rows = block.strip().removesuffix("\n.").splitlines() or [""]
         place = re.search(r"([^/\\]+)[/\\]Clips[/\\]straightcam[/\\]([^/\\]+)\.\w+\"?$", head, re.IGNORECASE)
@@ -261,13 +261,13 @@ def _natural(path: Path) -> tuple[int, str]:
     return len(path.name), path.name
 
 
-def _timed(path: Path, rows: list[str], ticks: int) -> tuple[Spoken, ...]:
+def _timed(path: Path, rows: list[str], ticks: int) -> tuple[TimedLabel, ...]:
     """Rows "start end label" in ticks."""
     spoken = []
     for row in filter(str.strip, rows):
         try:
             start, end, label, *_ = row.split()
-            spoken.append(Spoken(label, int(start) / ticks, int(end) / ticks))
+            spoken.append(TimedLabel(label, int(start) / ticks, int(end) / ticks))
         except ValueError:
             raise InputError(f"{path} must have rows of start, end and label, got {row.strip()!r}") from None
     return tuple(spoken)

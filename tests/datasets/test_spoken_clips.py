@@ -7,7 +7,7 @@ import pytest
 
 from meshanim._check import InputError
 from meshanim.audio import read_sound
-from meshanim.datasets import Spoken, read_crema_d, read_grid, read_tcd_timit, split_by_speaker
+from meshanim.datasets import TimedLabel, read_crema_d, read_grid, read_tcd_timit, split_by_speaker
 from meshanim.datasets.spoken_clips import CREMA_D_SENTENCES, TCD_TIMIT_TEST, grid_sentence
 from meshanim.vision import read_video, write_video
 
@@ -44,7 +44,7 @@ def test_grid(tmp_path: Path) -> None:
     first, second = read_grid(tmp_path)
     assert (first.speaker, first.name, first.text) == ("s2", "bbaf2n", "bin blue at f two now")
     assert first.video == first.sound == tmp_path / "s2/video/mpg_6000/bbaf2n.mpg"
-    assert first.words[1] == Spoken("bin", 0.58, 0.93) and first.words[-1].end == 2.98
+    assert first.words[1] == TimedLabel("bin", 0.58, 0.93) and first.words[-1].end == 2.98
     assert " ".join(word.label for word in first.words[1:-1]) == first.text
     assert (second.speaker, second.text, second.words) == ("s10", "lay green by i one soon", ())
 
@@ -91,8 +91,8 @@ def test_tcd_timit(tmp_path: Path) -> None:
     man, woman, lipspeaker = read_tcd_timit(tmp_path)
     assert (man.speaker, man.name, man.text, man.split) == ("01M", "sa1", "she had your dark suit", "train")
     assert man.sound == man.video.with_suffix(".wav")
-    assert man.phones == (Spoken("sil", 0, 0.34), Spoken("sh", 0.34, 0.41))
-    assert (woman.text, woman.split, woman.phones) == (None, "test", (Spoken("sil", 0, 0.125),))
+    assert man.phones == (TimedLabel("sil", 0, 0.34), TimedLabel("sh", 0.34, 0.41))
+    assert (woman.text, woman.split, woman.phones) == (None, "test", (TimedLabel("sil", 0, 0.125),))
     assert woman.sound == woman.video
     assert (lipspeaker.speaker, lipspeaker.split, lipspeaker.phones) == ("Lipspkr1", None, ())
     assert len(TCD_TIMIT_TEST) == 17

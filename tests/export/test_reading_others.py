@@ -1,0 +1,307 @@
+"""Files as other programs write them become performances."""
+
+import json
+import struct
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pygltflib
+import pytest
+from scipy.spatial.transform import Rotation
+
+from meshanim._check import InputError
+from meshanim.export import export, read_performance
+from meshanim.export.gltf_tracks import Track
+
+FLOAT32_MM = 2e-4
+
+
+def read(path, fps=None, face=None) -> Any:
+    """As read_performance, but its tracks are there."""
+    return read_performance(path, fps, face)
+
+
+def millimetres(found, wanted):
+    return 1000 * np.linalg.norm(found - np.asarray(wanted), axis=-1).max()
+
+
+def posed(performance):
+    return performance.pose(performance.vertices()).numpy()
+
+
+CORNERS = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0]])
+RISE = np.array([[0, 0, 1], [0, 0, 0], [0, 0, 0]])
+
+
+class Foreign:
+    """A GLB as another program might write it: two meshes under a node that moves, keys of all kinds."""
+
+    def __init__(self):
+        self.blob, self.views, self.accessors = b"", [], []
+
+    def add(self, values, kind="<f4", **more):
+        values = np.atleast_2d(np.asarray(values, dtype=kind).T).T
+        self.blob += b"\0" * (-len(self.blob) % 4)
+        view = {"buffer": 0, "byteOffset": len(self.blob), "byteLength": values.nbytes}
+        self.views.append(view)
+        self.blob += values.tobytes()
+        types = {1: "SCALAR", 2: "VEC2", 3: "VEC3", 4: "VEC4", 16: "MAT4"}
+        codes = {"<f4": 5126, "<u2": 5123, "|u1": 5121, "|i1": 5120}
+        entry = {"bufferView": len(self.views) - 1, "componentType": codes[kind], "count": len(values)}
+        self.accessors.append(entry | {"type": types[values.shape[1]]} | more)
+        return len(self.accessors) - 1
+
+    def save(self, path, **document):
+        buffers = [{"byteLength": len(self.blob)}]
+        document |= {"asset": {"version": "2.0"}, "bufferViews": self.views, "accessors": self.accessors}
+        text = json.dumps(document | {"buffers": buffers}).encode()
+        text += b" " * (-len(text) % 4)
+        blob = self.blob + b"\0" * (-len(self.blob) % 4)
+        head = struct.pack("<4sII", b"glTF", 2, 28 + len(text) + len(blob))
+        chunks = (
+            struct.pack("<I4s", len(text), b"JSON") + text + struct.pack("<I4s", len(blob), b"BIN\0") + blob
+        )
+        path.write_bytes(head + chunks)
+        return path
+
+
+def foreign(path, interpolation="LINEAR", **more):
+    file = Foreign()
+    corners, rise = file.add(CORNERS), file.add(RISE)
+    times = file.add([0.0, 0.5, 1.0])
+    values = np.array([0.0, 1.0, 0.5])
+    if interpolation == "CUBICSPLINE":
+        values = np.stack([[0, 0, 0], values, [0, 0, 0]], axis=1).ravel()
+    weights = file.add(values)
+    turns = file.add(Rotation.from_euler("Y", [[0.0], [1.0], [2.0]]).as_quat())
+    shifts = file.add([[0.0, 0, 0], [0, 1, 0], [0, 2, 0]])
+    samplers = [
+        {"input": times, "output": weights, "interpolation": interpolation},
+        {"input": times, "output": turns},
+        {"input": times, "output": shifts},
+    ]
+    channels: list[dict[str, Any]] = [
+        {"sampler": 0, "target": {"node": 1, "path": "weights"}},
+        {"sampler": 0, "target": {"node": 2, "path": "weights"}},
+        {"sampler": 1, "target": {"node": 0, "path": "rotation"}},
+        {"sampler": 2, "target": {"node": 0, "path": "translation"}},
+    ]
+    mesh = {
+        "primitives": [{"attributes": {"POSITION": corners}, "targets": [{"POSITION": rise}]}],
+        "extras": {"targetNames": ["jawOpen"]},
+    }
+    document: dict[str, Any] = {
+        "nodes": [
+            {"name": "head", "children": [1, 2], "scale": [2, 2, 2]},
+            {"name": "face", "mesh": 0},
+            {"name": "teeth", "mesh": 0, "translation": [0, 0, 3]},
+        ],
+        "meshes": [mesh],
+        "animations": [{"samplers": samplers[:1], "channels": channels[:2]}],
+    }
+    channels[2]["sampler"], channels[3]["sampler"] = 0, 1
+    document["animations"].append({"samplers": samplers[1:], "channels": channels[2:]})
+    return file.save(path, **document | more)
+
+
+def test_meshes_of_another_program_become_one_that_a_head_carries(tmp_path):
+    back = read(foreign(tmp_path / "a.glb"), fps=4)
+    assert back.frame_count == 5 and back.weight_names == ("jawOpen",)
+    assert back.weights[:, 0].tolist() == pytest.approx([0, 0.5, 1, 0.75, 0.5])
+    for frame in range(5):
+        turn = Rotation.from_euler("Y", frame / 2).as_matrix()
+        local = CORNERS + back.weights[frame].numpy() * RISE
+        wanted = np.concatenate([local, local + np.array([0, 0, 3])]) * 2 @ turn.T + [0, frame / 2, 0]
+        assert posed(back)[frame] == pytest.approx(wanted, abs=1e-5)
+    assert back.neutral.faces.tolist() == [[0, 1, 2], [3, 4, 5]]
+
+
+def test_the_rate_is_that_of_the_keys(tmp_path):
+    back = read(foreign(tmp_path / "a.glb"))
+    assert back.fps == 2 and back.frame_count == 3
+
+
+def test_stepped_and_cubic_keys(tmp_path):
+    stepped = read(foreign(tmp_path / "a.glb", "STEP"), fps=4)
+    assert stepped.weights[:, 0].tolist() == pytest.approx([0, 0, 1, 1, 0.5])
+    cubic = read(foreign(tmp_path / "a.glb", "CUBICSPLINE"), fps=8)
+    # Flat tangents: 3 s^2 - 2 s^3 between the keys.
+    assert cubic.weights[:5, 0].tolist() == pytest.approx([0, 0.15625, 0.5, 0.84375, 1])
+
+
+def test_rotations_stay_rotations_between_keys():
+    values = Rotation.from_euler("Z", [[0.0], [3.0]]).as_quat()
+    moments = np.linspace(-1, 2, 7)
+    found = Rotation.from_quat(Track(np.array([0.0, 1.0]), values, "LINEAR", True).at(moments)).as_rotvec()
+    assert found[:, 2] == pytest.approx(3 * moments.clip(0, 1))
+
+
+def test_integers_and_strides_are_read(tmp_path):
+    file = Foreign()
+    corners = file.add(np.concatenate([127 * CORNERS, np.zeros((3, 1))], axis=1), "|i1", normalized=True)
+    file.views[0]["byteStride"], file.accessors[0]["type"] = 4, "VEC3"
+    node = {"mesh": 0}
+    mesh = {"primitives": [{"attributes": {"POSITION": corners}}]}
+    path = file.save(tmp_path / "a.glb", nodes=[node], meshes=[mesh])
+    assert read(path).neutral.vertices.tolist() == CORNERS.tolist()
+
+
+@pytest.mark.parametrize(
+    ("more", "wrong"),
+    [
+        ({"extensionsRequired": ["KHR_draco_mesh_compression"]}, "needs KHR_draco_mesh_compression"),
+        ({"nodes": [{"mesh": 0, "skin": 0}], "animations": []}, "number 0 of 0 skins"),
+        ({"nodes": [{"mesh": 0, "skin": 0}], "skins": [{"joints": [0]}], "animations": []}, "no joints"),
+        ({"nodes": [{"mesh": 7}], "animations": []}, "number 7 of 1 meshes"),
+        ({"nodes": [{"children": [1]}, {"children": [0], "mesh": 0}], "animations": []}, "in a circle"),
+        ({"nodes": [], "animations": []}, "has no mesh"),
+        ({"animations": 3}, "damaged"),
+        ({"meshes": [{"primitives": [{"attributes": {"POSITION": 1e30}}]}]}, "a.glb"),
+    ],
+)
+def test_what_is_not_read_is_named(tmp_path, more, wrong):
+    with pytest.raises(InputError, match=wrong):
+        read(foreign(tmp_path / "a.glb", **more))
+
+
+def test_parts_that_move_apart_are_named(tmp_path):
+    path = foreign(tmp_path / "a.glb")
+    file = pygltflib.GLTF2().load(str(path))
+    file.animations[1].channels[1].target.node = 2
+    file.save(str(path))
+    with pytest.raises(InputError, match="moves against"):
+        read(path)
+
+
+def test_usd_of_other_axes_units_and_polygons(tmp_path):
+    pytest.importorskip("pxr")
+    from pxr import Usd, UsdGeom
+
+    stage = Usd.Stage.CreateNew(str(tmp_path / "a.usda"))
+    UsdGeom.SetStageUpAxis(stage, "Z")
+    UsdGeom.SetStageMetersPerUnit(stage, 0.01)
+    mesh = UsdGeom.Mesh.Define(stage, "/top/square")
+    mesh.CreatePointsAttr([(0, 0, 0), (100, 0, 0), (100, 0, 100), (0, 0, 100), (0, 50, 50)])
+    mesh.CreateFaceVertexCountsAttr([4, 3])
+    mesh.CreateFaceVertexIndicesAttr([0, 1, 2, 3, 0, 1, 4])
+    stage.Save()
+    back = read(tmp_path / "a.usda")
+    # Z up in centimetres: (x, y, z) is (x, z, -y) / 100.
+    wanted = [[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 0.5, -0.5]]
+    assert posed(back)[0] == pytest.approx(np.array(wanted), abs=1e-6)
+    assert back.neutral.faces.tolist() == [[0, 1, 2], [0, 2, 3], [0, 1, 4]]
+
+
+def bend(points, angle):
+    """Two joints: one stands still, one turns about Z at x = 0.5; each leads by its nearness, in x."""
+    turned = (points - [0.5, 0, 0]) @ Rotation.from_euler("Z", angle).as_matrix().T + [0.5, 0, 0]
+    share = points[:, :1]
+    return (1 - share) * points + share * turned
+
+
+def test_a_skin_of_another_program_moves_its_mesh(tmp_path):
+    file = Foreign()
+    times, rise = file.add([0.0, 0.5, 1.0]), file.add(RISE)
+    turns = file.add(Rotation.from_euler("Z", [[0.0], [0.6], [1.2]]).as_quat())
+    weights, shifts = file.add([0.0, 1.0, 0.5]), file.add([[0.0, 0, 0], [0, 1, 0], [0, 2, 0]])
+    inverse = np.tile(np.eye(4), (2, 1, 1))
+    # The second joint's bone stands at x = 0.5 and is twice the size; matrices by columns.
+    inverse[1] = np.linalg.inv(np.array([[2, 0, 0, 0.5], [0, 2, 0, 0], [0, 0, 2, 0], [0, 0, 0, 1]])).T
+    attributes = {
+        "POSITION": file.add(CORNERS),
+        "JOINTS_0": file.add([[0, 1, 0, 0]] * 3, "|u1"),
+        "WEIGHTS_0": file.add([[1 - x, x, 0, 0] for x in CORNERS[:, 0]]),
+    }
+    skin = {"joints": [2, 3], "inverseBindMatrices": file.add(inverse.reshape(2, 16))}
+    samplers = [{"input": times, "output": output} for output in (weights, turns, shifts)]
+    targets = [(0, "weights"), (3, "rotation"), (1, "translation")]
+    channels = [
+        {"sampler": index, "target": {"node": node, "path": path}}
+        for index, (node, path) in enumerate(targets)
+    ]
+    path = file.save(
+        tmp_path / "a.glb",
+        # Where the skinned mesh hangs does not matter.
+        nodes=[
+            {"name": "face", "mesh": 0, "skin": 0, "translation": [9, 9, 9]},
+            {"name": "rig", "children": [2]},
+            {"name": "neck", "children": [3]},
+            {"name": "jaw", "translation": [0.5, 0, 0], "scale": [2, 2, 2]},
+        ],
+        meshes=[{"primitives": [{"attributes": attributes, "targets": [{"POSITION": rise}]}]}],
+        skins=[skin],
+        animations=[{"samplers": samplers, "channels": channels}],
+    )
+    back = read(path)
+    assert back.neutral.vertices.numpy() == pytest.approx(CORNERS)
+    assert back.head_motion[:, 4].tolist() == [0, 1, 2] and back.weights[:, 0].tolist() == [0, 1, 0.5]
+    for frame, weight in enumerate([0.0, 1.0, 0.5]):
+        wanted = bend(CORNERS + weight * RISE, 0.6 * frame) + np.array([0, frame, 0])
+        assert posed(back)[frame] == pytest.approx(wanted, abs=1e-6)
+
+
+def joint_in_usd(path, shift, count, method="classicLinear"):
+    """Bind all of our mesh to the joint of its skeleton, and move that by ``shift`` in frame 5."""
+    from pxr import Gf, Usd, UsdSkel, Vt
+
+    stage = Usd.Stage.Open(str(path))
+    binding = UsdSkel.BindingAPI(stage.GetPrimAtPath("/a/face"))
+    binding.CreateJointIndicesPrimvar(False, 1).Set(Vt.IntArray(count))
+    binding.CreateJointWeightsPrimvar(False, 1).Set(Vt.FloatArray(count, 1.0))
+    motion = UsdSkel.Animation(stage.GetPrimAtPath("/a/skeleton/motion"))
+    motion.CreateJointsAttr(["head"])
+    motion.CreateRotationsAttr([Gf.Quatf(1)])
+    motion.CreateScalesAttr([Gf.Vec3h(1)])
+    motion.CreateTranslationsAttr().Set([Gf.Vec3f(0)], 4)
+    motion.GetTranslationsAttr().Set([Gf.Vec3f(0, shift, 0)], 5)
+    binding.CreateSkinningMethodAttr(method)
+    stage.Save()
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.1])
+def test_joints_of_usd_move_their_mesh(weighted, tmp_path, shift):
+    pytest.importorskip("pxr")
+    path = export(replace(weighted, head_motion=None), tmp_path / "a.usda")
+    joint_in_usd(path, shift, len(weighted.neutral.vertices))
+    back = read(path)
+    wanted = weighted.vertices().numpy()
+    wanted[5:, :, 1] += shift
+    assert millimetres(posed(back), wanted) < FLOAT32_MM
+    assert back.weight_names == weighted.weight_names and (back.residual is None) == (shift == 0)
+
+
+def test_skinning_that_is_not_linear_is_named(weighted, tmp_path):
+    pytest.importorskip("pxr")
+    path = export(weighted, tmp_path / "a.usda")
+    joint_in_usd(path, 0.1, len(weighted.neutral.vertices), "dualQuaternion")
+    with pytest.raises(InputError, match="skinned by dualQuaternion, which is not read"):
+        read(path)
+
+
+def test_materials_of_another_program_are_groups(tmp_path):
+    file = Foreign()
+    corners = file.add(CORNERS)
+    primitives = [{"attributes": {"POSITION": corners}, "material": number} for number in (0, 1, 0)]
+    materials = [{"name": "skin"}, {}]
+    path = file.save(
+        tmp_path / "a.glb", nodes=[{"mesh": 0}], meshes=[{"primitives": primitives}], materials=materials
+    )
+    groups = {name: group.tolist() for name, group in read(path).neutral.groups.items()}
+    assert groups == {"skin": [0, 1, 2, 6, 7, 8], "material 1": [3, 4, 5]}
+
+
+def test_subsets_of_faces_are_groups(tmp_path):
+    pytest.importorskip("pxr")
+    from pxr import Usd, UsdGeom
+
+    stage = Usd.Stage.CreateNew(str(tmp_path / "a.usda"))
+    mesh = UsdGeom.Mesh.Define(stage, "/square")
+    mesh.CreatePointsAttr([(0, 0, 0), (1, 0, 0), (1, 1, 0), (0, 1, 0), (0, 0.5, 0.5)])
+    mesh.CreateFaceVertexCountsAttr([4, 3])
+    mesh.CreateFaceVertexIndicesAttr([0, 1, 2, 3, 0, 1, 4])
+    for name, face in (("lips", 0), ("eyes", 1)):
+        UsdGeom.Subset.CreateGeomSubset(mesh, name, UsdGeom.Tokens.face, [face])
+    stage.Save()
+    groups = {name: group.tolist() for name, group in read(tmp_path / "a.usda").neutral.groups.items()}
+    assert groups == {"lips": [0, 1, 2, 3], "eyes": [0, 1, 4]}
