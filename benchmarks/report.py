@@ -6,7 +6,8 @@ import json
 import os
 import platform
 import statistics
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,3 +61,19 @@ def write_results(name: str, content: dict[str, Any]) -> Path:
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps({"machine": machine(), **content}, indent=1) + "\n")
     return path
+
+
+def run_parts(name: str, parts: Mapping[str, Callable[[], Any]]) -> None:
+    """Run the parts that the command line asks for, or all; the others' results stay as they were."""
+    asked = sys.argv[1:] or list(parts)
+    if unknown := [part for part in asked if part not in parts]:
+        sys.exit(f"parts must be among {', '.join(parts)}, got {', '.join(unknown)}")
+    known = RESULTS / f"{name}.json"
+    for part in asked:
+        print(f"{part} ...", file=sys.stderr)
+        found = parts[part]()
+        # read anew: parts may run beside each other
+        results = json.loads(known.read_text()) if known.is_file() else {}
+        results.pop("machine", None)
+        write_results(name, {**results, part: found})
+    print(f"written: {known}")

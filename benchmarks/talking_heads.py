@@ -14,12 +14,10 @@ where they were stopped. Pages of pictures go to
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Callable
 from typing import Any
 
-from report import RESULTS, RUNS, write_results
+from report import RUNS, run_parts
 from talking_heads_judge import GRID, Judge, Still, mean_frame, parameters, test_places
 from talking_heads_pictures import write_pages
 from talking_heads_rows import fusions, reduced, tcsan_fusions, tcsan_variants
@@ -79,22 +77,5 @@ PARTS: dict[str, Callable[[], Any]] = {
 }
 
 
-def main() -> None:
-    """Run the parts that are asked for, or all."""
-    asked = sys.argv[1:] or list(PARTS)
-    unknown = [name for name in asked if name not in PARTS]
-    if unknown:
-        sys.exit(f"parts must be among {', '.join(PARTS)}, got {', '.join(unknown)}")
-    known = RESULTS / "talking_heads.json"
-    for name in asked:
-        print(f"{name} ...", file=sys.stderr)
-        part = PARTS[name]()
-        # read anew: parts may run beside each other
-        results = json.loads(known.read_text()) if known.is_file() else {}
-        results.pop("machine", None)
-        write_results("talking_heads", {**results, name: part})
-    print(f"written: {known}")
-
-
 if __name__ == "__main__":
-    main()
+    run_parts("talking_heads", PARTS)

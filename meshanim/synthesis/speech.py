@@ -29,6 +29,8 @@ CHUNK = 64
 """Frames whose vertices are decoded at once."""
 _LEAST_SPREAD = 1e-2
 """Of an identity coefficient, so that one that never varied in training means little."""
+_RIM = 2.2
+"""Root mean square, in deviations, of the coefficients of an identity whose habit can be told."""
 
 
 class SpeechState(NamedTuple):
@@ -126,25 +128,42 @@ class SpeechModel(Pretrained):
         self.habits.copy_(fit_habits(self._standard(identities), weights) @ self.space.inverse)
 
     @torch.no_grad()
-    def remember(self, sounds: Sequence[Tensor], weights: Sequence[Tensor], identities: Tensor) -> None:
+    def remember(
+        self,
+        sounds: Sequence[Tensor],
+        weights: Sequence[Tensor],
+        identities: Tensor,
+        counts: Tensor | None = None,
+    ) -> None:
         """Fill the memory with whole utterances, after :meth:`settle` where habits are measured too.
 
+        What is kept are means of windows of the sound's spectrum, each of four or more.
+
         Args:
-            sounds: waveforms (N,) at 16 kHz.
+            sounds: S waveforms (N,) at 16 kHz.
             weights: (T, 52) ARKit weights of each, at the model's frame rate.
             identities: (S, I) of who says each.
+            counts: (S,), how much each counts; by default 1.
 
         Raises:
-            InputError: the configuration has no memory, or it is larger than what there is to remember.
+            InputError: the configuration has no memory, it is larger than what there is to remember, or what
+                is given does not belong together.
         """
         if self.memory is None or not isinstance(self.encoder, LogMelEncoder):
             raise InputError("memory must be part of the configuration, got 0 windows")
+        check_shape("identities", identities, (len(sounds), self.config.identity_size))
+        if len(weights) != len(sounds):
+            raise InputError(f"weights must be those of {len(sounds)} sounds, got {len(weights)}")
+        for sound in sounds:
+            check_shape("sounds", sound, (None,))
         pieces = [
             self.encoder.padded(sound[None], len(track)) for sound, track in zip(sounds, weights, strict=True)
         ]
         habits = self.habit(identities)
         said = [self.space.encode(track) - habit for track, habit in zip(weights, habits, strict=True)]
-        self.memory.fit(pieces, self._standard(identities), said)
+        even = identities.new_ones(len(sounds)) if counts is None else counts
+        check_shape("counts", even, (len(sounds),))
+        self.memory.fit(pieces, self._standard(identities), said, even)
 
     def _measure(self, identities: Tensor) -> None:
         self.identity_mean.copy_(identities.mean(dim=0))
@@ -177,8 +196,13 @@ class SpeechModel(Pretrained):
         return self.style(self._standard(identity))
 
     def habit(self, identity: Tensor) -> Tensor:
-        """What is added to all expressions (B, E) of people with identities (B, I)."""
-        return self._standard(identity) @ self.habits
+        """What is added to all expressions (B, E) of people with identities (B, I).
+
+        Who is further from the mean than anybody in training is taken to be at the rim.
+        """
+        standard = self._standard(identity)
+        away = standard.square().mean(dim=-1, keepdim=True).sqrt()
+        return (standard * (_RIM / away.clamp(min=_RIM))) @ self.habits
 
     def forward(self, memory: Tensor, style: Tensor, previous: Tensor, known: Tensor | None = None) -> Tensor:
         """Expressions (B, T, E) beyond the habit, where those before are told.

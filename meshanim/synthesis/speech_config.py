@@ -30,8 +30,8 @@ class SpeechConfig:
         identity_size: of the identity coefficients that make the style; the built-in face has 135.
         frame_rate: frames per second at which the decoder runs.
         dropout: share of features that is dropped while training, of what is heard and in the decoder.
-        memory: windows of sound remembered with their expressions
-            (:class:`meshanim.synthesis.speech_memory.SpeechMemory`); not in the paper.
+        memory: M, places of its memory of windows of sound
+            (:class:`meshanim.synthesis.speech_memory.SpeechMemory`); none at 0, as in the paper.
     """
 
     encoder: Literal["wav2vec2", "log-mel"] = "wav2vec2"

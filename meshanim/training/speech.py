@@ -11,13 +11,22 @@ import torch
 from torch import Tensor
 
 from meshanim._check import check_choice, check_range
-from meshanim.faces import FaceModel
+from meshanim.faces import ARKIT_NAMES, FaceModel
 from meshanim.synthesis.speech import SpeechModel
 from meshanim.synthesis.speech_config import SPEECH_CONFIGS
 from meshanim.training.loop import TrainingReport, train
 from meshanim.training.recipe import Recipe
-from meshanim.training.speech_batches import SILENT_SHARE, SpeechBatch, SpokenFace, quiet_noise
+from meshanim.training.speech_batches import (
+    SILENT_SHARE,
+    SpeechBatch,
+    SpokenFace,
+    quiet_noise,
+    varied_sound,
+)
 from meshanim.training.speech_losses import LipMotion, masked_mean
+
+_VARIED_COUNT = 0.3
+"""How much a frame in another colour, loudness or noise counts for the memory."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +43,7 @@ class SpeechRecipe(Recipe):
         varied: share of the stretches whose sound and speed are varied; the others stay as they are.
         furthest: weight of the squared distance, in mm, of the lip vertex that is furthest from its place.
         dropout: share of features dropped; the configuration's by default.
-        memory: windows of the utterances that the model remembers (:meth:`SpeechModel.remember`).
+        memory: places of the model's memory of the utterances (:meth:`SpeechModel.remember`).
     """
 
     epochs: int = 60
@@ -78,7 +87,7 @@ SPEECH_RECIPES: dict[str, SpeechRecipe] = {
         varied=0.25,
         furthest=3.0,
         dropout=0.0,
-        memory=3000,
+        memory=2000,
     ),
 }
 """What the shipped weights were trained with, and how those went on with GRID's 80 clips of 75 frames."""
@@ -117,7 +126,8 @@ class SpeechTask:
     def losses(self, items: Sequence[int]) -> dict[str, Tensor]:
         """Of expressions in their units, of lips and of the slit between them in millimetres.
 
-        The network learns alone: of what it is taught the memory knows the answers.
+        They are the network's alone: the memory was fitted to these very utterances, and with its answers
+        the network would have nothing left to learn.
         """
         model, recipe = self.model, self.recipe
         spoken = [self.utterances[item] for item in items]
@@ -158,18 +168,17 @@ class SpeechTask:
 
 
 def _remember(model: SpeechModel, utterances: Sequence[SpokenFace], recipe: SpeechRecipe) -> None:
-    """Fill the memory with utterances and, among them, silence and noise with a face at rest."""
-    sounds = [each.sound.waveform for each in utterances]
-    weights = [each.weights for each in utterances]
-    identities = [each.identity for each in utterances]
-    frames = sum(map(len, weights)) * SILENT_SHARE / (1 - SILENT_SHARE)
+    """Fill the memory with utterances, in other colours, loudness and noise too, and with faces at rest."""
+    frames = sum(len(each.weights) for each in utterances) * SILENT_SHARE / (1 - SILENT_SHARE)
+    known = [(each.sound.waveform, each.weights, each.identity, 1.0) for each in utterances]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
+        known += [(varied_sound(sound), told, who, _VARIED_COUNT) for sound, told, who, _ in known]
         for _ in range(math.ceil(frames / recipe.window)):
-            sounds.append(quiet_noise(recipe.window * model.frame_samples))
-            weights.append(torch.zeros(recipe.window, weights[0].shape[1]))
-            identities.append(model.identity_mean)
-    model.remember(sounds, weights, torch.stack(identities))
+            quiet = quiet_noise(recipe.window * model.frame_samples)
+            known.append((quiet, torch.zeros(recipe.window, len(ARKIT_NAMES)), model.identity_mean, 1.0))
+    sounds, weights, identities, counts = zip(*known, strict=True)
+    model.remember(sounds, weights, torch.stack(identities), torch.tensor(counts))
 
 
 def train_speech(

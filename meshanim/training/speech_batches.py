@@ -91,7 +91,7 @@ class SpeechBatch(NamedTuple):
             weights, lasting = 0 * weights, torch.ones_like(lasting)
             identity = model.identity_mean
         elif vary:
-            sound = _varied(sound)
+            sound = varied_sound(sound)
         return sound, weights[1:], weights[0], torch.tensor(bool(place[0] < 0)), lasting, identity
 
 
@@ -132,7 +132,7 @@ def _coloured(sound: Tensor) -> Tensor:
     return torch.fft.irfft(spectrum * 10 ** (decibels / 20), len(sound))
 
 
-def _varied(sound: Tensor) -> Tensor:
+def varied_sound(sound: Tensor) -> Tensor:
     """The sound in another colour and loudness, and every second time in noise of 6 to 30 dB."""
     sound = _coloured(sound) * 10 ** (_uniform(_QUIETER, _LOUDER) / 20)
     if float(torch.rand(())) > NOISY_SHARE or not sound.any():

@@ -8,7 +8,7 @@ import torch
 from meshanim._check import InputError
 from meshanim.audio import LogMelEncoder, Sound
 from meshanim.synthesis import SPEECH_CONFIGS, SpeechConfig, SpeechModel
-from meshanim.synthesis.speech_memory import _RIDGE, SpeechMemory, joined
+from meshanim.synthesis.speech_memory import SpeechMemory, cluster_means, joined
 
 SIZE, PEOPLE = 3, 5
 CONFIG = replace(
@@ -44,7 +44,7 @@ def heard(encoder: LogMelEncoder) -> list[torch.Tensor]:
 
 def remembering(encoder: LogMelEncoder, heard: list[torch.Tensor], count: int) -> SpeechMemory:
     memory = SpeechMemory(count, SIZE, PEOPLE, encoder)
-    memory.fit(heard, people(3), expressions())
+    memory.fit(heard, people(3), expressions(), torch.ones(3))
     return memory
 
 
@@ -56,17 +56,44 @@ def expressions() -> list[torch.Tensor]:
     return list(torch.randn(3, 30, SIZE, generator=torch.Generator().manual_seed(7)))
 
 
-def test_with_all_windows_it_is_kernel_ridge_regression(
-    encoder: LogMelEncoder, heard: list[torch.Tensor]
+def test_with_every_window_a_place_it_is_kernel_ridge_regression(
+    encoder: LogMelEncoder, heard: list[torch.Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("meshanim.synthesis.speech_memory._MEMBERS", 1)
+    monkeypatch.setattr("meshanim.synthesis.speech_memory._ROUNDS", 0)
+    monkeypatch.setattr("meshanim.synthesis.speech_memory._JITTER", 1e-9)
     memory = remembering(encoder, heard, 90)
-    places, wanted = memory.places.double(), torch.cat(expressions()).double()
-    kernel = torch.exp(-torch.cdist(places, places).square() / (2 * 0.8**2))
+    windows = torch.cat([memory.windows(piece)[0] for piece in heard]).double()
+    who = people(3).double().repeat_interleave(30, dim=0) * 0.2 / PEOPLE**0.5
+    scale = (windows - windows.mean(dim=0)).square().sum(dim=1).mean()
+    apart = torch.cdist(windows, windows).square() / scale + torch.cdist(who, who).square()
+    kernel = torch.exp(-apart / (2 * 0.8**2))
+    wanted = torch.cat(expressions()).double()
     beyond = wanted - wanted.mean(dim=0)
-    told = kernel @ torch.linalg.solve(kernel + _RIDGE * torch.eye(90).double(), beyond) + wanted.mean(dim=0)
+    told = kernel @ torch.linalg.solve(kernel + 0.15 * torch.eye(90).double(), beyond) + wanted.mean(dim=0)
     recalled = torch.cat([memory(piece, who[None])[0] for piece, who in zip(heard, people(3), strict=True)])
-    torch.testing.assert_close(recalled[:, :-1].double(), told, rtol=0, atol=2e-3)
-    torch.testing.assert_close(recalled[:, -1], torch.ones(90), rtol=0, atol=1e-3)
+    torch.testing.assert_close(recalled[:, :-1].double(), told, rtol=0, atol=5e-3)
+    torch.testing.assert_close(recalled[:, -1], torch.full((90,), 0.7), rtol=0, atol=1e-3)
+
+
+def test_no_place_is_a_window(encoder: LogMelEncoder, heard: list[torch.Tensor]) -> None:
+    memory = remembering(encoder, heard, 45)
+    windows = torch.cat([memory.windows(piece)[0] for piece in heard])
+    known = (windows - memory.mean) @ memory.components
+    distances = torch.cdist(known, memory.places[:, : known.shape[1]])
+    # 0 would be the same; tones that wander are some hundredths apart from frame to frame
+    assert float(distances.min()) > 1e-3
+
+
+def test_clusters_are_means_of_four_or_more() -> None:
+    generator = torch.Generator().manual_seed(0)
+    centres = torch.tensor([[0.0, 0.0], [5.0, 0.0], [0.0, 5.0]]).double()
+    samples = centres.repeat_interleave(20, dim=0) + 0.1 * torch.randn(60, 2, generator=generator).double()
+    means = cluster_means(samples, 3)
+    wanted = samples.unflatten(0, (3, 20)).mean(dim=1)
+    torch.testing.assert_close(means, wanted)
+    alone = cluster_means(torch.cat([samples, torch.tensor([[90.0, 90.0]]).double()]), 4)
+    assert float(alone.max()) < 50
 
 
 def test_some_windows_tell_most(encoder: LogMelEncoder, heard: list[torch.Tensor]) -> None:
@@ -82,14 +109,25 @@ def test_neither_another_sound_nor_another_person_is_like(
     unlike = memory(encoder.padded(torch.zeros(1, 16000), 25), people(1))
     assert float(unlike[0, 5:-5, -1].max()) < 0.2
     torch.testing.assert_close(unlike[0, 12, :-1], memory.level, rtol=0, atol=0.2)
-    assert float(memory(heard[0], 30 + people(1))[..., -1].max()) < 1e-3
+    # identities ten deviations away
+    assert float(memory(heard[0], 10 + people(1))[..., -1].max()) < 0.1
 
 
-def test_what_is_unlike_is_left_to_the_network() -> None:
+def test_each_has_its_share() -> None:
     said, recalled = torch.randn(2, 6, SIZE), torch.randn(2, 6, SIZE)
-    both = joined(said, torch.cat([recalled, torch.tensor([0.0, 1.0]).expand(2, 3, 2).reshape(2, 6, 1)], -1))
-    torch.testing.assert_close(both[:, ::2], said[:, ::2])
-    torch.testing.assert_close(both[:, 1::2], (0.3 * said + 0.7 * recalled)[:, 1::2])
+    share = torch.linspace(0, 0.7, 6)[:, None].expand(2, 6, 1)
+    both = joined(said, torch.cat([recalled, share], dim=-1))
+    torch.testing.assert_close(both, (1 - share) * said + share * recalled)
+
+
+def test_what_was_never_filled_says_nothing() -> None:
+    torch.manual_seed(0)
+    empty = SpeechModel(CONFIG).eval()
+    sound, said = Sound(tones(0), 16000), []
+    for memory in (empty.memory, None):
+        empty.memory = memory
+        said.append(empty.expressions(sound))
+    assert torch.equal(*said)
 
 
 def test_a_window_hears_a_quarter_of_a_second_to_each_side(
@@ -146,3 +184,10 @@ def test_what_cannot_be_remembered_is_one_sentence(heard: list[torch.Tensor], en
         SpeechConfig(memory=10)
     with pytest.raises(InputError, match="memory must be part of the configuration"):
         SpeechModel(replace(CONFIG, memory=0)).remember([tones(0)], [torch.zeros(30, 52)], people(1))
+    filled, track = model(), torch.zeros(30, 52)
+    with pytest.raises(InputError, match=r"identities must have shape \(2, 5\), got \(1, 5\)"):
+        filled.remember([tones(0), tones(1)], [track, track], people(1))
+    with pytest.raises(InputError, match="weights must be those of 2 sounds, got 1"):
+        filled.remember([tones(0), tones(1)], [track], people(2))
+    with pytest.raises(InputError, match="sounds must be finite"):
+        filled.remember([tones(0), tones(1) * torch.nan], [track, track], people(2))
