@@ -25,7 +25,7 @@ _LEAST_SPREAD = 0.05
 
 
 @dataclass(frozen=True)
-class HearingRecipe(Recipe):
+class PolynomialHearingRecipe(Recipe):
     """Recipe of what the audio encoder learns before it meets a picture.
 
     Attributes:
@@ -72,7 +72,7 @@ class ChanceRecipe(Recipe):
             check_range(name, getattr(self, name), 1)
 
 
-class HearingTask:
+class PolynomialHearingTask:
     """The audio encoder tells what lips do.
 
     In the paper it comes trained from the model of Vougioukas et al. 2019 and knows nothing else. Here it
@@ -92,7 +92,7 @@ class HearingTask:
         model: PolynomialModel,
         clips: Sequence[SeenClip],
         validation: Sequence[SeenClip],
-        recipe: HearingRecipe,
+        recipe: PolynomialHearingRecipe,
     ) -> None:
         self.clips, self.validation, self.recipe = clips, validation, recipe
         lips = torch.cat([clip.weights[:, LIPS] for clip in clips])
@@ -160,7 +160,7 @@ class ChanceTask:
 def give_head_start(
     model: PolynomialModel,
     clips: Sequence[SeenClip],
-    hearing: HearingRecipe,
+    hearing: PolynomialHearingRecipe,
     chance: ChanceRecipe,
     folder: Path,
     validation: Sequence[SeenClip] = (),
@@ -186,5 +186,5 @@ def give_head_start(
     learned = train(ChanceTask(model.noise_encoder, motion, chance), chance, folder / "chance", progress)
     if not learned.finished:
         return False
-    task = HearingTask(model, clips, validation, hearing)
+    task = PolynomialHearingTask(model, clips, validation, hearing)
     return train(task, hearing, folder / "hearing", progress).finished

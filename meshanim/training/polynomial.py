@@ -18,7 +18,7 @@ from meshanim.talking_heads.polynomial import landmark_displacements
 from meshanim.talking_heads.polynomial_config import POLYNOMIAL_CONFIGS, PolynomialConfig
 from meshanim.talking_heads.polynomial_judges import SNIPPET
 from meshanim.talking_heads.polynomial_model import PolynomialModel
-from meshanim.training.head_start import ChanceRecipe, HearingRecipe, give_head_start
+from meshanim.training.head_start import ChanceRecipe, PolynomialHearingRecipe, give_head_start
 from meshanim.training.loop import TrainingReport, train
 from meshanim.training.polynomial_task import PolynomialTask
 from meshanim.training.recipe import Recipe
@@ -66,7 +66,7 @@ class PolynomialRecipe(Recipe):
     config: str = "paper"
     fusion: str = "cp"
     encoder_epochs: int = 60
-    hearing: HearingRecipe = field(default_factory=HearingRecipe)
+    hearing: PolynomialHearingRecipe = field(default_factory=PolynomialHearingRecipe)
     chance: ChanceRecipe = field(default_factory=ChanceRecipe)
     stretches: int = 1
     frames: int = 74

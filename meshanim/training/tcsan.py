@@ -17,7 +17,7 @@ from meshanim.training.loop import TrainingReport, train
 from meshanim.training.processes import Processes
 from meshanim.training.recipe import Recipe
 from meshanim.training.tcsan_clips import PITCHES, TcsanClip
-from meshanim.training.tcsan_hearing import LipsRecipe, hear_lips
+from meshanim.training.tcsan_hearing import TcsanHearingRecipe, hear_lips
 from meshanim.training.tcsan_task import TcsanPlayers, TcsanTask
 from meshanim.vision import PerceptualFeatures, UnitClassifier
 
@@ -71,7 +71,7 @@ class TcsanRecipe(Recipe):
     silent: float = 0.1
     any_reference: float = 0.5
     noise: float = 0.0
-    lips: LipsRecipe | None = None
+    lips: TcsanHearingRecipe | None = None
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
@@ -101,7 +101,7 @@ _FEW_STEPS = TcsanRecipe(
     mouth=1.5,
     noise=0.3,
     dropout=0.3,
-    lips=LipsRecipe(),
+    lips=TcsanHearingRecipe(),
 )
 
 TCSAN_RECIPES: Mapping[str, TcsanRecipe] = {
@@ -113,7 +113,7 @@ TCSAN_RECIPES: Mapping[str, TcsanRecipe] = {
         learning_rate=1e-3,
         learning_rate_decay=0.65,
         config=REDUCED,
-        lips=LipsRecipe(epochs=15, learning_rate_decay=0.8),
+        lips=TcsanHearingRecipe(epochs=15, learning_rate_decay=0.8),
     ),
 }
 """The paper's; its sizes on two cores; and half the sizes, for comparisons.

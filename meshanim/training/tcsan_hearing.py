@@ -22,7 +22,7 @@ _LEAST_SPREAD = 0.02
 
 
 @dataclass(frozen=True)
-class LipsRecipe(Recipe):
+class TcsanHearingRecipe(Recipe):
     """Recipe of what audio encoder and fusion learn before there is a picture.
 
     Attributes:
@@ -44,7 +44,7 @@ class LipsRecipe(Recipe):
         check_range("dropout", self.dropout, 0, 1)
 
 
-class HearingLipsTask:
+class TcsanHearingTask:
     """Audio encoder and fusion learn what the lips of captured faces do, in other voices every time.
 
     Few clips can be known by heart, sound by sound: a model that learns from pixels alone does that. What
@@ -59,7 +59,11 @@ class HearingLipsTask:
     """
 
     def __init__(
-        self, model: TcsanModel, clips: Sequence[TcsanClip], others: Sequence[TcsanClip], recipe: LipsRecipe
+        self,
+        model: TcsanModel,
+        clips: Sequence[TcsanClip],
+        others: Sequence[TcsanClip],
+        recipe: TcsanHearingRecipe,
     ) -> None:
         self.talking, self.clips, self.others, self.recipe = model, clips, others, recipe
         self.device = next(model.parameters()).device
@@ -119,7 +123,7 @@ def hear_lips(
     model: TcsanModel,
     clips: Sequence[TcsanClip],
     others: Sequence[TcsanClip],
-    recipe: LipsRecipe,
+    recipe: TcsanHearingRecipe,
     folder: str | Path,
     progress: bool = True,
 ) -> TrainingReport:
@@ -135,5 +139,5 @@ def hear_lips(
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        task = HearingLipsTask(model, clips, others, recipe)
+        task = TcsanHearingTask(model, clips, others, recipe)
     return train(task, recipe, folder, progress)

@@ -13,7 +13,7 @@ from meshanim.rendering import PositionMapModel
 from meshanim.synthesis import HeadMotionModel, SpeechModel
 from meshanim.talking_heads import POLYNOMIAL_CONFIGS, PolynomialConfig, PolynomialModel, TcsanRenderer
 from meshanim.training import POLYNOMIAL_RECIPES, PolynomialRecipe
-from meshanim.training.head_start import ChanceRecipe, HearingRecipe
+from meshanim.training.head_start import ChanceRecipe, PolynomialHearingRecipe
 from meshanim.vision import FaceCrop, FaceFeatures, LipSyncNetwork, UnitClassifier
 
 
@@ -84,7 +84,7 @@ def test_a_talking_head_is_trained_on_clips(tmp_path: Path, monkeypatch) -> None
     clips = [TalkingClip("one", "he", "", "train", 25.0, shown, torch.zeros(40, 68, 2), heard, weights)]
     sizes = PolynomialConfig(audio=4, identity=4, joint=8, rank=2, width=2)
     monkeypatch.setitem(POLYNOMIAL_CONFIGS, "toy", sizes)
-    starts = HearingRecipe(epochs=1), ChanceRecipe(epochs=1, sequences=2)
+    starts = PolynomialHearingRecipe(epochs=1), ChanceRecipe(epochs=1, sequences=2)
     recipe = PolynomialRecipe(
         config="toy", encoder_epochs=1, hearing=starts[0], chance=starts[1], frames=5, judge_width=2
     )

@@ -8,7 +8,13 @@ import torch
 from meshanim._check import InputError
 from meshanim.talking_heads import PolynomialConfig, PolynomialModel
 from meshanim.talking_heads.polynomial_encoders import NoiseEncoder
-from meshanim.training.head_start import ChanceRecipe, ChanceTask, HearingRecipe, HearingTask, give_head_start
+from meshanim.training.head_start import (
+    ChanceRecipe,
+    ChanceTask,
+    PolynomialHearingRecipe,
+    PolynomialHearingTask,
+    give_head_start,
+)
 from meshanim.training.loop import train
 from meshanim.training.spontaneous import SpontaneousMotion
 from meshanim.training.talking_batches import SeenClip
@@ -34,8 +40,8 @@ CLIPS = [heard_clip(seed) for seed in range(6)]
 
 def test_the_audio_encoder_learns_to_hear_the_jaw(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    recipe = HearingRecipe(epochs=5, batch_size=2, learning_rate=5e-3)
-    task = HearingTask(PolynomialModel(SIZES), CLIPS[:5], CLIPS[5:], recipe)
+    recipe = PolynomialHearingRecipe(epochs=5, batch_size=2, learning_rate=5e-3)
+    task = PolynomialHearingTask(PolynomialModel(SIZES), CLIPS[:5], CLIPS[5:], recipe)
     history = train(task, recipe, tmp_path, progress=False).history
     assert history[-1]["lips"] < 0.8 * history[0]["lips"]
     assert history[-1]["validation_jaw_correlation"] > 0.7
@@ -55,7 +61,10 @@ def test_both_are_learned_in_place_and_tracks_get_their_scale(tmp_path: Path) ->
     model = PolynomialModel(SIZES)
     before = [value.clone() for value in model.state_dict().values()]
     names = list(model.state_dict())
-    hearing, chance = HearingRecipe(epochs=1, frames=5), ChanceRecipe(epochs=1, sequences=2, frames=5)
+    hearing, chance = (
+        PolynomialHearingRecipe(epochs=1, frames=5),
+        ChanceRecipe(epochs=1, sequences=2, frames=5),
+    )
     assert give_head_start(model, CLIPS, hearing, chance, tmp_path, progress=False)
     after = model.state_dict().values()
     moved = {
@@ -70,6 +79,6 @@ def test_both_are_learned_in_place_and_tracks_get_their_scale(tmp_path: Path) ->
 
 def test_recipes_are_checked() -> None:
     with pytest.raises(InputError, match="blur must be at least 0, got -1"):
-        HearingRecipe(blur=-1)
+        PolynomialHearingRecipe(blur=-1)
     with pytest.raises(InputError, match="sequences must be at least 1, got 0"):
         ChanceRecipe(sequences=0)

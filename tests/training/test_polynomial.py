@@ -14,7 +14,7 @@ from meshanim.talking_heads import PolynomialConfig, PolynomialModel
 from meshanim.talking_heads.polynomial_config import POLYNOMIAL_CONFIGS
 from meshanim.training import POLYNOMIAL_RECIPES, PolynomialRecipe, train_polynomial
 from meshanim.training.adversarial_losses import told_made, told_real
-from meshanim.training.head_start import ChanceRecipe, HearingRecipe
+from meshanim.training.head_start import ChanceRecipe, PolynomialHearingRecipe
 from meshanim.training.loop import Turn
 from meshanim.training.polynomial import take_encoders, train_encoders
 from meshanim.training.polynomial_task import PolynomialTask
@@ -26,7 +26,7 @@ SETTINGS = {
     "epochs": 2,
     "batch_size": 2,
     "encoder_epochs": 1,
-    "hearing": HearingRecipe(epochs=1, frames=8),
+    "hearing": PolynomialHearingRecipe(epochs=1, frames=8),
     "chance": ChanceRecipe(epochs=1, sequences=4, frames=8),
     "stretches": 1,
     "frames": 6,

@@ -15,7 +15,7 @@ from meshanim.talking_heads import TcsanConfig, TcsanModel
 from meshanim.training import TCSAN_RECIPES, TCSAN_VARIANTS, TcsanRecipe, train_tcsan
 from meshanim.training.tcsan import _players
 from meshanim.training.tcsan_clips import PITCHES, TcsanClip, draw_batch, heard_otherwise
-from meshanim.training.tcsan_hearing import LipsRecipe, hear_lips
+from meshanim.training.tcsan_hearing import TcsanHearingRecipe, hear_lips
 from meshanim.training.tcsan_losses import (
     identity_distance,
     mouth_distance,
@@ -245,7 +245,7 @@ def test_it_learns_and_folders_give_it_back(tmp_path):
 
 
 def test_what_heard_lips_first_stays_as_it_is(tmp_path):
-    lips = LipsRecipe(epochs=2, batch_size=2)
+    lips = TcsanHearingRecipe(epochs=2, batch_size=2)
     recipe = replace(RECIPE, lips=lips)
     features, classifier, hearing = judges()
     clips = [filmed(seed) for seed in range(3)]

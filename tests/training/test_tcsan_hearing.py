@@ -12,7 +12,7 @@ from meshanim.audio import SPEECH_UNITS
 from meshanim.talking_heads import TcsanConfig, TcsanModel
 from meshanim.training.lips import LIPS
 from meshanim.training.tcsan_clips import TcsanClip
-from meshanim.training.tcsan_hearing import LipsRecipe, hear_lips
+from meshanim.training.tcsan_hearing import TcsanHearingRecipe, hear_lips
 
 CONFIG = TcsanConfig(
     units="none",
@@ -23,7 +23,7 @@ CONFIG = TcsanConfig(
     audio_channels=(4, 4, 4, 4, 4),
     decoder_channels=(4, 4, 3, 3, 2, 2),
 )
-RECIPE = LipsRecipe(epochs=12, learning_rate=2e-3, noise=0.1)
+RECIPE = TcsanHearingRecipe(epochs=12, learning_rate=2e-3, noise=0.1)
 
 
 def clip(seed: int, frames: int = 40) -> TcsanClip:
@@ -82,4 +82,4 @@ def test_a_silent_clip_keeps_its_lips() -> None:
 
 def test_recipes_are_checked() -> None:
     with pytest.raises(InputError, match="dropout must be"):
-        LipsRecipe(dropout=1.5)
+        TcsanHearingRecipe(dropout=1.5)
