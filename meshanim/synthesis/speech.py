@@ -198,11 +198,12 @@ class SpeechModel(Pretrained):
     def habit(self, identity: Tensor) -> Tensor:
         """What is added to all expressions (B, E) of people with identities (B, I).
 
-        Who is further from the mean than anybody in training is taken to be at the rim.
+        The further anyone is from all people of the training, the less is told: beyond the rim a habit falls
+        with the distance.
         """
         standard = self._standard(identity)
         away = standard.square().mean(dim=-1, keepdim=True).sqrt()
-        return (standard * (_RIM / away.clamp(min=_RIM))) @ self.habits
+        return (standard * (_RIM / away.clamp(min=_RIM)).square()) @ self.habits
 
     def forward(self, memory: Tensor, style: Tensor, previous: Tensor, known: Tensor | None = None) -> Tensor:
         """Expressions (B, T, E) beyond the habit, where those before are told.

@@ -43,7 +43,8 @@ class SpeechRecipe(Recipe):
         varied: share of the stretches whose sound and speed are varied; the others stay as they are.
         furthest: weight of the squared distance, in mm, of the lip vertex that is furthest from its place.
         dropout: share of features dropped; the configuration's by default.
-        memory: places of the model's memory of the utterances (:meth:`SpeechModel.remember`).
+        memory: places of the model's memory of the utterances (:meth:`SpeechModel.remember`), or a fourth of
+            their frames where these are fewer; only with the encoder ``log-mel``.
     """
 
     epochs: int = 60
@@ -202,7 +203,8 @@ def train_speech(
         progress: show a bar.
     """
     config = replace(SPEECH_CONFIGS[recipe.config], window=recipe.window) if start is None else start.config
-    config = replace(config, memory=recipe.memory)
+    frames = sum(len(each.weights) for each in utterances)
+    config = replace(config, memory=min(recipe.memory, frames // 4) if config.encoder == "log-mel" else 0)
     if recipe.dropout is not None:
         config = replace(config, dropout=recipe.dropout)
     with torch.random.fork_rng(devices=[]):
@@ -216,7 +218,7 @@ def train_speech(
         model.load_state_dict(model.state_dict() | own)
     if recipe.habits:
         model.settle(identities, torch.stack([each.weights.mean(dim=0) for each in utterances]))
-    if recipe.memory:
+    if config.memory:
         _remember(model, utterances, recipe)
     task = SpeechTask(model, utterances, LipMotion(face), recipe, validation)
     report = train(task, recipe, folder, progress, model=asdict(config), continued=start is not None)

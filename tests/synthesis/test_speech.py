@@ -139,6 +139,19 @@ def test_a_habit_is_added_to_all_frames(model: SpeechModel) -> None:
     torch.testing.assert_close(pieces, settled.weights(sound, who), rtol=0, atol=1e-5)
 
 
+def test_the_habits_of_strangers_fall_with_the_distance(model: SpeechModel) -> None:
+    settled = SpeechModel(model.config)
+    settled.load_state_dict(model.state_dict())
+    generator = torch.Generator().manual_seed(0)
+    settled.settle(torch.randn(9, 135, generator=generator), torch.rand(9, 52, generator=generator))
+    way = torch.randn(135, generator=generator)
+    away = torch.tensor([1, 2, 10, 100])[:, None] * way / way.square().mean().sqrt()
+    near, rim, far, further = settled.habit(settled.identity_mean + away * settled.identity_spread).norm(
+        dim=-1
+    )
+    assert 0 < near < rim and rim > 2 * far > 4 * further > 0
+
+
 @pytest.mark.parametrize("samples", [1, 640, 700])
 def test_a_short_sound_has_a_frame(model: SpeechModel, samples: int) -> None:
     assert model.weights(Sound(voice()[:samples], 16000)).shape == (1, 52)

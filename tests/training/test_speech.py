@@ -109,6 +109,7 @@ def test_what_was_heard_is_remembered_and_silence_rests(face: AnnyFace, tmp_path
     corpus = [spoken(seed) for seed in range(4)]
     recipe = replace(RECIPE, epochs=1, habits=True, memory=100)
     model, _ = train_speech(corpus, face, recipe, tmp_path, progress=False)
+    assert model.config.memory == 40  # a fourth of the frames
     assert model.memory is not None and isinstance(model.encoder, LogMelEncoder)
 
     def recalled(waveform: torch.Tensor, identity: torch.Tensor) -> torch.Tensor:
