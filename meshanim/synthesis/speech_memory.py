@@ -26,7 +26,7 @@ _WHO = 0.2
 _SHARE = 0.7
 """Of what is said where a window is just like one of the memory."""
 _MEMBERS = 4
-"""Windows, at least, that one of the memory is the mean of, so that no sound can be read back from it."""
+"""Windows, at least, that one of the memory is the mean of: none is kept as it was heard."""
 _ROUNDS = 8
 
 
