@@ -175,8 +175,8 @@ def stillness(judge: Judge, models: Mapping[str, SpeechModel]) -> dict[str, Any]
     }
 
     def moved(model: SpeechModel, waveform: Tensor) -> float:
-        # who speaks on film is known to the model of films, whoever it is to the other
-        identity = model.identity_mean if model.memory is not None else person.identity
+        # a model of one man is asked for his rest, as it knows no other
+        identity = person.identity if model.memory is None else model.identity_mean
         shown = replace(person, identity=identity)
         weights = model.weights(Sound(waveform.clamp(-1, 1), SPEECH_RATE), identity)
         away = judge.vertices(shown, weights) - judge.vertices(shown, 0 * weights)
