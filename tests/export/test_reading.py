@@ -9,28 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from reading import FLOAT32_MM, millimetres, posed, read
 
 from meshanim._check import InputError
-from meshanim.export import export, read_performance
+from meshanim.export import export
 from meshanim.rendering import vertex_colours
 
-FLOAT32_MM = 2e-4
-
-
 LOSSLESS = ("a.glb", "a.gltf", "a.usda", "a.usdc", "a.usdz", "a.pc2", "a.mdd", "a_ply/")
-
-
-def read(path, fps=None, face=None) -> Any:
-    """As read_performance, but its tracks are there."""
-    return read_performance(path, fps, face)
-
-
-def millimetres(found, wanted):
-    return 1000 * np.linalg.norm(found - np.asarray(wanted), axis=-1).max()
-
-
-def posed(performance):
-    return performance.pose(performance.vertices()).numpy()
 
 
 def write(performance, folder, name):

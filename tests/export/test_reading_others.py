@@ -8,27 +8,12 @@ from typing import Any
 import numpy as np
 import pygltflib
 import pytest
+from reading import FLOAT32_MM, millimetres, posed, read
 from scipy.spatial.transform import Rotation
 
 from meshanim._check import InputError
-from meshanim.export import export, read_performance
+from meshanim.export import export
 from meshanim.export.gltf_tracks import Track
-
-FLOAT32_MM = 2e-4
-
-
-def read(path, fps=None, face=None) -> Any:
-    """As read_performance, but its tracks are there."""
-    return read_performance(path, fps, face)
-
-
-def millimetres(found, wanted):
-    return 1000 * np.linalg.norm(found - np.asarray(wanted), axis=-1).max()
-
-
-def posed(performance):
-    return performance.pose(performance.vertices()).numpy()
-
 
 CORNERS = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0]])
 RISE = np.array([[0, 0, 1], [0, 0, 0], [0, 0, 0]])
