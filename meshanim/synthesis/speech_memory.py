@@ -82,8 +82,9 @@ class SpeechMemory(nn.Module):
         width = 2 * REACH * BANDS
         self.register_buffer("mean", torch.zeros(width))
         self.register_buffer("components", torch.zeros(width, COMPONENTS))
-        self.register_buffer("places", torch.zeros(count, COMPONENTS + identity_size))
-        self.register_buffer("answers", torch.zeros(count, size))
+        # sums of many answers that nearly cancel: in float32 a stream would differ from the whole by 1e-4
+        self.register_buffer("places", torch.zeros(count, COMPONENTS + identity_size, dtype=torch.float64))
+        self.register_buffer("answers", torch.zeros(count, size, dtype=torch.float64))
         self.register_buffer("level", torch.zeros(size))
         self.register_buffer("share", torch.tensor(0.0))  # nothing is known yet
 
@@ -107,9 +108,8 @@ class SpeechMemory(nn.Module):
         """
         heard = (self.windows(piece) - self.mean) @ self.components
         who = _apart(identity)[:, None].expand(-1, heard.shape[1], -1)
-        # sums of many answers that nearly cancel: in float32 a stream would differ from the whole by 1e-4
-        near = _kernel(torch.cat([heard, who], dim=-1).double(), self.places.double())
-        said = (near @ self.answers.double()).to(heard) + self.level
+        near = _kernel(torch.cat([heard, who], dim=-1).to(self.places), self.places)
+        said = (near @ self.answers).to(heard) + self.level
         return torch.cat([said, self.share * near.amax(dim=-1, keepdim=True).to(heard)], dim=-1)
 
     @torch.no_grad()

@@ -80,7 +80,7 @@ def test_no_place_is_a_window(encoder: LogMelEncoder, heard: list[torch.Tensor])
     memory = remembering(encoder, heard, 45)
     windows = torch.cat([memory.windows(piece)[0] for piece in heard])
     known = (windows - memory.mean) @ memory.components
-    distances = torch.cdist(known, memory.places[:, : known.shape[1]])
+    distances = torch.cdist(known.to(memory.places), memory.places[:, : known.shape[1]])
     # 0 would be the same; tones that wander are some hundredths apart from frame to frame
     assert float(distances.min()) > 1e-3
 
