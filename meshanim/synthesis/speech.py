@@ -205,39 +205,39 @@ class SpeechModel(Pretrained):
         away = standard.square().mean(dim=-1, keepdim=True).sqrt()
         return (standard * (_RIM / away.clamp(min=_RIM)).square()) @ self.habits
 
-    def forward(self, memory: Tensor, style: Tensor, previous: Tensor, known: Tensor | None = None) -> Tensor:
+    def forward(self, heard: Tensor, style: Tensor, previous: Tensor, known: Tensor | None = None) -> Tensor:
         """Expressions (B, T, E) beyond the habit, where those before are told.
 
         Args:
-            memory: (B, T, C), what is heard.
+            heard: (B, T, C), as :meth:`listen` gives it.
             style: (B, C).
             previous: (B, T, E), the expression beyond the habit before each frame.
             known: (B, T), False where there is none before; by default before the first frame of each.
         """
         if known is None:
-            known = torch.arange(memory.shape[1], device=memory.device) > 0
+            known = torch.arange(heard.shape[1], device=heard.device) > 0
         features = style[:, None] + self.expression_encoder(previous) * known[..., None]
         for block in self.blocks:
-            features, _ = block(features, memory)
+            features, _ = block(features, heard)
         return self.expression_decoder(features)
 
     def roll(
-        self, memory: Tensor, style: Tensor, state: SpeechState | None = None
+        self, heard: Tensor, style: Tensor, state: SpeechState | None = None
     ) -> tuple[Tensor, SpeechState]:
         """Expressions (B, T, E) beyond the habit, each frame from the one before, and the state after them.
 
         Args:
-            memory: (B, T, C), what is heard.
+            heard: (B, T, C), as :meth:`listen` gives it.
             style: (B, C).
             state: of the frames before; None at the beginning.
         """
         expression, caches = state or (None, (DecoderCache(),) * len(self.blocks))
         said = []
-        for heard in memory.split(1, dim=1):
+        for frame in heard.split(1, dim=1):
             token = style if expression is None else style + self.expression_encoder(expression)
             features, kept = token[:, None], []
             for block, cache in zip(self.blocks, caches, strict=True):
-                features, cache = block(features, heard, cache)
+                features, cache = block(features, frame, cache)
                 kept.append(cache)
             expression, caches = self.expression_decoder(features[:, 0]), tuple(kept)
             said.append(expression)
@@ -254,7 +254,7 @@ class SpeechModel(Pretrained):
             said = joined(said, self.memory(piece, self._standard(identity)))
         return said + self.habit(identity)[:, None]
 
-    def _heard(self, hearing: Hearing, identity: Tensor | None, fps: float) -> SpeechStream:
+    def _voice(self, hearing: Hearing, identity: Tensor | None, fps: float) -> SpeechStream:
         given = self.identity_mean if identity is None else identity.to(self.identity_mean)
         check_shape("identity", given, (self.config.identity_size,))
         recalling = None
@@ -284,7 +284,7 @@ class SpeechModel(Pretrained):
             fps: frames per second of the result.
         """
         waveform = resample(sound, SPEECH_RATE).waveform
-        stream = self._heard(self._at_once(waveform), identity, fps)
+        stream = self._voice(self._at_once(waveform), identity, fps)
         return torch.cat([stream.push(waveform), stream.finish()])
 
     def weights(self, sound: Sound, identity: Tensor | None = None, fps: float = 25.0) -> Tensor:
@@ -308,7 +308,7 @@ class SpeechModel(Pretrained):
             identity: as in :meth:`expressions`.
             fps: frames per second of the result.
         """
-        stream = self._heard(self._overlapping(), identity, fps)
+        stream = self._voice(self._overlapping(), identity, fps)
         for block in blocks:
             yield self.space(stream.push(block)).clamp(0, 1)
         yield self.space(stream.finish()).clamp(0, 1)

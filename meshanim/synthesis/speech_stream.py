@@ -68,8 +68,8 @@ class SpeechStream:
 
     def _say(self, features: Tensor, recalled: Tensor | None) -> None:
         if features.shape[1]:
-            memory = self.model.project(features)
-            said, self._state = self.model.roll(memory, self._style, self._state)
+            heard = self.model.project(features)
+            said, self._state = self.model.roll(heard, self._style, self._state)
             said = said if recalled is None else joined(said, recalled)
             self._own = torch.cat([self._own, said[0] + self._habit])
 

@@ -145,7 +145,7 @@ class SpeechTask:
         model = self.model
         nameless = torch.rand(len(batch.identity), 1) < self.recipe.nameless
         style = model.styled(torch.where(nameless, model.identity_mean, batch.identity))
-        memory = model.listen(batch.sound)
+        heard = model.listen(batch.sound)
         told = model.space.encode(torch.cat([batch.before[:, None], batch.weights[:, :-1]], dim=1)) - habit
         first = told[:, :1]
         told = told + self.recipe.blur * torch.rand(len(told), 1, 1) * torch.randn_like(told)
@@ -153,9 +153,9 @@ class SpeechTask:
         known[:, 0] = ~batch.begins
         for _ in range(self.recipe.rehearsals):
             with torch.no_grad():
-                own = model(memory, style, told, known)
+                own = model(heard, style, told, known)
             told = torch.cat([first, own[:, :-1]], dim=1)
-        return model(memory, style, told, known)
+        return model(heard, style, told, known)
 
     def validate(self) -> dict[str, float]:
         """Largest distance of a lip vertex, mean over the frames of whole validation utterances, in mm."""

@@ -102,20 +102,20 @@ def test_rolling_is_a_fixed_point_of_telling(model: SpeechModel) -> None:
     sound = torch.stack([voice(2, seed=1), voice(2, seed=2)])
     style = model.styled(torch.stack([IDENTITY, -IDENTITY]))
     with torch.no_grad():
-        memory = model.listen(sound)
-        rolled, _ = model.roll(memory, style)
+        heard = model.listen(sound)
+        rolled, _ = model.roll(heard, style)
         previous = torch.cat([torch.zeros_like(rolled[:, :1]), rolled[:, :-1]], dim=1)
-        told = model(memory, style, previous)
+        told = model(heard, style, previous)
     torch.testing.assert_close(told, rolled, rtol=1e-4, atol=1e-5)
 
 
 def test_the_first_frame_has_the_style_alone(model: SpeechModel) -> None:
-    memory = model.listen(voice()[None])
-    previous = torch.randn(1, memory.shape[1], 6, requires_grad=True)
+    heard = model.listen(voice()[None])
+    previous = torch.randn(1, heard.shape[1], 6, requires_grad=True)
     style = model.styled(IDENTITY[None])
-    gradient = torch.autograd.grad(model(memory, style, previous)[:, 0].sum(), previous)[0]
+    gradient = torch.autograd.grad(model(heard, style, previous)[:, 0].sum(), previous)[0]
     assert not gradient.any()
-    gradient = torch.autograd.grad(model(memory, style, previous)[:, 5].sum(), previous)[0]
+    gradient = torch.autograd.grad(model(heard, style, previous)[:, 5].sum(), previous)[0]
     assert gradient.abs().amax(dim=-1).nonzero()[:, 1].tolist() == [1, 2, 3, 4, 5]
 
 
