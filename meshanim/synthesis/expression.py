@@ -99,6 +99,8 @@ class ExpressionModel(MeshModel):
         config: the architecture.
     """
 
+    kind = "ExpressionModel"
+
     def __init__(self, template: Mesh, hierarchy: HasLevels, config: ExpressionConfig = PAPER) -> None:
         super().__init__(template, hierarchy)
         self.config = config
