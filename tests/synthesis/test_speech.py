@@ -65,7 +65,7 @@ def test_a_stream_keeps_no_more_than_it_needs(model: SpeechModel) -> None:
     for block in voice(6).split(1600):
         stream.push(block)
         assert isinstance(hearing, EncoderStream) and hearing._held.shape[1] < sum(model.samples_around) + 640
-        assert len(stream._own) <= 5
+        assert len(stream._track) <= 5
     assert stream._state is not None
     for cache in stream._state.caches:
         assert cache.attention is not None and cache.attention.keys.shape[2] == TINY.window - 1
