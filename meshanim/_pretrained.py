@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -15,8 +16,12 @@ from torch import Tensor, nn
 from meshanim._check import InputError
 from meshanim._files import atomic_path
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 FORMAT = 1
 _PACKAGE = Path(__file__).resolve().parent
+Settings = TypeVar("Settings", bound="DataclassInstance")
 
 
 def _shipped_folders() -> list[Path]:
@@ -95,6 +100,18 @@ def _read_config(path: Path) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise InputError(f"{path} must hold a JSON object, got {type(config).__name__}")
     return config
+
+
+def settings_from(kind: type[Settings], saved: Mapping[str, Any]) -> Settings:
+    """A dataclass of what ``dataclasses.asdict`` wrote; lists, as JSON has them, become tuples.
+
+    Raises:
+        InputError: a name that the class does not know.
+    """
+    known = {item.name for item in fields(kind)}
+    if unknown := sorted(set(saved) - known):
+        raise InputError(f"settings must be among {', '.join(sorted(known))}, got {', '.join(unknown)}")
+    return kind(**{name: tuple(v) if isinstance(v, list) else v for name, v in saved.items()})
 
 
 class Pretrained(nn.Module):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from meshanim._check import InputError, check_shape
-from meshanim._pretrained import Pretrained
+from meshanim._pretrained import Pretrained, settings_from
 from meshanim.audio import SPEECH_RATE, EncoderStream, LogMelEncoder, Sound, Wav2Vec2Encoder, resample
 from meshanim.faces import FaceModel
 from meshanim.faces.lid_clearing import clear_lids
@@ -364,4 +364,4 @@ class SpeechModel(Pretrained):
     def _from_settings(cls, settings: Mapping[str, Any]) -> Self:
         known = settings.get("encoder")
         encoder = None if known is None else Wav2Vec2Encoder.from_settings(**known)
-        return cls(SpeechConfig.from_dict(settings["settings"]), encoder)
+        return cls(settings_from(SpeechConfig, settings["settings"]), encoder)

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from meshanim._check import InputError
+from meshanim._pretrained import settings_from
 from meshanim.audio import EncoderStream, Sound, Wav2Vec2Encoder
 from meshanim.faces.anny import AnnyFace
 from meshanim.faces.lips import lip_vertices
@@ -184,13 +185,13 @@ def test_saved_and_loaded_it_says_the_same(model: SpeechModel, tmp_path: Path) -
 
 
 def test_settings_are_checked() -> None:
-    assert SpeechConfig.from_dict(json.loads(json.dumps(asdict(TINY)))) == TINY
+    assert settings_from(SpeechConfig, json.loads(json.dumps(asdict(TINY)))) == TINY
     with pytest.raises(InputError, match="encoder must be one of wav2vec2, log-mel, got 'ears'"):
         SpeechConfig(encoder="ears")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="window must be at least 1, got 0"):
         SpeechConfig(window=0)
     with pytest.raises(InputError, match=r"settings must be among .*, got depth"):
-        SpeechConfig.from_dict({"depth": 1})
+        settings_from(SpeechConfig, {"depth": 1})
 
 
 def test_it_performs_by_weights_or_by_a_spiral_decoder(model: SpeechModel) -> None:
