@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -13,9 +13,6 @@ from meshanim._pretrained import Pretrained
 from meshanim.mesh import Mesh
 from meshanim.nn import HasLevels, MeshLevels
 from meshanim.synthesis.pretrained import topology_digest
-
-if TYPE_CHECKING:
-    from meshanim.mesh import MeshHierarchy
 
 _LEVELS, _FACES = "levels.", "mesh.faces"
 
@@ -40,11 +37,6 @@ class MeshModel(Pretrained):
         check_shape("template's vertices", template.vertices, (self.levels.vertex_counts[0], 3))
         self.register_buffer("mean", template.vertices.float().clone())
         self.register_buffer("faces", template.faces.clone(), persistent=False)
-
-    @classmethod
-    def from_hierarchy(cls, hierarchy: MeshHierarchy, **settings: Any) -> Self:
-        """An untrained model on the mesh of a hierarchy; ``settings`` as the class takes them."""
-        return cls(hierarchy.meshes[0], hierarchy, **settings)
 
     @property
     def template(self) -> Mesh:
