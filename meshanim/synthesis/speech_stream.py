@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from torch import Tensor
 
 from meshanim._check import check_finite, check_range, check_shape
 from meshanim.audio import SPEECH_RATE
 from meshanim.synthesis.speech_encoding import Hearing
 from meshanim.synthesis.speech_memory import joined
+from meshanim.synthesis.speech_network import SpeechNetwork, SpeechState
 from meshanim.synthesis.timing import GrowingTrack
-
-if TYPE_CHECKING:
-    from meshanim.synthesis.speech import SpeechModel, SpeechState
 
 AT_ONCE = 10 * SPEECH_RATE
 """Samples that are heard at once."""
@@ -35,7 +31,7 @@ class SpeechStream:
 
     def __init__(
         self,
-        model: SpeechModel,
+        model: SpeechNetwork,
         hearing: Hearing,
         identity: Tensor,
         fps: float,
