@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import shutil
+import stat
 import sys
 import threading
 from collections.abc import Iterator
@@ -29,6 +30,15 @@ def _temporary_name(target: Path, suffix: str) -> Path:
     return target.with_name(f".{target.stem}.{os.getpid()}-{threading.get_ident()}{suffix}")
 
 
+def _usual_mode(unused: Path) -> int:
+    """Mode that a new file of that name gets, by the umask and what its folder asks for."""
+    unused.touch()
+    try:
+        return stat.S_IMODE(unused.stat().st_mode)
+    finally:
+        unused.unlink()
+
+
 @contextmanager
 def _made_folder(folder: Path) -> Iterator[None]:
     """Make ``folder`` and its parents; take away again what was made where the block fails."""
@@ -50,7 +60,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield a temporary name beside ``path``; it becomes ``path`` when the block ends without an error.
 
     The temporary name keeps the suffix, so that writers that go by it work. The folder is made where it
-    is missing. After an error nothing is left behind, and a file that stood at ``path`` still stands.
+    is missing. The file gets the mode of any new file, also from a writer that keeps it from others. After an
+    error nothing is left behind, and a file that stood at ``path`` still stands.
 
     Raises:
         InputError: ``path`` is a folder.
@@ -61,8 +72,10 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         raise InputError(f"{target} must be a file to write, but it is a folder")
     with _made_folder(target.parent):
         temporary = _temporary_name(target, target.suffix)
+        mode = _usual_mode(temporary)
         try:
             yield temporary
+            temporary.chmod(mode)
             with open(temporary, "rb") as written:
                 os.fsync(written.fileno())
             temporary.replace(target)

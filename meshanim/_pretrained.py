@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -16,8 +16,12 @@ from torch import Tensor, nn
 from meshanim._check import InputError
 from meshanim._files import atomic_path
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 FORMAT = 1
 _PACKAGE = Path(__file__).resolve().parent
+Settings = TypeVar("Settings", bound="DataclassInstance")
 
 
 def _shipped_folders() -> list[Path]:
@@ -59,19 +63,6 @@ def _digest(text: bytes) -> str:
     return hashlib.sha256(text).hexdigest()
 
 
-@contextmanager
-def assembling(folder: Path, kind: str) -> Iterator[None]:
-    """Around putting a model together from what :func:`load_model` gave: says which part it lacks.
-
-    Raises:
-        InputError: a tensor or setting is missing, too many, or of another shape.
-    """
-    try:
-        yield
-    except (KeyError, TypeError, RuntimeError) as error:
-        raise InputError(f"{folder} must hold a whole {kind}, got one that lacks {error}") from None
-
-
 def load_model(folder: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Read configuration and tensors of a model's folder.
 
@@ -111,10 +102,23 @@ def _read_config(path: Path) -> dict[str, Any]:
     return config
 
 
+def settings_from(kind: type[Settings], saved: Mapping[str, Any]) -> Settings:
+    """A dataclass of what ``dataclasses.asdict`` wrote; lists, as JSON has them, become tuples.
+
+    Raises:
+        InputError: a name that the class does not know.
+    """
+    known = {item.name for item in fields(kind)}
+    if unknown := sorted(set(saved) - known):
+        raise InputError(f"settings must be among {', '.join(sorted(known))}, got {', '.join(unknown)}")
+    return kind(**{name: tuple(v) if isinstance(v, list) else v for name, v in saved.items()})
+
+
 class Pretrained(nn.Module):
     """A network that is written to a folder, and read from one or by the name of a shipped one.
 
-    A subclass tells what an untrained network like it is made from, and makes one.
+    A subclass tells what an untrained network like it is made from, and makes one: of settings alone, or of
+    tensors that are no part of its state too.
     """
 
     kind: ClassVar[str]
@@ -131,12 +135,21 @@ class Pretrained(nn.Module):
         """An untrained network."""
         raise NotImplementedError
 
+    def _given(self) -> dict[str, Tensor]:
+        """Tensors that are written beside the state, such as a mesh."""
+        return {}
+
+    @classmethod
+    def _untrained(cls, settings: Mapping[str, Any], tensors: dict[str, Tensor]) -> Self:
+        """An untrained network of all that its files hold; takes what is no state out of ``tensors``."""
+        return cls._from_settings(settings)
+
     def save_pretrained(self, folder: str | Path) -> Path:
         """Write ``config.json`` and ``model.safetensors``, whole or not at all."""
         tensors = self.state_dict()
         if self.halved:
             tensors = {name: t.half() if t.is_floating_point() else t for name, t in tensors.items()}
-        return save_model(folder, {"model": self.kind, **self._settings()}, tensors)
+        return save_model(folder, {"model": self.kind, **self._settings()}, {**tensors, **self._given()})
 
     @classmethod
     def from_pretrained(cls, name: str | Path) -> Self:
@@ -147,7 +160,10 @@ class Pretrained(nn.Module):
         """
         folder = find_model(name)
         config, tensors = load_model(folder, cls.kind)
-        with assembling(folder, cls.__name__):
-            model = cls._from_settings(config)
+        try:
+            model = cls._untrained(config, tensors)
             model.load_state_dict(tensors)
+        except (KeyError, TypeError, RuntimeError) as error:
+            lacking = f"{folder} must hold a whole {cls.__name__}, got one that lacks {error}"
+            raise InputError(lacking) from None
         return model.eval()

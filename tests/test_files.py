@@ -1,11 +1,15 @@
 """Files and folders appear whole or not at all."""
 
+import os
 import shutil
+import stat
 import sys
 import threading
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from meshanim import _files
 from meshanim._check import InputError
@@ -32,6 +36,18 @@ def test_an_error_leaves_the_older_file_and_nothing_else(tmp_path):
         place.write_text("half")
         raise KeyError
     assert [file.name for file in tmp_path.iterdir()] == ["a.txt"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are those of POSIX")
+@pytest.mark.parametrize("umask", [0o022, 0o027])
+def test_a_file_has_the_mode_that_the_umask_gives(tmp_path, umask):
+    before = os.umask(umask)
+    try:
+        with atomic_path(tmp_path / "a.safetensors") as place:
+            save_file({"a": torch.zeros(1)}, place)  # keeps what it writes from others
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "a.safetensors").stat().st_mode) == 0o666 & ~umask
 
 
 def test_a_folder_is_no_file_and_a_file_no_folder(tmp_path):

@@ -11,8 +11,6 @@ from typing import NamedTuple
 PAUSES = frozenset({"_", "_:", "_!", "_|", "_::"})
 BILABIALS = frozenset({"p", "b", "m"})
 """Consonants that the lips close for."""
-LABIODENTALS = frozenset({"f", "v"})
-"""Consonants of the lower lip at the upper teeth."""
 STOPS = frozenset({"p", "b", "t", "d", "k", "g", "tS", "dZ", "?", "t2", "t#", "t["})
 """Consonants that stop the breath, affricates among them."""
 OPEN_VOWELS = frozenset({"a", "aa", "A:", "A@", "0", "aI", "aI2", "aI3", "aI@", "aU", "aU@"})

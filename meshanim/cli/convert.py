@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from meshanim.cli.writing import Joints, write_all
+from meshanim.cli.options import Joints, Quiet
+from meshanim.cli.writing import write_all
 
 
 def convert(
@@ -30,7 +31,7 @@ def convert(
         typer.Option(help="What a .csv moves, and whose joints go out: anny, ict=PATH, flame=PATH."),
     ] = None,
     joints: Joints = True,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Convert a performance: read it from one file, write it to others."""
     from meshanim.cli.progress import Steps

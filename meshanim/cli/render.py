@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from meshanim.cli.options import Quiet
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -41,7 +43,7 @@ def render(
         float | None, typer.Option(help="Of a source that states none; as for convert.", show_default=False)
     ] = None,
     seed: Annotated[int, typer.Option(help="Of what is drawn by chance, such as blinks.")] = 0,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Render a performance as a talking head."""
     import torch

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from meshanim.cli.writing import Joints, write_all
+from meshanim.cli.options import Face, Joints, Quiet
+from meshanim.cli.writing import write_all
 
 if TYPE_CHECKING:
     from meshanim.faces import SolvedPerformance
@@ -21,9 +22,7 @@ def solve(
         list[str],
         typer.Option("--output", "-o", help="What to write, may be repeated; as for animate."),
     ],
-    face: Annotated[
-        str, typer.Option(help="anny, ict=PATH, flame=PATH, or a mesh file of the built-in topology.")
-    ] = "anny",
+    face: Face = "anny",
     fps: Annotated[
         float | None, typer.Option(help="Frames per second; needed for .pc2 and folders, which state none.")
     ] = None,
@@ -43,7 +42,7 @@ def solve(
         bool, typer.Option("--residual", help="Keep what the units leave, so that no motion is lost.")
     ] = False,
     joints: Joints = True,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Find the weights of a face's units that explain moving vertices of its mesh."""
     from meshanim.cli.progress import Steps

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from meshanim.cli.writing import Joints, write_all
+from meshanim.cli.options import Face, Identity, Joints, Quiet
+from meshanim.cli.writing import write_all
 
 if TYPE_CHECKING:
     from meshanim.audio import Sound
@@ -31,13 +32,9 @@ def speak(
         str | None, typer.Option(help="What to say, in place of --audio; espeak-ng speaks it.")
     ] = None,
     voice: Annotated[str, typer.Option(help="Who says it: a voice of espeak-ng, en-us, en-gb+f2.")] = "en-gb",
-    face: Annotated[
-        str, typer.Option(help="anny, ict=PATH, flame=PATH, or a mesh file of the built-in topology.")
-    ] = "anny",
+    face: Face = "anny",
     model: Annotated[str, typer.Option(help="Trained model, by name or folder.")] = _BUILT_IN_MODEL,
-    identity: Annotated[
-        str | None, typer.Option(help="Who: named coefficients, age=30,gender=0.2; by default the mean face.")
-    ] = None,
+    identity: Identity = None,
     seed: Annotated[
         int | None,
         typer.Option(
@@ -60,7 +57,7 @@ def speak(
     ] = "natural",
     fps: Annotated[float, typer.Option(help="Frames per second.")] = 25.0,
     joints: Joints = True,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Let a face speak: a voice, or a text."""
     from meshanim.cli.person import person

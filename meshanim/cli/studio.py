@@ -7,26 +7,22 @@ from typing import Annotated
 
 import typer
 
+from meshanim.cli.options import Face, Host, Model, Port
+
 _BUILT_IN_MODEL = "anny-expressions"
 
 
 def studio(
-    face: Annotated[
-        str, typer.Option(help="anny, ict=PATH, flame=PATH, or a mesh file of the built-in topology.")
-    ] = "anny",
-    model: Annotated[
-        str | None, typer.Option(help="Trained model, by name or folder; by default the one for the face.")
-    ] = None,
+    face: Face = "anny",
+    model: Model = None,
     folder: Annotated[
         str | None,
         typer.Option(
             help="Where the page may save files; without it, it can only be asked to download them."
         ),
     ] = None,
-    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
-    port: Annotated[
-        int | None, typer.Option(help="Port; by default the first free one from 8080 on, 0 for any.")
-    ] = None,
+    host: Host = "127.0.0.1",
+    port: Port = None,
 ) -> None:
     """Make a performance in the browser: who, what expression, when, and the face's own shapes."""
     from meshanim._check import InputError

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from meshanim._check import check_choice
+from meshanim.cli.options import Epochs, Out, Quiet
 from meshanim.cli.train_on_video import (
     audio_units,
     face_features,
@@ -32,17 +33,15 @@ def _root() -> None:
 
 @app.command()
 def expression(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; gets the trained model.")],
+    out: Out,
     face: Annotated[str, typer.Option(help="anny, ict=PATH or flame=PATH.")] = "anny",
     variant: Annotated[str, typer.Option(help="identity, paper, pca or pca-deep.")] = "identity",
-    epochs: Annotated[
-        int | None, typer.Option(help="Passes over the corpus; the recipe's by default.")
-    ] = None,
+    epochs: Epochs = None,
     batch_size: Annotated[int, typer.Option(help="Sequences per step.")] = 8,
     seed: Annotated[int, typer.Option(help="Of weights and order.")] = 0,
     corpus_seed: Annotated[int, typer.Option(help="Of the corpus.")] = 0,
     subjects: Annotated[int, typer.Option(help="People in the corpus.")] = 180,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Train 4D expression synthesis on Expressions4D, by the recipe that made the shipped weights."""
     from meshanim.cli.progress import Steps
@@ -64,7 +63,7 @@ def expression(
 
 @app.command()
 def unprojection(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; gets the trained model.")],
+    out: Out,
     face: Annotated[str, typer.Option(help="anny or ict=PATH.")] = "anny",
     network: Annotated[str, typer.Option(help="small, for two cores, or paper.")] = "small",
     width: Annotated[
@@ -73,10 +72,10 @@ def unprojection(
     size: Annotated[int, typer.Option(help="Pixels along each side of pictures and maps.")] = 256,
     pictures: Annotated[int, typer.Option(help="Pictures to draw and keep.")] = 2400,
     samples: Annotated[int, typer.Option(help="Pictures in an epoch, taken at random.")] = 600,
-    epochs: Annotated[int | None, typer.Option(help="The recipe's by default.")] = None,
+    epochs: Epochs = None,
     batch_size: Annotated[int, typer.Option(help="Pictures per step.")] = 8,
     seed: Annotated[int, typer.Option(help="Of weights, order and pictures.")] = 0,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Train the network from a picture to a position map, on faces drawn once and kept in the cache."""
     from meshanim.datasets import KeptFaces
@@ -94,7 +93,7 @@ def unprojection(
 
 @app.command()
 def speech(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; gets the trained model.")],
+    out: Out,
     config: Annotated[str, typer.Option(help="small, for two cores, or paper.")] = "small",
     grid: Annotated[
         Path | None, typer.Option(help="Folder of GRID clips to learn from instead; their captures are here.")
@@ -104,14 +103,12 @@ def speech(
         int | None, typer.Option(help="Frames of a training sequence; the recipe's by default.")
     ] = None,
     size: Annotated[int, typer.Option(help="Utterances of the made corpus.")] = 600,
-    epochs: Annotated[
-        int | None, typer.Option(help="Passes over the corpus; the recipe's by default.")
-    ] = None,
+    epochs: Epochs = None,
     batch_size: Annotated[
         int | None, typer.Option(help="Utterances per step; the recipe's by default.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Of weights, order and noise.")] = 0,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Train a model from speech to a face that speaks, on speech that is made once and kept in the cache."""
     from meshanim.cli.progress import Steps
@@ -137,17 +134,15 @@ def speech(
 
 @app.command()
 def speech_motion(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; gets the trained model.")],
+    out: Out,
     model: Annotated[
         str, typer.Option(help="Speech model whose expressions are shown, by name or folder.")
     ] = "speech-small",
     face: Annotated[str, typer.Option(help="anny, ict=PATH or flame=PATH.")] = "anny",
     size: Annotated[int, typer.Option(help="Utterances of the made corpus.")] = 600,
-    epochs: Annotated[
-        int | None, typer.Option(help="Passes over the corpus; the recipe's by default.")
-    ] = None,
+    epochs: Epochs = None,
     seed: Annotated[int, typer.Option(help="Of weights and order.")] = 0,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Train the spiral decoder that shows a speech model's expressions on a mesh, jaws on their arcs."""
     import torch
@@ -172,14 +167,12 @@ def speech_motion(
 
 @app.command()
 def head_motion(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; gets the trained model.")],
+    out: Out,
     size: Annotated[int, typer.Option(help="Utterances of the corpus.")] = 600,
-    epochs: Annotated[
-        int | None, typer.Option(help="Passes over the corpus; the recipe's by default.")
-    ] = None,
+    epochs: Epochs = None,
     batch_size: Annotated[int, typer.Option(help="Utterances per step.")] = 16,
     seed: Annotated[int, typer.Option(help="Of weights, order and manners.")] = 0,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Train head motion in the manner of a reference, on speech that is made once and kept in the cache."""
     from meshanim.cli.progress import Steps

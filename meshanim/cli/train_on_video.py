@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from meshanim._check import check_choice
+from meshanim.cli.options import Epochs, Out, Quiet
 
 if TYPE_CHECKING:
     from meshanim.datasets import TalkingClip
@@ -18,17 +19,15 @@ if TYPE_CHECKING:
 VALIDATED = 5
 """Every fifth clip of the validation set scores TCSAN after every epoch."""
 
-Out = Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; gets the trained model.")]
+ClipsPerStep = Annotated[int, typer.Option(help="Clips per step.")]
 Grid = Annotated[Path, typer.Option(help="Folder of GRID clips; their captures are here.")]
-Epochs = Annotated[int | None, typer.Option(help="Passes over the clips; the recipe's by default.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")]
 
 
 def lip_sync(
     out: Out,
     grid: Annotated[Path, typer.Option(help="Folder of GRID clips, s1/*.mpg and speakers/*.mpg.")],
-    epochs: Annotated[int | None, typer.Option(help="The recipe's by default.")] = None,
-    batch_size: Annotated[int, typer.Option(help="Clips per step.")] = 8,
+    epochs: Epochs = None,
+    batch_size: ClipsPerStep = 8,
     seed: Annotated[int, typer.Option(help="Of weights, order and changes of the pictures.")] = 0,
     quiet: Quiet = False,
 ) -> None:
@@ -46,7 +45,7 @@ def audio_units(
     out: Out,
     grid: Grid,
     epochs: Epochs = None,
-    batch_size: Annotated[int, typer.Option(help="Clips per step.")] = 8,
+    batch_size: ClipsPerStep = 8,
     seed: Annotated[int, typer.Option(help="Of weights, order and noise.")] = 0,
     quiet: Quiet = False,
 ) -> None:
@@ -65,7 +64,7 @@ def unit_classifier(
     out: Out,
     grid: Grid,
     epochs: Epochs = None,
-    batch_size: Annotated[int, typer.Option(help="Clips per step.")] = 8,
+    batch_size: ClipsPerStep = 8,
     seed: Annotated[int, typer.Option(help="Of weights, order and frames.")] = 0,
     quiet: Quiet = False,
 ) -> None:
@@ -83,7 +82,7 @@ def face_features(
     out: Out,
     grid: Grid,
     epochs: Epochs = None,
-    batch_size: Annotated[int, typer.Option(help="Clips per step.")] = 8,
+    batch_size: ClipsPerStep = 8,
     seed: Annotated[int, typer.Option(help="Of weights, order and frames.")] = 0,
     quiet: Quiet = False,
 ) -> None:
@@ -171,7 +170,7 @@ def polynomial(
     encoders: Annotated[
         Path | None, typer.Option(help="Model whose encoders are taken; trained first without it.")
     ] = None,
-    epochs: Annotated[int | None, typer.Option(help="The recipe's by default.")] = None,
+    epochs: Epochs = None,
     seed: Annotated[int, typer.Option(help="Of weights, order and noise.")] = 0,
     quiet: Quiet = False,
 ) -> None:

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from meshanim.cli.options import Host, Port
+
 
 def view(
     path: Annotated[str, typer.Argument(help="A performance, a folder of OBJ or PLY files, or a mesh file.")],
@@ -17,10 +19,8 @@ def view(
         float | None,
         typer.Option(help="Frames per second; by default the file's, 25 where it states none."),
     ] = None,
-    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
-    port: Annotated[
-        int | None, typer.Option(help="Port; by default the first free one from 8080 on, 0 for any.")
-    ] = None,
+    host: Host = "127.0.0.1",
+    port: Port = None,
 ) -> None:
     """Play a file in the browser: orbit, wireframe, timeline, sound, distance to a second file."""
     from meshanim.cli.serving import open_page, serve

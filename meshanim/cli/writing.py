@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,12 +11,6 @@ if TYPE_CHECKING:
     from meshanim.cli.progress import Steps
     from meshanim.faces import FaceModel
     from meshanim.performance import Performance
-
-Joints = Annotated[
-    bool,
-    typer.Option(help="Eyes and jaw as joints in GLB and USD; without, shapes alone, to drive them live."),
-]
-"""The option of commands that write files."""
 
 
 def write_all(

@@ -25,6 +25,7 @@ from torch import Tensor
 
 from meshanim._check import check_choice, check_range
 from meshanim._files import atomic_folder, cache_folder
+from meshanim.datasets._seeds import generator_of
 from meshanim.datasets.performing import (
     STYLE_SIZE,
     Style,
@@ -83,11 +84,6 @@ def extremeness(deformation: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
     return scaled.clamp(min=LEAST_EXTREMENESS)
 
 
-def _generator(*key: int) -> torch.Generator:
-    state = np.random.SeedSequence(key).generate_state(1, np.uint64)[0]
-    return torch.Generator().manual_seed(int(state >> np.uint64(1)))
-
-
 def shape_features(neutrals: Tensor, count: int = SHAPE_FEATURES) -> Tensor:
     """Leading principal components (S, count) of shapes (S, V, 3), each of unit variance over the shapes."""
     shapes = neutrals.flatten(1).double()
@@ -140,11 +136,11 @@ class Expressions4D:
         check_range("predictable", predictable, 0, 1)
         check_range("subjects", subjects, 4)
         self.face, self.split, self.seed, self.predictable = face, split, seed, predictable
-        self.identities = face.sample_population(_generator(seed, 1), subjects)
+        self.identities = face.sample_population(generator_of(seed, 1), subjects)
         self.neutrals = torch.stack([face.vertices(identity) for identity in self.identities])
-        self.styles, self.foretold = draw_styles(self.neutrals, predictable, _generator(seed, 2))
+        self.styles, self.foretold = draw_styles(self.neutrals, predictable, generator_of(seed, 2))
         self._mover = 0, Articulation(face, self.identities[0])
-        order = torch.randperm(subjects, generator=_generator(seed, 3)).tolist()
+        order = torch.randperm(subjects, generator=generator_of(seed, 3)).tolist()
         held_out = max(1, round(TEST_SHARE * subjects))
         self.test_subjects, self.train_subjects = sorted(order[:held_out]), sorted(order[held_out:])
         self.subjects = self.train_subjects if split == "train" else self.test_subjects
@@ -164,7 +160,7 @@ class Expressions4D:
         return len(self.subjects) * len(EXPRESSIONS)
 
     def _take(self, subject: int, emotion: str) -> tuple[Timing, Tensor, float, torch.Generator]:
-        generator = _generator(self.seed, 4, subject, EXPRESSIONS.index(emotion))
+        generator = generator_of(self.seed, 4, subject, EXPRESSIONS.index(emotion))
         timing = draw_timing(generator)
         times = torch.arange(0, timing.end, 1 / FPS)
         strength = float(torch.exp(0.2 * torch.randn((), generator=generator)))

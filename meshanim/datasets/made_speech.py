@@ -29,6 +29,7 @@ from meshanim._files import atomic_folder, cache_folder
 from meshanim.audio.espeak import Spoken, speak_text
 from meshanim.audio.phones import Phone
 from meshanim.audio.sound import SPEECH_RATE, Sound, resample
+from meshanim.datasets._seeds import generator_of
 from meshanim.datasets.coarticulation import STYLE_SIZE, LipCloser, SpeakingStyle, speech_curves
 from meshanim.datasets.head_styles import HEAD_STYLES, HELD_OUT_STYLES, HeadStyle, head_track
 from meshanim.datasets.prosody import accents
@@ -72,11 +73,6 @@ class _Speaker:
     head: HeadStyle
 
 
-def _generator(*key: int) -> torch.Generator:
-    state = np.random.SeedSequence(key).generate_state(1, np.uint64)[0]
-    return torch.Generator().manual_seed(int(state >> np.uint64(1)))
-
-
 def _pick(choices: Sequence[Any], generator: torch.Generator) -> Any:
     return choices[int(torch.randint(len(choices), (1,), generator=generator))]
 
@@ -117,7 +113,7 @@ def _padded(spoken: Spoken, before: float, after: float) -> tuple[Sound, tuple[P
 def _speakers(split: str, count: int, face: FaceModel, seed: int) -> list[_Speaker]:
     """The people of a split; women have women's voices."""
     key = SPLITS.index(split)
-    generator = _generator(seed, key, 0)
+    generator = generator_of(seed, key, 0)
     identities = face.sample_population(generator, count)
     women = identities[:, face.identity_names.index("gender")] > 0.5
     known = (*ACCENTS, *HELD_OUT_ACCENTS) if split == "test" else ACCENTS
@@ -214,7 +210,7 @@ class MadeSpeech(Sequence[Utterance]):
             speaker = people[item // PER_SPEAKER]
             if item % PER_SPEAKER == 0:
                 lips = LipCloser(face, speaker.identity)
-            generator = _generator(self.seed, SPLITS.index(self.split), 1, item)
+            generator = generator_of(self.seed, SPLITS.index(self.split), 1, item)
             takes.append(_take(self.split, speaker, lips, generator))
             if progress is not None:
                 progress(item + 1, self._count)

@@ -13,24 +13,24 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from meshanim._check import check_range
 from meshanim.datasets._grooming import Grooming, beard_cover, dressed, exposure, groom, hair_cover
+from meshanim.datasets._seeds import generator_of
 from meshanim.faces import ARKIT_NAMES, FaceModel
 from meshanim.mesh import axis_angle_to_matrix
 from meshanim.rendering import Camera, Fragments, Gloss, Lamp, Surroundings, interpolate, render
 from meshanim.rendering.light import HARMONICS
 from meshanim.rendering.materials import (
-    HIDDEN,
     brow_coordinates,
     eye_coordinates,
     group_mask,
     paint_brows,
     paint_eyes,
+    shown_faces,
     vertex_materials,
 )
 from meshanim.rendering.shading import to_display
@@ -91,7 +91,7 @@ class RenderedFaces:
         check_range("size", size, 16)
         self.face, self.count, self.seed, self.size = face, count, seed, size
         mesh = face.neutral
-        self._faces = mesh.faces[~group_mask(mesh, *HIDDEN)[mesh.faces].all(1)]
+        self._faces = shown_faces(mesh)
         self._skin = group_mask(mesh, "skin").to(torch.float32)[:, None]
         self._head, self._neck = ~group_mask(mesh, "neck"), mesh.groups["neck"]
         self._looks = vertex_materials(mesh)[:, :3]
@@ -104,8 +104,7 @@ class RenderedFaces:
     @torch.no_grad()
     def __getitem__(self, item: int) -> RenderedFace:
         check_range("item", item, 0, self.count - 1)
-        state = np.random.SeedSequence((self.seed, item)).generate_state(1, np.uint64)[0]
-        generator = torch.Generator().manual_seed(int(state >> np.uint64(1)))
+        generator = generator_of(self.seed, item)
         identity = self.face.sample_identity(generator, 1)[0]
         weights = self.face.weights_from_arkit(_expression(generator))
         motion = _pose(generator)

@@ -116,6 +116,24 @@ def _nodes(buffer: GlbBuffer, skeleton: Skeleton | None, name: str) -> dict[str,
     }
 
 
+def _extras(performance: Performance, mesh: Mesh, rig: Rig, copies: NDArray) -> dict[str, Any]:
+    """What glTF has no place for, as :func:`write_glb` lists it."""
+    found = rig.targets
+    return {
+        "targetNames": list(found.names),
+        "targetKind": found.kind,
+        "largestErrorMillimetres": round(1000 * found.error, 6),
+        "fps": performance.fps,
+        "frames": performance.frame_count,
+        "vertices": len(mesh.vertices),
+        "copiesOf": copies.tolist(),
+        "groups": {name: vertices.tolist() for name, vertices in mesh.groups.items()},
+        "landmarks": {name: int(vertex) for name, vertex in mesh.landmarks.items()},
+        **({} if performance.face_model is None else {"faceModel": performance.face_model}),
+        "jointTurns": rig.shared_turns(),
+    }
+
+
 def write_glb(
     performance: Performance,
     path: Path,
@@ -169,25 +187,12 @@ def write_glb(
     else:
         skeleton = skeleton_of(performance, face) if joints else None
         rig = fitting_rig(performance, skeleton, targets == "auto", max_error, progress)
-    found = rig.targets
     colours = vertex_colours(mesh).numpy()
     mesh, picture = put_on(mesh, appearance)
     if picture is not None:
         colours[:, :3] = 1
     primitive, source = _primitive(buffer, mesh, rig, colours)
-    extras = {
-        "targetNames": list(found.names),
-        "targetKind": found.kind,
-        "largestErrorMillimetres": round(1000 * found.error, 6),
-        "fps": performance.fps,
-        "frames": performance.frame_count,
-        "vertices": len(mesh.vertices),
-        "copiesOf": source[len(mesh.vertices) :].tolist(),
-        "groups": {name: vertices.tolist() for name, vertices in mesh.groups.items()},
-        "landmarks": {name: int(vertex) for name, vertex in mesh.landmarks.items()},
-        **({} if performance.face_model is None else {"faceModel": performance.face_model}),
-        "jointTurns": rig.shared_turns(),
-    }
+    extras = _extras(performance, mesh, rig, source[len(mesh.vertices) :])
     document = {
         "asset": {"version": "2.0", "generator": f"meshanim {__version__}"},
         "scene": 0,

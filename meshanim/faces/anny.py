@@ -29,7 +29,6 @@ from meshanim.mesh import Mesh, fit_sphere
 
 _FORMAT = 3
 _AGE_ANCHORS = (0.0, 1.0, 10.0, 25.0, 90.0)
-_AGE_VALUES = (-1 / 3, 0.0, 1 / 3, 2 / 3, 1.0)
 _VARIATIONS = {"gender": 2, "age": 5, "muscle": 3, "weight": 3, "height": 2, "proportions": 2}
 _BODY_ONLY = 2 * 3
 _ANCESTRIES = ("african", "asian", "caucasian")

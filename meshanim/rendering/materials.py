@@ -47,6 +47,11 @@ def group_mask(mesh: Mesh, *names: str) -> Tensor:
     return mask
 
 
+def shown_faces(mesh: Mesh) -> Tensor:
+    """(F', 3) the triangles of a mesh but those of :data:`HIDDEN` parts."""
+    return mesh.faces[~group_mask(mesh, *HIDDEN)[mesh.faces].all(1)]
+
+
 def part_numbers(mesh: Mesh) -> Tensor:
     """(V,) small numbers, one for each part that ends in an edge: skin 0, then what lies within it."""
     numbers = torch.zeros(mesh.vertices.shape[0], dtype=torch.uint8)

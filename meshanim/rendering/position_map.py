@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -14,7 +13,7 @@ from scipy.sparse.linalg import splu
 from torch import Tensor, nn
 
 from meshanim._check import check_shape
-from meshanim._pretrained import assembling, find_model, load_model, save_model
+from meshanim._pretrained import Pretrained
 from meshanim.mesh import Mesh, Similarity, fit_similarity
 from meshanim.nn import PositionMapNet, SmallPositionMapNet
 from meshanim.rendering.camera import Camera
@@ -112,7 +111,7 @@ class FoundFace(NamedTuple):
     camera: Camera
 
 
-class PositionMapModel(nn.Module):
+class PositionMapModel(Pretrained):
     """A network from pictures of faces to position maps on one mesh, and what makes meshes of these.
 
     Args:
@@ -122,6 +121,8 @@ class PositionMapModel(nn.Module):
         directions: (K, V, 3) in which faces deviate from the neutral, in metres; with them the network is
             :class:`meshanim.nn.SmallPositionMapNet`, without :class:`meshanim.nn.PositionMapNet`.
     """
+
+    kind = "PositionMapModel"
 
     def __init__(
         self, mesh: Mesh, width: int = 16, size: int = 256, directions: Tensor | None = None
@@ -186,34 +187,23 @@ class PositionMapModel(nn.Module):
             self._reader = MapReader(layout)
         return FoundFace(self._reader.vertices(local), _camera(pose, layout.size))
 
-    def save_pretrained(self, folder: str | Path) -> Path:
-        """Write ``config.json`` and ``model.safetensors``, mesh included, whole or not at all."""
-        settings = {"width": self.net.width, "size": self.layout.size}
+    def _settings(self) -> dict[str, Any]:
+        return {"settings": {"width": self.net.width, "size": self.layout.size}}
+
+    def _given(self) -> dict[str, Tensor]:
         mesh = self.layout.mesh
         assert mesh.uv is not None and mesh.uv_faces is not None
         drawn = {"vertices": mesh.vertices, "faces": mesh.faces, "uv": mesh.uv, "uv_faces": mesh.uv_faces}
         if self.directions is not None:
             drawn["directions"] = self.directions
-        tensors = {f"mesh.{name}": tensor for name, tensor in drawn.items()}
-        config: Mapping[str, Any] = {"model": type(self).__name__, "settings": settings}
-        return save_model(folder, config, {**self.state_dict(), **tensors})
+        return {f"mesh.{name}": tensor for name, tensor in drawn.items()}
 
     @classmethod
-    def from_pretrained(cls, name: str | Path) -> PositionMapModel:
-        """A shipped model by its name, or one from a folder, in evaluation mode.
-
-        Raises:
-            InputError: no such model, or files that are damaged or do not belong together.
-        """
-        folder = find_model(name)
-        config, tensors = load_model(folder, cls.__name__)
-        with assembling(folder, cls.__name__):
-            drawn = [tensors.pop(f"mesh.{part}") for part in ("vertices", "faces", "uv", "uv_faces")]
-            directions = tensors.pop("mesh.directions", None)
-            mesh = Mesh(drawn[0], drawn[1], drawn[2], drawn[3])
-            model = cls(mesh, **config["settings"], directions=directions)
-            model.load_state_dict(tensors)
-        return model.eval()
+    def _untrained(cls, settings: Mapping[str, Any], tensors: dict[str, Tensor]) -> Self:
+        drawn = [tensors.pop(f"mesh.{part}") for part in ("vertices", "faces", "uv", "uv_faces")]
+        directions = tensors.pop("mesh.directions", None)
+        mesh = Mesh(drawn[0], drawn[1], drawn[2], drawn[3])
+        return cls(mesh, **settings["settings"], directions=directions)
 
 
 def _seen(vertices: Tensor, layout: UvLayout) -> Tensor:

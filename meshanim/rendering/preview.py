@@ -18,13 +18,13 @@ from meshanim.mesh.geometry import vertex_normals
 from meshanim.performance import Performance
 from meshanim.rendering.camera import Camera
 from meshanim.rendering.materials import (
-    HIDDEN,
     brow_coordinates,
     eye_coordinates,
     group_mask,
     paint_brows,
     paint_eyes,
     part_numbers,
+    shown_faces,
     vertex_materials,
 )
 from meshanim.rendering.rasterizer import Fragments, interpolate, rasterize
@@ -77,7 +77,7 @@ class Preview:
     def __init__(self, mesh: Mesh, camera: Camera, albedo: Tensor | None = None) -> None:
         self.mesh, self.camera = mesh, camera
         self._fine = camera.scaled(SUPERSAMPLING)
-        self._faces = mesh.faces[~group_mask(mesh, *HIDDEN)[mesh.faces].all(1)]
+        self._faces = shown_faces(mesh)
         self._parts = part_numbers(mesh)[self._faces].amax(1)
         self._materials = vertex_materials(mesh)
         eyes, brows = eye_coordinates(mesh), brow_coordinates(mesh)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from meshanim._check import check_shape
 from meshanim.mesh import Mesh
-from meshanim.nn import HasLevels, MeshLevels, SpiralDecoder, SpiralEncoder
+from meshanim.nn import HasLevels, SpiralDecoder, SpiralEncoder
 from meshanim.synthesis.mesh_model import MeshModel
 
 
@@ -25,6 +25,8 @@ class SpiralAutoencoder(MeshModel):
         latent_size: size Z of the code.
         widths: channels of the encoder, finest level first; the decoder mirrors them.
     """
+
+    kind = "SpiralAutoencoder"
 
     scale: Tensor
 
@@ -44,11 +46,6 @@ class SpiralAutoencoder(MeshModel):
     def settings(self) -> dict[str, Any]:
         """Sizes as JSON values."""
         return {"latent_size": self.latent_size, "widths": self.widths}
-
-    @classmethod
-    def build(cls, template: Mesh, levels: MeshLevels, settings: dict[str, Any]) -> Self:
-        """The untrained model that :meth:`settings` describes."""
-        return cls(template, levels, **settings)
 
     @torch.no_grad()
     def calibrate(self, vertices: Tensor) -> None:

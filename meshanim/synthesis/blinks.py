@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 
 from meshanim._check import check_range
-from meshanim.performance import Performance
-from meshanim.synthesis.clip_looping import named_weights, read_in_loop
+from meshanim.synthesis.clip_looping import ClipWeights
 from meshanim.synthesis.timing import ease
 
 REST_RATE, TALKING_RATE = 0.28, 0.43
@@ -87,16 +86,7 @@ def _lid(since: Tensor) -> Tensor:
     return torch.minimum(ease(since / CLOSING), 1 - ease((since - CLOSING - CLOSED) / OPENING))
 
 
-@dataclass(frozen=True)
-class ClipBlinks:
-    """The blinks that were seen in a clip, again and again.
+class ClipBlinks(ClipWeights):
+    """The blinks that were seen in a clip, again and again; see :class:`ClipWeights`."""
 
-    Args:
-        clip: with weights named as ARKit's blinks.
-    """
-
-    clip: Performance
-
-    def weights(self, times: Tensor) -> Tensor:
-        """As :meth:`Blinks.weights`."""
-        return read_in_loop(named_weights(self.clip, EYES), self.clip.fps, times).clamp(0, 1)
+    names = EYES

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
@@ -31,14 +34,28 @@ def read_in_loop(track: Tensor, fps: float, times: Tensor) -> Tensor:
     return torch.where((times >= period)[:, None], torch.lerp(before, now, share), now)
 
 
-def named_weights(clip: Performance, names: tuple[str, ...]) -> Tensor:
-    """(T, n) weights of a clip by name; those that it lacks stay at rest.
+@dataclass(frozen=True)
+class ClipWeights:
+    """Weights that were seen in a clip, again and again; those that it lacks stay at rest.
+
+    Args:
+        clip: with weights by ARKit's names.
 
     Raises:
-        InputError: it has none of them.
+        InputError: a clip that has none of the wanted ones.
     """
-    own = {name: column for column, name in enumerate(clip.weight_names)}
-    if clip.weights is None or not own.keys() & set(names):
-        raise InputError(f"the clip must have weights named {names[0]} and the like, got none")
-    still = clip.weights.new_zeros(clip.frame_count)
-    return torch.stack([clip.weights[:, own[name]] if name in own else still for name in names], dim=1)
+
+    clip: Performance
+    names: ClassVar[tuple[str, ...]]
+
+    def __post_init__(self) -> None:
+        if self.clip.weights is None or not set(self.clip.weight_names) & set(self.names):
+            raise InputError(f"the clip must have weights named {self.names[0]} and the like, got none")
+
+    def weights(self, times: Tensor) -> Tensor:
+        """Weights (n, C) in [0, 1] of the wanted names at times (n,) in seconds."""
+        assert self.clip.weights is not None
+        own = dict(zip(self.clip.weight_names, self.clip.weights.unbind(dim=1), strict=True))
+        still = self.clip.weights.new_zeros(self.clip.frame_count)
+        track = torch.stack([own.get(name, still) for name in self.names], dim=1)
+        return read_in_loop(track, self.clip.fps, times).clamp(0, 1)

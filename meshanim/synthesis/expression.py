@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor
 
 from meshanim._check import InputError, check_choice, check_range, check_shape
+from meshanim._pretrained import settings_from
 from meshanim.faces.facs import EXPRESSIONS
 from meshanim.faces.lid_clearing import clear_lids
 from meshanim.mesh import Mesh
@@ -69,15 +70,6 @@ class ExpressionConfig:
         if self.decoder == "pca" and self.identity is not None:
             raise InputError("identity must be None for the pca decoder, whose basis is fixed")
 
-    @classmethod
-    def from_dict(cls, settings: dict[str, Any]) -> ExpressionConfig:
-        """Read what ``dataclasses.asdict`` wrote, from JSON too."""
-        known = {item.name for item in fields(cls)}
-        if unknown := sorted(set(settings) - known):
-            raise InputError(f"settings must be among {', '.join(sorted(known))}, got {', '.join(unknown)}")
-        read: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
-        return cls(**read)
-
 
 PAPER = ExpressionConfig()
 
@@ -98,6 +90,8 @@ class ExpressionModel(MeshModel):
         hierarchy: of that mesh, with as many steps as ``config.widths`` has entries.
         config: the architecture.
     """
+
+    kind = "ExpressionModel"
 
     def __init__(self, template: Mesh, hierarchy: HasLevels, config: ExpressionConfig = PAPER) -> None:
         super().__init__(template, hierarchy)
@@ -138,7 +132,7 @@ class ExpressionModel(MeshModel):
     @classmethod
     def build(cls, template: Mesh, levels: MeshLevels, settings: dict[str, Any]) -> Self:
         """The untrained model that :meth:`settings` describes."""
-        return cls(template, levels, ExpressionConfig.from_dict(settings))
+        return cls(template, levels, settings_from(ExpressionConfig, settings))
 
     @torch.no_grad()
     def calibrate(self, neutrals: Tensor, displacements: Blocks) -> None:

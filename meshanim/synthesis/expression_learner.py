@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from meshanim._check import InputError, check_range, check_shape
-from meshanim._pretrained import Pretrained
+from meshanim._pretrained import Pretrained, settings_from
 from meshanim.audio import Sound, log_mel
 from meshanim.audio.spectra import FLOOR
 from meshanim.faces import FaceModel
@@ -121,7 +121,7 @@ class ExpressionLearner(Pretrained):
 
     @classmethod
     def _from_settings(cls, settings: Mapping[str, Any]) -> Self:
-        return cls(ExpressionLearnerConfig(**settings["settings"]))
+        return cls(settings_from(ExpressionLearnerConfig, settings["settings"]))
 
 
 def landmark_shapes(face: FaceModel, identity: Tensor | None = None) -> Blendshapes:

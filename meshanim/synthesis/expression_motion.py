@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from meshanim._check import InputError, check_shape
 from meshanim.mesh import Mesh
-from meshanim.nn import HasLevels, MeshLevels, SpiralDecoder
+from meshanim.nn import HasLevels, SpiralDecoder
 from meshanim.synthesis.expression_space import ExpressionSpace
 from meshanim.synthesis.mesh_model import MeshModel
 from meshanim.synthesis.motion_decoders import Blocks, SpiralMotion
@@ -31,6 +31,8 @@ class ExpressionMotion(MeshModel):
         widths: channels of the decoder, coarsest level first; three more for the displacement follow.
     """
 
+    kind = "ExpressionMotion"
+
     def __init__(
         self, template: Mesh, hierarchy: HasLevels, size: int, widths: Sequence[int] = (64, 32, 16, 8)
     ) -> None:
@@ -42,11 +44,6 @@ class ExpressionMotion(MeshModel):
     def settings(self) -> dict[str, Any]:
         """Sizes as JSON values."""
         return {"size": self.space.size, "widths": self.widths}
-
-    @classmethod
-    def build(cls, template: Mesh, levels: MeshLevels, settings: dict[str, Any]) -> Self:
-        """The untrained model that :meth:`settings` describes."""
-        return cls(template, levels, **settings)
 
     @torch.no_grad()
     def calibrate(self, space: ExpressionSpace, displacements: Blocks) -> None:

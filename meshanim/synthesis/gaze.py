@@ -12,8 +12,7 @@ from torch import Tensor
 
 from meshanim._check import check_range
 from meshanim.faces.looks import LOOK_ANGLE, LOOK_UNITS
-from meshanim.performance import Performance
-from meshanim.synthesis.clip_looping import named_weights, read_in_loop
+from meshanim.synthesis.clip_looping import ClipWeights
 from meshanim.synthesis.timing import ease
 
 LOOKS: tuple[str, ...] = tuple(f"{look}{side}" for side in ("Left", "Right") for look in LOOK_UNITS)
@@ -96,19 +95,10 @@ def _aversion(draws: np.random.Generator) -> np.ndarray:
     return far * np.array([-math.cos(towards), math.sin(towards)])
 
 
-@dataclass(frozen=True)
-class ClipGaze:
-    """The looks that were seen in a clip, again and again.
+class ClipGaze(ClipWeights):
+    """The looks that were seen in a clip, again and again; see :class:`ClipWeights`."""
 
-    Args:
-        clip: with weights named as ARKit's looks.
-    """
-
-    clip: Performance
-
-    def weights(self, times: Tensor) -> Tensor:
-        """As :meth:`Gaze.weights`."""
-        return read_in_loop(named_weights(self.clip, LOOKS), self.clip.fps, times).clamp(0, 1)
+    names = LOOKS
 
 
 def gaze_directions(looks: Tensor) -> Tensor:

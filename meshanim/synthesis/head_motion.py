@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from meshanim._check import InputError, check_finite, check_range, check_shape
-from meshanim._pretrained import Pretrained
+from meshanim._pretrained import Pretrained, settings_from
 from meshanim.audio import SPEECH_RATE, Sound, resample
 from meshanim.audio.spectra import WINDOW, log_energies
 from meshanim.nn import HeadMotionNet
@@ -197,7 +197,7 @@ class HeadMotionModel(Pretrained):
 
     @classmethod
     def _from_settings(cls, settings: Mapping[str, Any]) -> Self:
-        return cls(HeadMotionConfig(**settings["settings"]))
+        return cls(settings_from(HeadMotionConfig, settings["settings"]))
 
     @classmethod
     def from_pretrained(cls, name: str | Path = "head-motion") -> Self:

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from meshanim._check import check_finite, check_range, check_shape
 from meshanim.audio import SPEECH_RATE
-from meshanim.synthesis.timing import read_motion_smoothly
+from meshanim.synthesis.timing import GrowingTrack, read_motion_smoothly
 
 if TYPE_CHECKING:
     from meshanim.synthesis.head_motion import HeadMotionModel
@@ -42,8 +42,8 @@ class HeadMotionStream:
         self.model, self.fps = model, fps
         self._style = style[None]
         self._sound = style.new_zeros(model.context)  # from the context of frame self._heard on
-        self._own = style.new_zeros(0, 6)  # from frame self._first on
-        self._samples = self._heard = self._first = self._given = 0
+        self._track = GrowingTrack(style.new_zeros(0, 6), OWN_RATE, fps, read_motion_smoothly)
+        self._samples = self._heard = 0
 
     def push(self, waveform: Tensor) -> Tensor:
         """Hear more of the voice, (n,) at 16 kHz; gives the head motion (m, 6) that is settled now.
@@ -57,7 +57,7 @@ class HeadMotionStream:
         self._sound = torch.cat([self._sound, waveform.to(self._sound)])
         reach = self.model.context - _FRAME // 2
         self._hear((self._samples - reach) // _FRAME)
-        return self._read(math.ceil((self._heard - _AHEAD) * self.fps / OWN_RATE))
+        return self._track.settled()
 
     def finish(self) -> Tensor:
         """The head motion (m, 6) that is left; after the end is silence."""
@@ -66,7 +66,7 @@ class HeadMotionStream:
         missing = self.model.samples(frames - self._heard) - len(self._sound)
         self._sound = functional.pad(self._sound, (0, max(0, missing)))
         self._hear(frames)
-        return self._read(count)
+        return self._track.until(count)
 
     @torch.no_grad()
     def _hear(self, stop: int) -> None:
@@ -76,16 +76,6 @@ class HeadMotionStream:
             count = min(AT_ONCE, stop - self._heard)
             heard = self._sound[start : start + self.model.samples(count)]
             features = self.model.describe(self.model.spectra(heard)[None])
-            self._own = torch.cat([self._own, self.model.move(features, self._style)[0]])
+            self._track.add(self.model.move(features, self._style)[0])
             self._heard, start = self._heard + count, start + count * _FRAME
         self._sound = self._sound[start:].clone()
-
-    def _read(self, stop: int) -> Tensor:
-        """Head motion of the frames from the first one not given to ``stop``, which is not given itself."""
-        ratio = OWN_RATE / self.fps
-        wanted = torch.arange(self._given, max(stop, self._given), dtype=torch.float64) * ratio
-        read = read_motion_smoothly(self._own, wanted - self._first)
-        self._given += len(wanted)
-        passed = min(len(self._own), max(0, math.floor(self._given * ratio) - 1 - self._first))
-        self._own, self._first = self._own[passed:].clone(), self._first + passed
-        return read

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Mapping
+from typing import Any, Self
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from meshanim._check import check_shape
-from meshanim._pretrained import assembling, find_model, load_model, save_model
+from meshanim._pretrained import Pretrained
 from meshanim.mesh import Mesh
 from meshanim.nn import HasLevels, MeshLevels
 from meshanim.synthesis.pretrained import topology_digest
 
-if TYPE_CHECKING:
-    from meshanim.mesh import MeshHierarchy
-
 _LEVELS, _FACES = "levels.", "mesh.faces"
 
 
-class MeshModel(nn.Module):
+class MeshModel(Pretrained):
     """Base of models on a fixed topology; weights never depend on a hierarchy computed anew.
 
     Args:
@@ -41,11 +38,6 @@ class MeshModel(nn.Module):
         self.register_buffer("mean", template.vertices.float().clone())
         self.register_buffer("faces", template.faces.clone(), persistent=False)
 
-    @classmethod
-    def from_hierarchy(cls, hierarchy: MeshHierarchy, **settings: Any) -> Self:
-        """An untrained model on the mesh of a hierarchy; ``settings`` as the class takes them."""
-        return cls(hierarchy.meshes[0], hierarchy, **settings)
-
     @property
     def template(self) -> Mesh:
         """The mean mesh, with the faces that every input shares."""
@@ -58,30 +50,17 @@ class MeshModel(nn.Module):
     @classmethod
     def build(cls, template: Mesh, levels: MeshLevels, settings: dict[str, Any]) -> Self:
         """The untrained model that :meth:`settings` describes."""
-        raise NotImplementedError
+        return cls(template, levels, **settings)
 
-    def save_pretrained(self, folder: str | Path) -> Path:
-        """Write ``config.json`` and ``model.safetensors``, mesh hierarchy included, whole or not at all."""
-        config = {
-            "model": type(self).__name__,
-            "topology": topology_digest(self.template),
-            "settings": self.settings(),
-        }
+    def _settings(self) -> dict[str, Any]:
+        return {"topology": topology_digest(self.template), "settings": self.settings()}
+
+    def _given(self) -> dict[str, Tensor]:
         levels = {_LEVELS + name: tensor for name, tensor in self.levels.tensors().items()}
-        return save_model(folder, config, {**self.state_dict(), **levels, _FACES: self.faces.to(torch.int32)})
+        return {**levels, _FACES: self.faces.to(torch.int32)}
 
     @classmethod
-    def from_pretrained(cls, name: str | Path) -> Self:
-        """A shipped model by its name, or one from a folder, in evaluation mode.
-
-        Raises:
-            InputError: no such model, or files that are damaged or do not belong together.
-        """
-        folder = find_model(name)
-        config, tensors = load_model(folder, cls.__name__)
-        with assembling(folder, cls.__name__):
-            named = [key for key in tensors if key.startswith(_LEVELS)]
-            levels = MeshLevels.from_tensors({key.removeprefix(_LEVELS): tensors.pop(key) for key in named})
-            model = cls.build(Mesh(tensors["mean"], tensors.pop(_FACES)), levels, config["settings"])
-            model.load_state_dict(tensors)
-        return model.eval()
+    def _untrained(cls, settings: Mapping[str, Any], tensors: dict[str, Tensor]) -> Self:
+        named = [key for key in tensors if key.startswith(_LEVELS)]
+        levels = MeshLevels.from_tensors({key.removeprefix(_LEVELS): tensors.pop(key) for key in named})
+        return cls.build(Mesh(tensors["mean"], tensors.pop(_FACES)), levels, settings["settings"])

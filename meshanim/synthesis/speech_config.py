@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import Literal
 
 from meshanim._check import InputError, check_choice, check_range
 
@@ -61,15 +61,6 @@ class SpeechConfig:
             raise InputError(f"memory must be 0 with encoder {self.encoder}, got {self.memory}")
         check_range("frame_rate", self.frame_rate, 0, open_low=True)
         check_range("dropout", self.dropout, 0, 0.9)
-
-    @classmethod
-    def from_dict(cls, settings: dict[str, Any]) -> SpeechConfig:
-        """Read what ``dataclasses.asdict`` wrote, from JSON too."""
-        known = {item.name for item in fields(cls)}
-        if unknown := sorted(set(settings) - known):
-            raise InputError(f"settings must be among {', '.join(sorted(known))}, got {', '.join(unknown)}")
-        read: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
-        return cls(**read)
 
 
 SPEECH_CONFIGS: dict[str, SpeechConfig] = {

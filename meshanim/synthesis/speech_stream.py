@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING
-
-import torch
 from torch import Tensor
 
 from meshanim._check import check_finite, check_range, check_shape
 from meshanim.audio import SPEECH_RATE
 from meshanim.synthesis.speech_encoding import Hearing
 from meshanim.synthesis.speech_memory import joined
-from meshanim.synthesis.timing import read_smoothly
-
-if TYPE_CHECKING:
-    from meshanim.synthesis.speech import SpeechModel, SpeechState
+from meshanim.synthesis.speech_network import SpeechNetwork, SpeechState
+from meshanim.synthesis.timing import GrowingTrack
 
 AT_ONCE = 10 * SPEECH_RATE
 """Samples that are heard at once."""
@@ -37,7 +31,7 @@ class SpeechStream:
 
     def __init__(
         self,
-        model: SpeechModel,
+        model: SpeechNetwork,
         hearing: Hearing,
         identity: Tensor,
         fps: float,
@@ -47,8 +41,9 @@ class SpeechStream:
         self.model, self.hearing, self.recalling, self.fps = model, hearing, recalling, fps
         self._style, self._habit = model.styled(identity[None]), model.habit(identity[None])
         self._state: SpeechState | None = None
-        self._own = self._style.new_zeros(0, model.config.expression_size)  # from frame self._first on
-        self._samples = self._first = self._given = 0
+        none = self._style.new_zeros(0, model.config.expression_size)
+        self._track = GrowingTrack(none, model.config.frame_rate, fps)
+        self._samples = 0
 
     def push(self, waveform: Tensor) -> Tensor:
         """Hear more of the voice: (n,) at 16 kHz; gives the expressions (m, E) that are settled now."""
@@ -58,27 +53,16 @@ class SpeechStream:
         for part in waveform.to(self._style).split(AT_ONCE):
             recalled = self.recalling.push(part[None]) if self.recalling else None
             self._say(self.hearing.push(part[None]), recalled)
-        settled = self._first + len(self._own) - 2
-        return self._read(max(0, math.ceil(settled * self.fps / self.model.config.frame_rate)))
+        return self._track.settled()
 
     def finish(self) -> Tensor:
         """The expressions (m, E) that are left; after the end is silence."""
         self._say(self.hearing.finish(), self.recalling.finish() if self.recalling else None)
-        return self._read(max(1, round(self._samples / SPEECH_RATE * self.fps)))
+        return self._track.until(max(1, round(self._samples / SPEECH_RATE * self.fps)))
 
     def _say(self, features: Tensor, recalled: Tensor | None) -> None:
         if features.shape[1]:
-            memory = self.model.project(features)
-            said, self._state = self.model.roll(memory, self._style, self._state)
+            heard = self.model.project(features)
+            said, self._state = self.model.roll(heard, self._style, self._state)
             said = said if recalled is None else joined(said, recalled)
-            self._own = torch.cat([self._own, said[0] + self._habit])
-
-    def _read(self, stop: int) -> Tensor:
-        """Expressions of the frames from the first one not given to ``stop``, which is not given itself."""
-        ratio = self.model.config.frame_rate / self.fps
-        wanted = torch.arange(self._given, max(stop, self._given), dtype=torch.float64) * ratio
-        read = read_smoothly(self._own, wanted - self._first)
-        self._given += len(wanted)
-        passed = min(len(self._own), max(0, math.floor(self._given * ratio) - 1 - self._first))
-        self._own, self._first = self._own[passed:].clone(), self._first + passed
-        return read
+            self._track.add(said[0] + self._habit)

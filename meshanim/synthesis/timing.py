@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -74,6 +75,53 @@ def _inner(before: Tensor, middle: Tensor, after: Tensor) -> Tensor:
     """The inner corner of a spherical quadrangle at ``middle``."""
     bend = matrix_to_axis_angle(middle.mT @ before) + matrix_to_axis_angle(middle.mT @ after)
     return middle @ axis_angle_to_matrix(-bend / 4)
+
+
+class GrowingTrack:
+    """A track that still grows, read at another frame rate on a smooth curve through four of its frames.
+
+    No more of it is kept than what follows depends on.
+
+    Args:
+        track: (T, C), its first frames.
+        fps: of the track.
+        to_fps: wanted.
+        read: :func:`read_smoothly`, or another curve through as many frames.
+    """
+
+    def __init__(
+        self,
+        track: Tensor,
+        fps: float,
+        to_fps: float,
+        read: Callable[[Tensor, Tensor], Tensor] = read_smoothly,
+    ) -> None:
+        self.fps, self.to_fps, self._read = fps, to_fps, read
+        self._kept, self._first = track, 0  # from frame self._first on
+        self._given = 0
+
+    def __len__(self) -> int:
+        """Frames that are kept."""
+        return len(self._kept)
+
+    def add(self, frames: Tensor) -> None:
+        """Let frames (n, C) follow."""
+        self._kept = torch.cat([self._kept, frames])
+
+    def settled(self) -> Tensor:
+        """The wanted frames (m, C), not given yet, that no later frame of the track changes."""
+        count = self._first + len(self._kept) - 2
+        return self.until(math.ceil(count * self.to_fps / self.fps))
+
+    def until(self, stop: int) -> Tensor:
+        """The wanted frames (m, C), not given yet, before ``stop``."""
+        ratio = self.fps / self.to_fps
+        wanted = torch.arange(self._given, max(stop, self._given), dtype=torch.float64) * ratio
+        read = self._read(self._kept, wanted - self._first)
+        self._given += len(wanted)
+        passed = min(len(self._kept), max(0, math.floor(self._given * ratio) - 1 - self._first))
+        self._kept, self._first = self._kept[passed:].clone(), self._first + passed
+        return read
 
 
 def retime(track: Tensor, fps: float, to_fps: float, speed: float = 1.0) -> Tensor:

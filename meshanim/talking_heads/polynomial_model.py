@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from meshanim._check import check_shape
-from meshanim._pretrained import Pretrained
+from meshanim._pretrained import Pretrained, settings_from
 from meshanim.nn import make_fusion
 from meshanim.talking_heads.polynomial_config import HEIGHT, WIDTH, PolynomialConfig
 from meshanim.talking_heads.polynomial_encoders import (
@@ -111,5 +111,4 @@ class PolynomialModel(Pretrained):
 
     @classmethod
     def _from_settings(cls, settings: Mapping[str, Any]) -> Self:
-        sizes = settings["settings"]
-        return cls(PolynomialConfig(**{**sizes, "ranks": tuple(sizes["ranks"])}))
+        return cls(settings_from(PolynomialConfig, settings["settings"]))

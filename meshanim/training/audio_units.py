@@ -16,7 +16,7 @@ from meshanim.audio import NOISE_DECIBELS, SPEECH_UNITS, AudioToUnits, Sound, mf
 from meshanim.faces import ARKIT_NAMES
 from meshanim.faces.facs import occurring_units
 from meshanim.metrics import action_unit_scores
-from meshanim.training.loop import TrainingReport, train
+from meshanim.training.loop import TrainingReport, train_and_save
 from meshanim.training.recipe import Recipe
 from meshanim.training.unit_losses import audio_unit_losses, unit_weights
 
@@ -152,12 +152,8 @@ def train_audio_units(
     if not utterances:
         raise InputError("utterances must hold at least one, got none")
     fps = utterances[0].fps
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
+    with recipe.seeded():
         model = AudioToUnits(SPEECH_UNITS, recipe.hidden, fps)
     model.standardise(torch.cat([mfcc_windows(utterance.sound, fps) for utterance in utterances]))
     task = AudioUnitsTask(model, utterances, others, recipe.noisy)
-    report = train(task, recipe, folder, progress)
-    if report.finished:
-        model.save_pretrained(folder)
-    return model, report
+    return train_and_save(model, task, recipe, folder, progress)

@@ -14,7 +14,7 @@ from meshanim.mesh import Mesh
 from meshanim.nn import HasLevels
 from meshanim.synthesis.autoencoder import SpiralAutoencoder
 from meshanim.synthesis.pretrained import topology_digest
-from meshanim.training.loop import TrainingReport, train
+from meshanim.training.loop import TrainingReport, train_and_save
 from meshanim.training.losses import MILLIMETRES
 from meshanim.training.recipe import Recipe
 
@@ -91,12 +91,8 @@ def train_autoencoder(
         validation: (M, V, 3) meshes that are scored after every epoch.
         progress: show a bar.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
+    with recipe.seeded():
         model = SpiralAutoencoder(template, hierarchy, recipe.latent_size, recipe.widths)
     model.calibrate(vertices)
     task, mesh = AutoencoderTask(model, vertices, validation), topology_digest(model.template)
-    report = train(task, recipe, folder, progress, mesh=mesh)
-    if report.finished:
-        model.save_pretrained(folder)
-    return model, report
+    return train_and_save(model, task, recipe, folder, progress, mesh=mesh)

@@ -68,8 +68,7 @@ def train_classifier(
             yield sequence.vertices - sequence.neutral
 
     basis = PrincipalComponents(len(sequences[0].neutral), COMPONENTS).fit(displacements)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
+    with recipe.seeded():
         model = ExpressionClassifier(basis, len(EXPRESSIONS))
     described = torch.stack([model.describe(moved) for moved in displacements()])
     names = [sequences[item].expression for item in range(len(sequences))]

@@ -17,7 +17,7 @@ from meshanim.synthesis.expression import ExpressionConfig, ExpressionModel
 from meshanim.synthesis.neutral_encoder import Condition
 from meshanim.synthesis.pretrained import topology_digest
 from meshanim.training.batches import SequenceBatch, Sequences
-from meshanim.training.loop import TrainingReport, train
+from meshanim.training.loop import TrainingReport, train_and_save
 from meshanim.training.losses import MILLIMETRES, motion_losses
 from meshanim.training.recipe import Recipe
 
@@ -189,13 +189,9 @@ def train_expression(
         folder: gets ``config.json`` and ``model.safetensors`` when the run is finished, checkpoints before.
         progress: show a bar.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
+    with recipe.seeded():
         model = ExpressionModel(template, hierarchy, VARIANTS[recipe.variant])
     task = ExpressionTask(model, sequences, recipe.validation_subjects, recipe.window)
     task.calibrate()
     mesh = topology_digest(model.template)
-    report = train(task, recipe, folder, progress, model=model.settings(), mesh=mesh)
-    if report.finished:
-        model.save_pretrained(folder)
-    return model, report
+    return train_and_save(model, task, recipe, folder, progress, model=model.settings(), mesh=mesh)

@@ -15,7 +15,7 @@ from meshanim.nn import HasLevels
 from meshanim.synthesis.expression_motion import ExpressionMotion
 from meshanim.synthesis.expression_space import ExpressionSpace
 from meshanim.synthesis.pretrained import topology_digest
-from meshanim.training.loop import TrainingReport, train
+from meshanim.training.loop import TrainingReport, train_and_save
 from meshanim.training.losses import MILLIMETRES
 from meshanim.training.recipe import Recipe
 
@@ -98,13 +98,9 @@ def train_expression_motion(
         folder: gets ``config.json`` and ``model.safetensors`` when the run is finished, checkpoints before.
         progress: show a bar.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
+    with recipe.seeded():
         model = ExpressionMotion(face.neutral, hierarchy, space.size, recipe.widths)
     task = ExpressionMotionTask(model, face, weights, recipe.samples)
     spread = weights[:: max(1, len(weights) // CALIBRATED)]
     model.calibrate(space, lambda: (task.displacements(part) for part in spread.split(CALIBRATED)))
-    report = train(task, recipe, folder, progress, mesh=topology_digest(model.template))
-    if report.finished:
-        model.save_pretrained(folder)
-    return model, report
+    return train_and_save(model, task, recipe, folder, progress, mesh=topology_digest(model.template))

@@ -108,8 +108,7 @@ def train_face_features(
         folder: gets ``config.json`` and ``model.safetensors`` when the run is finished, checkpoints before.
         progress: show a bar.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
+    with recipe.seeded():
         model = FaceFeatures(len(ARKIT_NAMES), recipe.width)
     kept = list(clips)
     task = FaceFeaturesTask(model, kept, list(others), recipe.frames)

@@ -24,7 +24,7 @@ from meshanim.synthesis.head_motion import (
     HeadMotionConfig,
     HeadMotionModel,
 )
-from meshanim.training.loop import TrainingReport, train
+from meshanim.training.loop import TrainingReport, train_and_save
 from meshanim.training.recipe import Recipe
 
 HEAD_MOTION = HeadMotionConfig()
@@ -252,13 +252,9 @@ def train_head_motion(
     Raises:
         InputError: another frame rate than 25, eight frames or fewer, or no speaker of two utterances.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
+    with recipe.seeded():
         model = HeadMotionModel(recipe.model)
         clips = head_clips(model, utterances)
         task = HeadMotionTask(model, clips, head_clips(model, validation), recipe)
     model.calibrate([clip.spectra for clip in clips], [clip.motion for clip in clips])
-    report = train(task, recipe, folder, progress)
-    if report.finished:
-        model.save_pretrained(folder)
-    return model, report
+    return train_and_save(model, task, recipe, folder, progress)

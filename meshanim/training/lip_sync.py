@@ -15,7 +15,7 @@ from torch.nn import functional
 from meshanim._check import InputError, check_range
 from meshanim.audio import Sound, log_mel_windows
 from meshanim.metrics import av_offset
-from meshanim.training.loop import TrainingReport, train
+from meshanim.training.loop import TrainingReport, train_and_save
 from meshanim.training.recipe import Recipe
 from meshanim.vision.lip_sync import BANDS, STEPS, WINDOW, LipSyncNetwork, mouth_pictures
 
@@ -207,10 +207,6 @@ def train_lip_sync(
     """
     if not clips:
         raise InputError("clips must hold at least one, got none")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
+    with recipe.seeded():
         model = LipSyncNetwork(recipe.width, recipe.features, clips[0].fps)
-    report = train(LipSyncTask(model, clips, others, recipe), recipe, folder, progress)
-    if report.finished:
-        model.save_pretrained(folder)
-    return model, report
+    return train_and_save(model, LipSyncTask(model, clips, others, recipe), recipe, folder, progress)

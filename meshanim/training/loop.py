@@ -9,15 +9,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
+from meshanim._pretrained import Pretrained
 from meshanim.training.checkpoint import describe_run, load_checkpoint, save_checkpoint
 from meshanim.training.processes import Processes
 from meshanim.training.recipe import Recipe
 from meshanim.training.run_log import RunLog
+
+Model = TypeVar("Model", bound=Pretrained)
 
 
 class Task(Protocol):
@@ -229,3 +232,13 @@ def train(
         run.release()
     task.model.eval()
     return TrainingReport(run.position.history, run.position.epoch >= recipe.epochs)
+
+
+def train_and_save(
+    model: Model, /, task: Task, recipe: Recipe, folder: str | Path, progress: bool = True, **about: Any
+) -> tuple[Model, TrainingReport]:
+    """Train a task as :func:`train` does, and save its model in the folder when the run is finished."""
+    report = train(task, recipe, folder, progress, **about)
+    if report.finished:
+        model.save_pretrained(folder)
+    return model, report

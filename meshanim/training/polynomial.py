@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from meshanim._check import InputError, check_choice, check_range
@@ -19,7 +18,7 @@ from meshanim.talking_heads.polynomial_config import POLYNOMIAL_CONFIGS, Polynom
 from meshanim.talking_heads.polynomial_judges import SNIPPET
 from meshanim.talking_heads.polynomial_model import PolynomialModel
 from meshanim.training.head_start import ChanceRecipe, PolynomialHearingRecipe, give_head_start
-from meshanim.training.loop import TrainingReport, train
+from meshanim.training.loop import TrainingReport, train_and_save
 from meshanim.training.polynomial_task import PolynomialTask
 from meshanim.training.recipe import Recipe
 from meshanim.training.talking_batches import Displace, SeenClip
@@ -153,8 +152,7 @@ def train_encoders(
     """
     place = Path(folder)
     sizes = replace(POLYNOMIAL_CONFIGS[recipe.config], motion=0).fused_by("concatenation")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
+    with recipe.seeded():
         model = PolynomialModel(sizes)
         begun = give_head_start(
             model,
@@ -169,10 +167,7 @@ def train_encoders(
             return model, TrainingReport([], False)
         stage = replace(recipe, epochs=recipe.encoder_epochs, fusion="concatenation")
         task = PolynomialTask(model, clips, validation, stage, frozen=False)
-        report = train(task, stage, place, progress, model=asdict(sizes))
-    if report.finished:
-        model.save_pretrained(place)
-    return model, report
+        return train_and_save(model, task, stage, place, progress, model=asdict(sizes))
 
 
 def train_polynomial(
@@ -212,15 +207,11 @@ def train_polynomial(
         encoders, report = train_encoders(seen, recipe, place / "encoders", unseen, progress)
         if not report.finished:
             return encoders, report
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
+    with recipe.seeded():
         model = PolynomialModel(sizes)
         take_encoders(model, encoders)
         task = PolynomialTask(model, seen, unseen, recipe, frozen=True)
-        report = train(task, recipe, place, progress, model=asdict(sizes))
-    if report.finished:
-        model.save_pretrained(place)
-    return model, report
+        return train_and_save(model, task, recipe, place, progress, model=asdict(sizes))
 
 
 def displaced_by(face: FaceModel) -> Displace:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+
+import torch
 
 from meshanim._check import check_range
 
@@ -36,3 +40,10 @@ class Recipe:
         for name in ("learning_rate", "learning_rate_decay"):
             check_range(name, getattr(self, name), 0, open_low=True)
         check_range("weight_decay", self.weight_decay, 0)
+
+    @contextmanager
+    def seeded(self) -> Iterator[None]:
+        """Random numbers come from the seed; afterwards the caller's go on as if none had been drawn."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            yield

@@ -14,7 +14,7 @@ from meshanim._check import check_choice, check_range
 from meshanim.faces import ARKIT_NAMES, FaceModel
 from meshanim.synthesis.speech import SpeechModel
 from meshanim.synthesis.speech_config import SPEECH_CONFIGS
-from meshanim.training.loop import TrainingReport, train
+from meshanim.training.loop import TrainingReport, train_and_save
 from meshanim.training.recipe import Recipe
 from meshanim.training.speech_batches import (
     SILENT_SHARE,
@@ -145,7 +145,7 @@ class SpeechTask:
         model = self.model
         nameless = torch.rand(len(batch.identity), 1) < self.recipe.nameless
         style = model.styled(torch.where(nameless, model.identity_mean, batch.identity))
-        memory = model.listen(batch.sound)
+        heard = model.listen(batch.sound)
         told = model.space.encode(torch.cat([batch.before[:, None], batch.weights[:, :-1]], dim=1)) - habit
         first = told[:, :1]
         told = told + self.recipe.blur * torch.rand(len(told), 1, 1) * torch.randn_like(told)
@@ -153,9 +153,9 @@ class SpeechTask:
         known[:, 0] = ~batch.begins
         for _ in range(self.recipe.rehearsals):
             with torch.no_grad():
-                own = model(memory, style, told, known)
+                own = model(heard, style, told, known)
             told = torch.cat([first, own[:, :-1]], dim=1)
-        return model(memory, style, told, known)
+        return model(heard, style, told, known)
 
     def validate(self) -> dict[str, float]:
         """Largest distance of a lip vertex, mean over the frames of whole validation utterances, in mm."""
@@ -172,8 +172,7 @@ def _remember(model: SpeechModel, utterances: Sequence[SpokenFace], recipe: Spee
     """Fill the memory with utterances, in other colours, loudness and noise too, and with faces at rest."""
     frames = sum(len(each.weights) for each in utterances) * SILENT_SHARE / (1 - SILENT_SHARE)
     known = [(each.sound.waveform, each.weights, each.identity, 1.0) for each in utterances]
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
+    with recipe.seeded():
         known += [(varied_sound(sound), told, who, _VARIED_COUNT) for sound, told, who, _ in known]
         for _ in range(math.ceil(frames / recipe.window)):
             quiet = quiet_noise(recipe.window * model.frame_samples)
@@ -207,8 +206,7 @@ def train_speech(
     config = replace(config, memory=min(recipe.memory, frames // 4) if config.encoder == "log-mel" else 0)
     if recipe.dropout is not None:
         config = replace(config, dropout=recipe.dropout)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
+    with recipe.seeded():
         model = SpeechModel(config)
     identities = torch.stack([each.identity for each in utterances])
     if start is None:
@@ -221,7 +219,5 @@ def train_speech(
     if config.memory:
         _remember(model, utterances, recipe)
     task = SpeechTask(model, utterances, LipMotion(face), recipe, validation)
-    report = train(task, recipe, folder, progress, model=asdict(config), continued=start is not None)
-    if report.finished:
-        model.save_pretrained(folder)
-    return model, report
+    about = {"model": asdict(config), "continued": start is not None}
+    return train_and_save(model, task, recipe, folder, progress, **about)

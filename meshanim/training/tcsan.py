@@ -13,7 +13,7 @@ from meshanim.audio import AudioToUnits
 from meshanim.talking_heads import TCSAN_CONFIGS, TcsanConfig, TcsanModel
 from meshanim.talking_heads.tcsan_networks import FrameDiscriminator
 from meshanim.training.face_frames import FilmedClip, captured_weights
-from meshanim.training.loop import TrainingReport, train
+from meshanim.training.loop import TrainingReport, train_and_save
 from meshanim.training.processes import Processes
 from meshanim.training.recipe import Recipe
 from meshanim.training.tcsan_clips import PITCHES, TcsanClip
@@ -156,8 +156,7 @@ def _players(
     classifier: UnitClassifier | None,
     hearing: AudioToUnits | None,
 ) -> TcsanPlayers:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
+    with recipe.seeded():
         model = TcsanModel(recipe.config)
         discriminator = FrameDiscriminator() if recipe.adversarial > 0 else None
     model.sound.standardise(torch.cat([clip.windows for clip in clips]))
@@ -220,7 +219,4 @@ def train_tcsan(
     players.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     task = TcsanTask(players, learned, unseen, recipe, features)
     about = {"perceptual_features": "none" if features is None else features.name}
-    report = train(task, recipe, folder, progress, **about)
-    if report.finished:
-        players.model.save_pretrained(folder)
-    return players.model, report
+    return train_and_save(players.model, task, recipe, folder, progress, **about)

@@ -137,7 +137,6 @@ def hear_lips(
         folder: gets checkpoints.
         progress: show a bar.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
+    with recipe.seeded():
         task = TcsanHearingTask(model, clips, others, recipe)
     return train(task, recipe, folder, progress)

@@ -16,7 +16,7 @@ from meshanim.faces.facs import occurring_units
 from meshanim.metrics import action_unit_scores
 from meshanim.talking_heads.pictures import to_network
 from meshanim.training.face_frames import FilmedClip, FrameDraws, captured_weights
-from meshanim.training.loop import TrainingReport, train
+from meshanim.training.loop import TrainingReport, train_and_save
 from meshanim.training.recipe import Recipe
 from meshanim.training.unit_losses import audio_unit_losses, unit_weights
 from meshanim.vision import UnitClassifier
@@ -112,11 +112,8 @@ def train_unit_classifier(
     """
     # read once: a data set may decode or copy at every look
     kept = list(clips)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
+    with recipe.seeded():
         height, width = kept[0].frames.shape[1:3] if kept else (112, 112)
         model = UnitClassifier(SPEECH_UNITS, (height, width), recipe.width)
-    report = train(UnitClassifierTask(model, kept, list(others), recipe.frames), recipe, folder, progress)
-    if report.finished:
-        model.save_pretrained(folder)
-    return model, report
+    task = UnitClassifierTask(model, kept, list(others), recipe.frames)
+    return train_and_save(model, task, recipe, folder, progress)

@@ -15,7 +15,7 @@ from meshanim.mesh import Mesh, axis_angle_to_matrix, repacked
 from meshanim.mesh.symmetry import mirrored_vertices
 from meshanim.rendering import PositionMapModel, UvLayout, picture_positions, picture_scale
 from meshanim.synthesis.pretrained import topology_digest
-from meshanim.training.loop import TrainingReport, train
+from meshanim.training.loop import TrainingReport, train_and_save
 from meshanim.training.losses import MILLIMETRES
 from meshanim.training.picture_changes import varied
 from meshanim.training.recipe import Recipe
@@ -226,8 +226,7 @@ def train_unprojection(
             f"got {len(pictures)} of {pictures.size}"
         )
     mesh = repacked(pictures.face.neutral)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
+    with recipe.seeded():
         model = PositionMapModel(
             mesh, recipe.width, recipe.size, principal_directions(pictures, recipe.directions)
         )
@@ -236,7 +235,4 @@ def train_unprojection(
     weight = region_weights(mesh, model.layout)
     task = UnprojectionTask(model, pictures, recipe.samples, others, weight)
     about = {"mesh": topology_digest(mesh), "pictures_seed": pictures.seed}
-    report = train(task, recipe, folder, progress, **about)
-    if report.finished:
-        model.save_pretrained(folder)
-    return model, report
+    return train_and_save(model, task, recipe, folder, progress, **about)

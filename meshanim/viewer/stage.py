@@ -72,7 +72,6 @@ class Stage:
             wireframe=True,
             visible=False,
         )
-        self._waiting: Tensor | None = None
         self.turned = True
         self.wireframe = False
 

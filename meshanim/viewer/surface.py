@@ -15,12 +15,11 @@ from torch import Tensor
 from meshanim.mesh import Mesh, fit_sphere
 from meshanim.mesh.geometry import vertex_normals
 from meshanim.rendering.materials import (
-    HIDDEN,
     brow_coordinates,
     eye_coordinates,
-    group_mask,
     paint_brows,
     paint_eyes,
+    shown_faces,
     vertex_materials,
 )
 
@@ -63,7 +62,7 @@ class Surface:
 
     def __init__(self, mesh: Mesh) -> None:
         count = len(mesh.vertices)
-        shown = mesh.faces[~group_mask(mesh, *HIDDEN)[mesh.faces].all(1)]
+        shown = shown_faces(mesh)
         eye = (eye_coordinates(mesh) != 0).any(1)[shown].all(1)
         steps = math.ceil(math.sqrt(EYE_FACES / (int(eye.sum()) or EYE_FACES)))
         self._corners, self._shares, fine = _subdivided(shown[eye], steps, count)

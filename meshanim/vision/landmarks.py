@@ -21,8 +21,6 @@ from meshanim.vision.images import check_image
 FloatArray = NDArray[np.float64]
 
 LANDMARK_COUNT = 68
-LEFT_EYE_OUTER, RIGHT_EYE_OUTER = 45, 36
-"""Outer corners of the person's own left and right eye."""
 
 _SEARCH_SIDE = 800
 """Pixels of the longer side in which the whole picture is searched: a face must be a tenth of it."""

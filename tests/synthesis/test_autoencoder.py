@@ -14,7 +14,7 @@ def faces(template: Mesh, count: int) -> torch.Tensor:
 
 
 def test_shapes_and_one_line(face: Mesh, hierarchy: MeshHierarchy) -> None:
-    model = SpiralAutoencoder.from_hierarchy(hierarchy, latent_size=5, widths=(8, 8))
+    model = SpiralAutoencoder(face, hierarchy, latent_size=5, widths=(8, 8))
     meshes = faces(face, 6).view(2, 3, -1, 3)
     assert model.latent(meshes).shape == (2, 3, 5)
     assert model.reconstruct(meshes).shape == meshes.shape

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from meshanim._check import InputError
+from meshanim._pretrained import settings_from
 from meshanim.faces import load_face
 from meshanim.faces.lid_clearing import clear_lids
 from meshanim.mesh import Mesh, MeshHierarchy
@@ -173,9 +174,9 @@ def test_configurations_are_checked() -> None:
     with pytest.raises(InputError, match="identity must be None for the pca decoder"):
         ExpressionConfig(decoder="pca", identity="spiral")
     with pytest.raises(InputError, match=r"settings must be among .*, got depth"):
-        ExpressionConfig.from_dict({"depth": 3})
+        settings_from(ExpressionConfig, {"depth": 3})
     written = json.loads(json.dumps(SMALL.__dict__))
-    assert ExpressionConfig.from_dict(written) == SMALL
+    assert settings_from(ExpressionConfig, written) == SMALL
 
 
 def test_lids_stay_in_front_of_the_eyes():

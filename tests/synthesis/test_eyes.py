@@ -83,7 +83,7 @@ def test_a_clip_lends_its_eyes() -> None:
     torch.testing.assert_close(looks[:, LOOKS.index("eyeLookUpLeft")], weights[:25, 0])
     assert float(looks[:, 1:].abs().max()) == 0
     with pytest.raises(InputError, match="clip must have weights named eyeBlinkLeft and the like"):
-        ClipBlinks(Performance(mesh, 25.0, motion=torch.zeros(2, 3, 3))).weights(times(1, 25))
+        ClipBlinks(Performance(mesh, 25.0, motion=torch.zeros(2, 3, 3)))
 
 
 def test_rates_and_seeds_have_bounds() -> None:

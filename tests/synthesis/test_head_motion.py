@@ -44,7 +44,7 @@ def test_a_long_stream_keeps_no_more_than_a_short_one(model: HeadMotionModel) ->
     stream, kept = HeadMotionStream(model, torch.zeros(8), 60), []
     for block in voice(12).waveform.split(4000):
         stream.push(block)
-        kept.append((len(stream._sound), len(stream._own)))
+        kept.append((len(stream._sound), len(stream._track)))
     later = kept[len(kept) // 2 :]
     assert max(size for size, _ in later) < 32_000 and max(size for _, size in later) < 10
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from meshanim._check import InputError
+from meshanim._pretrained import settings_from
 from meshanim.audio import EncoderStream, Sound, Wav2Vec2Encoder
 from meshanim.faces.anny import AnnyFace
 from meshanim.faces.lips import lip_vertices
@@ -65,7 +66,7 @@ def test_a_stream_keeps_no_more_than_it_needs(model: SpeechModel) -> None:
     for block in voice(6).split(1600):
         stream.push(block)
         assert isinstance(hearing, EncoderStream) and hearing._held.shape[1] < sum(model.samples_around) + 640
-        assert len(stream._own) <= 5
+        assert len(stream._track) <= 5
     assert stream._state is not None
     for cache in stream._state.caches:
         assert cache.attention is not None and cache.attention.keys.shape[2] == TINY.window - 1
@@ -102,20 +103,20 @@ def test_rolling_is_a_fixed_point_of_telling(model: SpeechModel) -> None:
     sound = torch.stack([voice(2, seed=1), voice(2, seed=2)])
     style = model.styled(torch.stack([IDENTITY, -IDENTITY]))
     with torch.no_grad():
-        memory = model.listen(sound)
-        rolled, _ = model.roll(memory, style)
+        heard = model.listen(sound)
+        rolled, _ = model.roll(heard, style)
         previous = torch.cat([torch.zeros_like(rolled[:, :1]), rolled[:, :-1]], dim=1)
-        told = model(memory, style, previous)
+        told = model(heard, style, previous)
     torch.testing.assert_close(told, rolled, rtol=1e-4, atol=1e-5)
 
 
 def test_the_first_frame_has_the_style_alone(model: SpeechModel) -> None:
-    memory = model.listen(voice()[None])
-    previous = torch.randn(1, memory.shape[1], 6, requires_grad=True)
+    heard = model.listen(voice()[None])
+    previous = torch.randn(1, heard.shape[1], 6, requires_grad=True)
     style = model.styled(IDENTITY[None])
-    gradient = torch.autograd.grad(model(memory, style, previous)[:, 0].sum(), previous)[0]
+    gradient = torch.autograd.grad(model(heard, style, previous)[:, 0].sum(), previous)[0]
     assert not gradient.any()
-    gradient = torch.autograd.grad(model(memory, style, previous)[:, 5].sum(), previous)[0]
+    gradient = torch.autograd.grad(model(heard, style, previous)[:, 5].sum(), previous)[0]
     assert gradient.abs().amax(dim=-1).nonzero()[:, 1].tolist() == [1, 2, 3, 4, 5]
 
 
@@ -184,13 +185,13 @@ def test_saved_and_loaded_it_says_the_same(model: SpeechModel, tmp_path: Path) -
 
 
 def test_settings_are_checked() -> None:
-    assert SpeechConfig.from_dict(json.loads(json.dumps(asdict(TINY)))) == TINY
+    assert settings_from(SpeechConfig, json.loads(json.dumps(asdict(TINY)))) == TINY
     with pytest.raises(InputError, match="encoder must be one of wav2vec2, log-mel, got 'ears'"):
         SpeechConfig(encoder="ears")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="window must be at least 1, got 0"):
         SpeechConfig(window=0)
     with pytest.raises(InputError, match=r"settings must be among .*, got depth"):
-        SpeechConfig.from_dict({"depth": 1})
+        settings_from(SpeechConfig, {"depth": 1})
 
 
 def test_it_performs_by_weights_or_by_a_spiral_decoder(model: SpeechModel) -> None:

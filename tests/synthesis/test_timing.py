@@ -3,7 +3,7 @@ import torch
 
 from meshanim._check import InputError
 from meshanim.synthesis import retime
-from meshanim.synthesis.timing import frames_needed, read_linearly, read_smoothly
+from meshanim.synthesis.timing import GrowingTrack, frames_needed, read_linearly, read_smoothly
 
 
 @pytest.mark.parametrize("read", [read_linearly, read_smoothly])
@@ -28,6 +28,20 @@ def test_the_smooth_curve_has_no_kinks() -> None:
         before, here, after = read_smoothly(track, at)[:, 0]
         # one-sided speeds agree up to the curve's second derivative times the step
         assert float(after - here) / step == pytest.approx(float(here - before) / step, abs=1e-3)
+
+
+@pytest.mark.parametrize("to_fps", [7.0, 25.0, 60.0])
+def test_a_track_that_grows_is_read_as_the_whole_is(to_fps: float) -> None:
+    whole = torch.randn(50, 2, dtype=torch.float64)
+    count = round(2 * to_fps)
+    track, given = GrowingTrack(whole[:0], 25.0, to_fps), []
+    for part in whole.split([1, 0, 3, 20, 26]):
+        track.add(part)
+        given.append(track.settled())
+        assert len(track) <= 25 / to_fps + 3
+    given.append(track.until(count))
+    wanted = torch.arange(count, dtype=torch.float64) * (25 / to_fps)
+    torch.testing.assert_close(torch.cat(given), read_smoothly(whole, wanted))
 
 
 def test_enough_frames_to_reach_the_last_moment() -> None:

