@@ -7,7 +7,7 @@
 
 namespace meshanim {
 
-constexpr int32_t kAbiVersion = 3;
+constexpr int32_t kAbiVersion = 4;
 
 enum Activation : int32_t { kNone = 0, kRelu = 1, kElu = 2 };
 
@@ -39,7 +39,10 @@ struct CollapseRules {
 };
 
 // Up-sampling and spiral convolution as one: x (batch, coarse, in), corners and up_weights (fine, corners),
-// spirals of the fine level as above, weight (out, length * in), result (batch, fine, out).
+// spirals of the fine level as above, weight (out, length * in), result (batch, fine, out). For members that go
+// through alone, the fine level comes in patches as well: vertices (patches, patch_size) and the rows that their
+// spirals read (patches, patch_rows), both ending in -1 where there are fewer, and places (patches, length,
+// patch_size) in those rows, patch_rows for none.
 struct SpiralDecodeShape {
   int64_t batch, coarse, fine, corners, length, in, out;
   int32_t is_double, activation, threads;
@@ -48,7 +51,9 @@ struct SpiralDecodeShape {
 struct SpiralDecodeForward {
   const void *x, *up_weights, *weight, *bias;
   const int32_t *corners, *slots;
-  int64_t slot_stride;
+  const int32_t *vertices, *rows;
+  const int16_t* places;
+  int64_t slot_stride, patches, patch_size, patch_rows;
   void* out;
 };
 
@@ -107,6 +112,7 @@ struct InterpolateArrays {
                         const void* weights, void* out);                                                      \
   int mesh_pool_backward(const MeshPoolShape& shape, const void* grad_out, const int32_t* starts,             \
                          const int32_t* entries, const void* weights, void* grad_x);                          \
+  int32_t spiral_decode_patch_size(const SpiralDecodeShape& shape);                                           \
   int spiral_decode_forward(const SpiralDecodeShape& shape, const SpiralDecodeForward& arrays);               \
   int spiral_decode_backward(const SpiralDecodeShape& shape, const SpiralDecodeBackward& arrays);             \
   int rasterize_forward(const RasterizeShape& shape, const void* points, const int32_t* faces, int64_t* face, \

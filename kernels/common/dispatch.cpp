@@ -192,6 +192,11 @@ MESHANIM_EXPORT int32_t meshanim_mesh_pool_backward(const MeshPoolShape* shape, 
   MESHANIM_DISPATCH(mesh_pool_backward(*shape, grad_out, starts, entries, weights, grad_x))
 }
 
+// Vertices of the patches that the forward pass wants for these sizes, 0 for none.
+MESHANIM_EXPORT int32_t meshanim_spiral_decode_patch_size(const SpiralDecodeShape* shape) {
+  MESHANIM_DISPATCH(spiral_decode_patch_size(*shape))
+}
+
 MESHANIM_EXPORT int32_t meshanim_spiral_decode_forward(const SpiralDecodeShape* shape,
                                                        const SpiralDecodeForward* arrays) {
   MESHANIM_DISPATCH(spiral_decode_forward(*shape, *arrays))

@@ -3,8 +3,9 @@
 //   z[u, l] = W_l x[u],   out[v] = act(bias + sum over l of (sum over k of w[f, k] z[i(f, k), l])).
 // Either as many members of the batch as a vector has lanes go through together, z being (coarse, length * out,
 // lanes), and the inner sum is taken anew for every (v, l); or one member alone, z being (coarse, length * out),
-// and the inner sums of a fine vertex f, all its slots one after the other, are kept until all v have added
-// theirs. Both add in the same order, so that a batch gives the same bits as its members one by one.
+// patch by patch of the fine level, and the inner sums of the vertices f that a patch reads, all slots one after
+// the other, stay in cache until its v have added theirs. Both add in the same order, so that a batch gives the
+// same bits as its members one by one.
 #pragma once
 
 #include "common/api.h"
@@ -17,23 +18,28 @@ namespace MESHANIM_VARIANT {
 
 constexpr int64_t kCoarseTile = 16, kFineRun = 32;
 
-// A group of members that goes through together.
-template <class T>
+// The bytes of inner sums that a patch of the usual shape keeps.
+constexpr int64_t kInnerBytes = 192 * 1024;
+
+// A group of members that goes through together, or one alone: its slots are places in a patch's inner sums.
+template <class T, class Slot>
 struct ForwardGroup {
+  static constexpr bool kAlone = sizeof(Slot) == sizeof(int16_t);
   const SpiralDecodeShape& s;
-  const int32_t *corners, *slots;
+  const int32_t* corners;
+  const Slot* slots;
   int64_t slot_stride;
   const T* up_weights;
   const T* bias;   // (piece), and room for one vector behind it
   int64_t piece;   // values of one vertex and slot: out * lanes
   const T* z;      // (coarse, row)
-  const T* inner;  // (fine, row), of one member alone
+  const T* inner;  // (rows of a patch and one of zeros, row), of one member alone
   int64_t row;     // values of one vertex, all slots
 };
 
 // The inner sum, columns [n, n + NV * W) of a row of z; K corners, 0 for any number.
-template <class T, int W, int NV, int K>
-MESHANIM_INLINE void inner_sum(const ForwardGroup<T>& g, int64_t f, const T* z, Vec<T, W> (&sum)[NV]) {
+template <class T, int W, int NV, int K, class Slot>
+MESHANIM_INLINE void inner_sum(const ForwardGroup<T, Slot>& g, int64_t f, const T* z, Vec<T, W> (&sum)[NV]) {
   const int64_t width = K > 0 ? K : g.s.corners;
   const int32_t* corners = g.corners + f * width;
   const T* up_weights = g.up_weights + f * width;
@@ -47,19 +53,21 @@ MESHANIM_INLINE void inner_sum(const ForwardGroup<T>& g, int64_t f, const T* z, 
 
 // Columns [n, n + NV * W) of vertices [first, last). Writes beyond a vertex' last column, into the next one's
 // first: so columns are done from the last to the first.
-template <class T, int W, int NV, int K, bool kInner>
-MESHANIM_KERNEL void gather_block(const ForwardGroup<T>& g, int64_t first, int64_t last, int64_t n, T* target) {
+template <class T, int W, int NV, int K, class Slot>
+MESHANIM_KERNEL void gather_block(const ForwardGroup<T, Slot>& g, int64_t first, int64_t last, int64_t n,
+                                  T* target) {
+  constexpr bool kAlone = ForwardGroup<T, Slot>::kAlone;
   target += n;
   for (int64_t v = first; v < last; ++v, target += g.piece) {
     Vec<T, W> acc[NV];
     for (int i = 0; i < NV; ++i) acc[i] = load<T, W>(g.bias + n + i * W);
-    const T* source = (kInner ? g.inner : g.z) + n;
-    const int32_t* slot = g.slots + v;
+    const T* source = (kAlone ? g.inner : g.z) + n;
+    const Slot* slot = g.slots + v;
     for (int64_t l = 0; l < g.s.length; ++l, source += g.piece, slot += g.slot_stride) {
       const int64_t f = *slot;
-      if (f < 0) continue;
+      if (!kAlone && f < 0) continue;
       Vec<T, W> sum[NV];
-      if constexpr (kInner)
+      if constexpr (kAlone)
         for (int i = 0; i < NV; ++i) sum[i] = load<T, W>(source + f * g.row + i * W);
       else
         inner_sum<T, W, NV, K>(g, f, source, sum);
@@ -88,41 +96,42 @@ MESHANIM_INLINE void with_piece_block(int64_t left, const Body& body) {
     body(Block<quarter, 1>());
 }
 
-template <class T, int K, bool kInner>
-void gather_from(const ForwardGroup<T>& g, int64_t first, int64_t last, int64_t n, T* target) {
+template <class T, int K, class Slot>
+void gather_from(const ForwardGroup<T, Slot>& g, int64_t first, int64_t last, int64_t n, T* target) {
   with_piece_block<T>(g.piece - n, [&](auto shape) {
     using Shape = decltype(shape);
-    if (g.piece - n > Shape::N) gather_from<T, K, kInner>(g, first, last, n + Shape::N, target);
-    gather_block<T, Shape::W, Shape::NV, K, kInner>(g, first, last, n, target);
+    if (g.piece - n > Shape::N) gather_from<T, K>(g, first, last, n + Shape::N, target);
+    gather_block<T, Shape::W, Shape::NV, K>(g, first, last, n, target);
   });
 }
 
 // Sums of all spirals of vertices [first, last): target (last - first, piece), and room for one vector.
-template <class T, bool kInner>
-void gather(const ForwardGroup<T>& g, int64_t first, int64_t last, T* target) {
+template <class T, class Slot>
+void gather(const ForwardGroup<T, Slot>& g, int64_t first, int64_t last, T* target) {
   if (g.s.corners == 3)
-    gather_from<T, 3, kInner>(g, first, last, 0, target);
+    gather_from<T, 3>(g, first, last, 0, target);
   else
-    gather_from<T, 0, kInner>(g, first, last, 0, target);
+    gather_from<T, 0>(g, first, last, 0, target);
 }
 
 template <class T, int NV, int K>
-MESHANIM_KERNEL void inner_block(const ForwardGroup<T>& g, int64_t first, int64_t last, int64_t n, T* inner) {
+MESHANIM_KERNEL void inner_block(const ForwardGroup<T, int16_t>& g, const int32_t* rows, int64_t count, int64_t n,
+                                 T* inner) {
   constexpr int W = kLanes<T>;
-  for (int64_t f = first; f < last; ++f) {
+  for (int64_t i = 0; i < count; ++i, inner += g.row) {
     Vec<T, W> sum[NV];
-    inner_sum<T, W, NV, K>(g, f, g.z + n, sum);
-    for (int i = 0; i < NV; ++i) store<T, W>(inner + f * g.row + n + i * W, sum[i]);
+    inner_sum<T, W, NV, K>(g, rows[i], g.z + n, sum);
+    for (int j = 0; j < NV; ++j) store<T, W>(inner + n + j * W, sum[j]);
   }
 }
 
 template <class T, int K>
-MESHANIM_INLINE void inner_rows(const ForwardGroup<T>& g, int64_t first, int64_t last, T* inner) {
+MESHANIM_INLINE void inner_rows(const ForwardGroup<T, int16_t>& g, const int32_t* rows, int64_t count, T* inner) {
   constexpr int W = kLanes<T>;
   int64_t n = 0;
-  for (; n + 4 * W <= g.row; n += 4 * W) inner_block<T, 4, K>(g, first, last, n, inner);
-  for (; n + 2 * W <= g.row; n += 2 * W) inner_block<T, 2, K>(g, first, last, n, inner);
-  if (n < g.row) inner_block<T, 1, K>(g, first, last, n, inner);
+  for (; n + 4 * W <= g.row; n += 4 * W) inner_block<T, 4, K>(g, rows, count, n, inner);
+  for (; n + 2 * W <= g.row; n += 2 * W) inner_block<T, 2, K>(g, rows, count, n, inner);
+  if (n < g.row) inner_block<T, 1, K>(g, rows, count, n, inner);
 }
 
 template <class T>
@@ -130,52 +139,77 @@ struct ForwardScratch {
   const T* weight;  // (in, padded): columns length * out, padded to whole vectors
   int64_t padded;
   const T *lane_bias, *plain_bias;
-  T *z, *inner;
-  T* buffer;  // of one thread: a tile of x, then a run of out, in lanes
+  T* z;
+  T* inner;   // of one thread: the inner sums of a patch, then a row of zeros
+  T* buffer;  // of one thread: a tile of x, then a run or patch of out, in lanes
 };
 
-// Members [b, b + members), in W lanes; W = 1 stands for one member alone.
+// Members [b, b + members), in W lanes.
 template <class T, int W>
 void forward_group(const SpiralDecodeShape& s, const SpiralDecodeForward& a, const ForwardScratch<T>& f,
                    int64_t b, int64_t members, int index, int count) {
   const T* x = static_cast<const T*>(a.x) + b * s.coarse * s.in;
   T* out = static_cast<T*>(a.out) + b * s.fine * s.out;
-  const int64_t products = s.length * s.out;
-  const int64_t row = W == 1 ? f.padded : products * W;
+  const int64_t products = s.length * s.out, row = products * W;
   const Share tiles = share((s.coarse + kCoarseTile - 1) / kCoarseTile, index, count);
   for (int64_t tile = tiles.first; tile < tiles.last; ++tile) {
     const int64_t u = tile * kCoarseTile;
     const int64_t rows = s.coarse - u < kCoarseTile ? s.coarse - u : kCoarseTile;
-    T* z = f.z + u * row;
-    if constexpr (W == 1) {
-      plain_product<T>({x + u * s.in, s.in, f.weight, z, rows, s.in, f.padded});
-    } else {
-      to_lanes<T, W>(PlainRows<T, W>{x + u * s.in, s.coarse * s.in}, members, rows * s.in, f.buffer);
-      lane_product<T, W>({f.buffer, f.weight, f.padded, z, rows, s.in, products});
-    }
+    to_lanes<T, W>(PlainRows<T, W>{x + u * s.in, s.coarse * s.in}, members, rows * s.in, f.buffer);
+    lane_product<T, W>({f.buffer, f.weight, f.padded, f.z + u * row, rows, s.in, products});
   }
   barrier();
-  const T *up_weights = static_cast<const T*>(a.up_weights), *bias = W == 1 ? f.plain_bias : f.lane_bias;
-  const ForwardGroup<T> g{s, a.corners, a.slots, a.slot_stride, up_weights, bias, s.out * W, f.z, f.inner, row};
+  const T* up_weights = static_cast<const T*>(a.up_weights);
+  const ForwardGroup<T, int32_t> g{s,           a.corners, a.slots, a.slot_stride, up_weights,
+                                   f.lane_bias, s.out * W, f.z,     nullptr,       row};
   const Share runs = share((s.fine + kFineRun - 1) / kFineRun, index, count);
-  if constexpr (W == 1) {
-    const int64_t first = runs.first * kFineRun;
-    const int64_t last = runs.last * kFineRun < s.fine ? runs.last * kFineRun : s.fine;
-    if (s.corners == 3)
-      inner_rows<T, 3>(g, first, last, f.inner);
-    else
-      inner_rows<T, 0>(g, first, last, f.inner);
-    barrier();
-  }
   for (int64_t run = runs.first; run < runs.last; ++run) {
     const int64_t v = run * kFineRun;
     const int64_t last = v + kFineRun < s.fine ? v + kFineRun : s.fine, values = (last - v) * s.out;
-    gather<T, W == 1>(g, v, last, f.buffer);
+    gather(g, v, last, f.buffer);
     activate(f.buffer, values * W, s.activation);
-    if constexpr (W == 1)
-      __builtin_memcpy(out + v * s.out, f.buffer, size_t(values) * sizeof(T));
+    from_lanes<T, W>(f.buffer, members, values, out + v * s.out, s.fine * s.out);
+  }
+  barrier();
+}
+
+MESHANIM_INLINE int64_t entries(const int32_t* list, int64_t most) {
+  while (most > 0 && list[most - 1] < 0) --most;
+  return most;
+}
+
+// Member b alone.
+template <class T>
+void forward_alone(const SpiralDecodeShape& s, const SpiralDecodeForward& a, const ForwardScratch<T>& f, int64_t b,
+                   int index, int count) {
+  const T* x = static_cast<const T*>(a.x) + b * s.coarse * s.in;
+  T* out = static_cast<T*>(a.out) + b * s.fine * s.out;
+  const Share tiles = share((s.coarse + kCoarseTile - 1) / kCoarseTile, index, count);
+  for (int64_t tile = tiles.first; tile < tiles.last; ++tile) {
+    const int64_t u = tile * kCoarseTile;
+    const int64_t rows = s.coarse - u < kCoarseTile ? s.coarse - u : kCoarseTile;
+    plain_product<T>({x + u * s.in, s.in, f.weight, f.z + u * f.padded, rows, s.in, f.padded});
+  }
+  for (int64_t n = 0; n < f.padded; ++n) f.inner[a.patch_rows * f.padded + n] = T(0);
+  barrier();
+  const T* up_weights = static_cast<const T*>(a.up_weights);
+  const Share patches = share(a.patches, index, count);
+  for (int64_t p = patches.first; p < patches.last; ++p) {
+    const int32_t *rows = a.rows + p * a.patch_rows, *vertices = a.vertices + p * a.patch_size;
+    const int64_t read = entries(rows, a.patch_rows), held = entries(vertices, a.patch_size);
+    const int16_t* places = a.places + p * s.length * a.patch_size;
+    const ForwardGroup<T, int16_t> g{s,            a.corners, places, a.patch_size, up_weights,
+                                     f.plain_bias, s.out,     f.z,    f.inner,      f.padded};
+    if (s.corners == 3)
+      inner_rows<T, 3>(g, rows, read, f.inner);
     else
-      from_lanes<T, W>(f.buffer, members, values, out + v * s.out, s.fine * s.out);
+      inner_rows<T, 0>(g, rows, read, f.inner);
+    gather(g, 0, held, f.buffer);
+    activate(f.buffer, held * s.out, s.activation);
+    for (int64_t m = 0; m < held; ++m) {
+      T* target = out + vertices[m] * s.out;
+      for (int64_t o = 0; o < s.out; ++o) target[o] = f.buffer[m * s.out + o];
+    }
   }
   barrier();
 }
@@ -187,18 +221,37 @@ MESHANIM_INLINE int64_t members_in_lanes(int64_t batch) {
   return batch % kLanes<T> >= kFewestInLanes ? batch : batch / kLanes<T> * kLanes<T>;
 }
 
+// The same in the forward pass, where places in a patch are numbers of 16 bits.
+template <class T>
+MESHANIM_INLINE int64_t forward_in_lanes(const SpiralDecodeShape& s) {
+  return s.length > INT16_MAX ? s.batch : members_in_lanes<T>(s.batch);
+}
+
+// Vertices of a patch for the members that go through alone, 0 where there are none. Half as many again are read.
+template <class T>
+int32_t patch_size(const SpiralDecodeShape& s) {
+  if (forward_in_lanes<T>(s) == s.batch) return 0;
+  const int64_t row_bytes = round_up(s.length * s.out, kLanes<T>) * int64_t(sizeof(T));
+  int32_t size = 1024;
+  while (size > 32 && 3 * size * row_bytes > 2 * kInnerBytes) size /= 2;
+  return size;
+}
+
 template <class T>
 int forward(const SpiralDecodeShape& s, const SpiralDecodeForward& a) {
   if (s.batch * s.fine * s.out == 0) return 0;
   constexpr int W = kLanes<T>;
   const int64_t products = s.length * s.out, padded = round_up(products, W);
-  const int64_t in_lanes = members_in_lanes<T>(s.batch), lanes = in_lanes ? W : 1;
+  const int64_t in_lanes = forward_in_lanes<T>(s), lanes = in_lanes ? W : 1;
   const bool alone = in_lanes < s.batch;
   const int64_t plain_z = alone ? s.coarse * padded : 0, lane_z = in_lanes ? s.coarse * products * W : 0;
+  const int64_t inner_size = alone ? (a.patch_rows + 1) * padded + W : 0;
+  const int64_t patch = alone ? a.patch_size * s.out : 0;
   const int64_t coarse_size = kCoarseTile * s.in, fine_size = kFineRun * s.out;
-  const int64_t size = round_up((coarse_size > fine_size ? coarse_size : fine_size) * lanes + W, W);
+  const int64_t larger = (coarse_size > fine_size ? coarse_size : fine_size) * lanes;
+  const int64_t size = round_up((larger > patch ? larger : patch) + W, W);
   Scratch<T> weights(s.in * padded), biases(s.out * (W + 1) + W);
-  Scratch<T> z((plain_z > lane_z ? plain_z : lane_z) + W), inner(alone ? s.fine * padded + W : 0);
+  Scratch<T> z((plain_z > lane_z ? plain_z : lane_z) + W), inner(inner_size * s.threads);
   Scratch<T> buffers(size * s.threads);
   if (weights.failed() || biases.failed() || z.failed() || inner.failed() || buffers.failed()) return 1;
   const T *weight = static_cast<const T*>(a.weight), *bias = static_cast<const T*>(a.bias);
@@ -214,12 +267,12 @@ int forward(const SpiralDecodeShape& s, const SpiralDecodeForward& a) {
   const double work = double(s.batch) * double(products) *
                       (double(s.coarse) * double(s.in) + double(s.fine) * double(s.corners));
   parallel(s.threads, work, [&](int index, int count) {
-    T* buffer = buffers.get() + size * index;
-    const ForwardScratch<T> f{weights.get(), padded, lane_bias, plain_bias, z.get(), inner.get(), buffer};
+    T *buffer = buffers.get() + size * index, *sums = inner.get() + inner_size * index;
+    const ForwardScratch<T> f{weights.get(), padded, lane_bias, plain_bias, z.get(), sums, buffer};
     int64_t b = 0;
     for (; b < in_lanes; b += W)
       forward_group<T, W>(s, a, f, b, in_lanes - b < W ? in_lanes - b : W, index, count);
-    for (; b < s.batch; ++b) forward_group<T, 1>(s, a, f, b, 1, index, count);
+    for (; b < s.batch; ++b) forward_alone<T>(s, a, f, b, index, count);
   });
   return 0;
 }

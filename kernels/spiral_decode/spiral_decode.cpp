@@ -6,6 +6,10 @@
 namespace meshanim {
 namespace MESHANIM_VARIANT {
 
+int32_t spiral_decode_patch_size(const SpiralDecodeShape& s) {
+  return s.is_double ? patch_size<double>(s) : patch_size<float>(s);
+}
+
 int spiral_decode_forward(const SpiralDecodeShape& s, const SpiralDecodeForward& arrays) {
   return s.is_double ? forward<double>(s, arrays) : forward<float>(s, arrays);
 }

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections import deque
-from collections.abc import Iterator
 from weakref import WeakKeyDictionary
 
 import torch
@@ -12,10 +10,11 @@ from torch import Tensor
 
 from meshanim._check import check_indices
 from meshanim.ops._cuda import check_not_capturing, finished
+from meshanim.ops._patches import NOTHING, Patches
 from meshanim.ops._plans import check_count, find, keep
 
-NOTHING, SEVERAL = -1, -2
-"""Slots of no row and of a list of rows, as the CUDA sources have them."""
+SEVERAL = -2
+"""Slot of a list of rows, as the CUDA sources have it, beside NOTHING for no row."""
 
 
 class SpiralSlots:
@@ -52,7 +51,9 @@ class SpiralSlots:
         """The vertices cut into patches of ``size`` that read ``rows`` vertices at most."""
         if (size, rows) not in self._patches:
             check_not_capturing("spirals are cut into patches")
-            self._patches[size, rows] = Patches(self.slots.t(), size, rows)
+            patches = Patches(self.slots.t(), size, rows, torch.uint8)
+            finished(patches.vertices, patches.rows, patches.slots)
+            self._patches[size, rows] = patches
         return self._patches[size, rows]
 
     def inverse_through(self, pool: PoolLists) -> tuple[Tensor, ...]:
@@ -74,64 +75,6 @@ class SpiralSlots:
             sources = order // max(length * width, 1)
             self._through[pool] = finished(*(values.to(torch.int32) for values in (starts, entries, sources)))
         return self._through[pool]
-
-
-class Patches:
-    """Vertices cut into patches of neighbours, whose spirals together name few vertices.
-
-    ``vertices`` (N, size) int32 and ``rows`` (N, rows) int32, ascending, end in -1 where a patch has fewer;
-    ``slots`` (N, L, size) uint8 are places in ``rows``, and ``rows`` itself for no vertex.
-    """
-
-    def __init__(self, spirals: Tensor, size: int, rows: int) -> None:
-        with torch.device("cpu"):  # small, and the walk is Python's
-            made = _tables(spirals.cpu().long(), size, rows)
-        self.vertices, self.rows, self.slots = finished(*(table.to(spirals.device) for table in made))
-
-
-def _tables(spirals: Tensor, size: int, rows: int) -> tuple[Tensor, Tensor, Tensor]:
-    padded = [patch + [NOTHING] * (size - len(patch)) for patch in _patches(spirals.tolist(), size, rows)]
-    vertices = torch.tensor(padded, dtype=torch.int64).view(-1, size)
-    count, number = len(vertices), len(spirals)
-    named = torch.where(vertices.unsqueeze(-1) < 0, NOTHING, spirals[vertices.clamp(min=0)])
-    keys = named + torch.arange(count).view(-1, 1, 1) * number
-    read = keys[named >= 0].unique()
-    owner = read // max(number, 1)
-    firsts = torch.searchsorted(owner, torch.arange(count))
-    table = torch.full((count, rows), NOTHING, dtype=torch.int32)
-    table[owner, torch.arange(len(read)) - firsts[owner]] = (read - owner * number).to(torch.int32)
-    places = torch.searchsorted(read, keys) - firsts.view(-1, 1, 1)
-    slots = torch.where(named < 0, rows, places).to(torch.uint8).transpose(1, 2).contiguous()
-    return vertices.to(torch.int32), table, slots
-
-
-def _patches(spirals: list[list[int]], size: int, rows: int) -> list[list[int]]:
-    """Vertices of each patch, ascending: grown from a vertex beside the patches before, neighbours first."""
-    patches: list[list[int]] = []
-    patch: list[int] = []
-    read: set[int] = set()
-    seen = bytearray(len(spirals))
-    front, seeds, others = deque[int](), deque[int](), deque(range(len(spirals)))
-    for _ in spirals:
-        vertex = next(v for v in _drained(front, seeds, others) if not seen[v])
-        named = {v for v in spirals[vertex] if v >= 0}
-        if len(patch) == size or len(read | named) > rows:
-            patches.append(sorted(patch))
-            seeds.extend(front)
-            front.clear()
-            patch, read = [], set()
-        seen[vertex] = True
-        patch.append(vertex)
-        read |= named
-        front.extend(v for v in spirals[vertex] if v >= 0)
-    return [*patches, sorted(patch)] if patch else patches
-
-
-def _drained(*queues: deque[int]) -> Iterator[int]:
-    """What the queues hold, the first one's first, taken off them."""
-    for queue in queues:
-        while queue:
-            yield queue.popleft()
 
 
 class PoolLists:

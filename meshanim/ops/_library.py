@@ -22,7 +22,7 @@ from torch import Tensor
 
 from meshanim._check import InputError
 
-ABI_VERSION = 3
+ABI_VERSION = 4
 """Number of the C interface that this Python code speaks; the library carries the same."""
 
 _COMPILED_TYPES = (torch.float32, torch.float64)
@@ -83,7 +83,8 @@ class SpiralDecodeForward(ctypes.Structure):
 
     _fields_ = (
         *((name, c_void_p) for name in ("x", "up_weights", "weight", "bias", "corners", "slots")),
-        ("slot_stride", c_int64),
+        *((name, c_void_p) for name in ("vertices", "rows", "places")),
+        *((name, c_int64) for name in ("slot_stride", "patches", "patch_size", "patch_rows")),
         ("out", c_void_p),
     )
 
@@ -193,11 +194,13 @@ _SIGNATURES: dict[str, list[type]] = {
         *([c_void_p] * 3),
     ],
     "meshanim_spiral_decode_backward": [POINTER(SpiralDecodeShape), POINTER(SpiralDecodeBackward)],
+    "meshanim_spiral_decode_patch_size": [POINTER(SpiralDecodeShape)],
     "meshanim_spiral_decode_forward": [POINTER(SpiralDecodeShape), POINTER(SpiralDecodeForward)],
     "meshanim_spiral_order": [
         *(c_void_p, c_void_p, c_int64),
         *(c_void_p, c_void_p, c_int64, c_int64, c_void_p),
     ],
+    "meshanim_spiral_patches": [c_void_p, *([c_int64] * 4), c_void_p],
     "meshanim_surface_distance": [
         *(c_void_p, c_int64, c_void_p, c_int64),
         *(c_void_p, c_int64, c_double, c_double, c_void_p),

@@ -19,6 +19,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 
 from meshanim._check import InputError, check_indices
 from meshanim.ops._library import check_result, cpu_library
+from meshanim.ops._patches import Patches
 
 
 class SpiralPlan:
@@ -32,9 +33,17 @@ class SpiralPlan:
         check_count("spirals", self.length * self.stride)
         self.slots = torch.full((self.length, self.stride), -1, dtype=torch.int32, device="cpu")
         self.slots[:, : self.vertices] = spirals.detach().t()
+        self._patches: dict[int, Patches] = {}
         self._inverse: dict[bool, tuple[Tensor, Tensor, Tensor]] = {}
         self._inverse_through: WeakKeyDictionary[PoolPlan, tuple[Tensor, Tensor, Tensor]]
         self._inverse_through = WeakKeyDictionary()
+
+    def patches(self, size: int) -> Patches:
+        """The vertices in patches of at most ``size``, which read at most twice as many."""
+        if size not in self._patches:
+            spirals = self.slots[:, : self.vertices].t()
+            self._patches[size] = Patches(spirals, size, max(2 * size, self.length), torch.int16)
+        return self._patches[size]
 
     def inverse(self, by_vertex: bool) -> tuple[Tensor, Tensor, Tensor]:
         """List starts, source vertices and places (slots, or positions in a tile of vertices); all int32."""

@@ -134,9 +134,13 @@ def _forward(
     x, up_weights, weight = x.contiguous(), up_weights.contiguous(), weight.contiguous()
     bias = None if bias is None else bias.contiguous()
     out = x.new_empty((x.shape[0], spirals.shape[0], weight.shape[0]))
-    inputs = map(pointer, (x, up_weights, weight, bias, corners, plan.slots))
-    arrays = SpiralDecodeForward(*inputs, plan.stride, pointer(out))
     shape = _shape(x, up_indices, spirals, weight, activation)
+    size = library.meshanim_spiral_decode_patch_size(shape)
+    patches = plan.patches(size) if size else None
+    tables = (None, None, None) if patches is None else (patches.vertices, patches.rows, patches.slots)
+    inputs = map(pointer, (x, up_weights, weight, bias, corners, plan.slots, *tables))
+    sizes = (0, 0, 0) if patches is None else (*patches.vertices.shape, patches.rows.shape[1])
+    arrays = SpiralDecodeForward(*inputs, plan.stride, *sizes, pointer(out))
     check_result(library.meshanim_spiral_decode_forward(shape, arrays))
     return out
 

@@ -7,7 +7,7 @@ import itertools
 import pytest
 import torch
 
-from meshanim.ops import _cuda_decode, _cuda_plans
+from meshanim.ops import _cuda_plans
 
 from .emulated import decode_inputs
 
@@ -25,32 +25,6 @@ def test_inverse_slots_name_everyone_who_has_a_vertex_at_a_place() -> None:
             assert slot == wanted
             kinds.add(min(slot, 0))
     assert kinds == {-2, -1, 0}
-
-
-@pytest.mark.parametrize(("size", "rows"), [*_cuda_decode.PATCH_ROWS.items(), (5, 7)])
-def test_patches_hold_every_vertex_once_and_all_that_it_reads(size: int, rows: int) -> None:
-    _, (*_, spirals) = decode_inputs((1, 60, 300, 3, 7, 1, 1), torch.float32)
-    patches = _cuda_plans.SpiralSlots(spirals).patches(size, rows)
-    assert patches.vertices.shape[1] == size and patches.rows.shape[1] == rows
-    made = []
-    for vertices, read, slots in zip(patches.vertices, patches.rows, patches.slots, strict=True):
-        read = torch.cat((read, torch.tensor([-1])))
-        for i, vertex in enumerate(vertices.tolist()):
-            wanted = spirals[vertex] if vertex >= 0 else torch.full((7,), -1)
-            assert torch.equal(read[slots[:, i].long()].long(), wanted)
-            made.append(vertex)
-    assert sorted(v for v in made if v >= 0) == list(range(300))
-
-
-def test_patches_are_of_neighbours() -> None:
-    across = torch.arange(900).view(30, 30)
-    around = [torch.roll(across, (i, j), (0, 1)).flatten() for i in (-1, 0, 1) for j in (-1, 0, 1)]
-    numbers = torch.randperm(900, generator=torch.Generator().manual_seed(0))
-    spirals = torch.empty((900, 9), dtype=torch.int64)
-    spirals[numbers] = numbers[torch.stack(around, 1)]
-    patches = _cuda_plans.SpiralSlots(spirals).patches(64, 128)
-    # A square of 8 x 8 vertices reads 10 x 10; the last patches are what the others left.
-    assert (patches.rows >= 0).sum(1).float().mean() < 1.25 * 100
 
 
 def test_inverse_lists_name_all_who_read_a_coarse_vertex_at_a_place() -> None:
