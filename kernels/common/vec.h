@@ -33,6 +33,10 @@ template <class T, int W>
 struct VecOf {
   typedef T type __attribute__((vector_size(W * sizeof(T))));
 };
+template <class T>
+struct VecOf<T, 1> {
+  typedef T type;
+};
 template <class T, int W>
 using Vec = typename VecOf<T, W>::type;
 
@@ -80,7 +84,7 @@ template <class T, int W>
 struct LaneSums {
   static MESHANIM_INLINE T one(Vec<T, W> v) {
     if constexpr (W == 1)
-      return v[0];
+      return v;
     else if constexpr (W == 2)
       return v[0] + v[1];
     else

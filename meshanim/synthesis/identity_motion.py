@@ -115,8 +115,8 @@ class IdentityMotion(nn.Module):
         linear = self.carry(condition.stretch).unflatten(-1, (3, 3))
         linear = linear + torch.eye(3, dtype=linear.dtype, device=linear.device)
         parts = zip(moved.split(counts), linear, strict=True)
-        # nine products and sums in a row are faster than as many small matrix products
-        return self.scale * torch.cat([(carry * part[..., None, :]).sum(dim=-1) for part, carry in parts])
+        carried = [torch.einsum("vij,fvj->fvi", carry, part) for part, carry in parts]
+        return self.scale * torch.cat(carried)
 
     def _by_spirals(self, code: Tensor, face: Tensor, counts: Sequence[int]) -> Tensor:
         shape = (len(face), *self._coarse_shape)
