@@ -9,8 +9,8 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "meshanim"
 
-GROUND = {"_check", "_files", "_media", "_pretrained"}
-"""What every room may use: argument checks, writing files whole, opening media, and models in folders."""
+GROUND = {"_check", "_files", "_media", "_pretrained", "_progress"}
+"""What every room may use: argument checks, files written whole, media, models in folders, progress."""
 
 BELOW_TRAINING = {
     "audio",
@@ -34,6 +34,7 @@ ARROWS: dict[str, set[str]] = {
     "_files": set(),
     "_media": set(),
     "_pretrained": set(),
+    "_progress": set(),
     "ops": set(),
     "audio": set(),
     "vision": set(),

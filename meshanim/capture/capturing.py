@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from meshanim._check import InputError
+from meshanim._progress import Progress, Steps, silent
 from meshanim.audio import Sound, find_sound
 from meshanim.capture.landmark_fit import LandmarkFit, Person
 from meshanim.capture.look import FINE_SIDE, SQUARELY, Look
@@ -25,9 +26,6 @@ from meshanim.rendering import Camera
 from meshanim.talking_heads.appearance import Appearance
 from meshanim.vision import IMAGE_SUFFIXES, Video, follow_landmarks, read_image, read_video
 
-Progress = Callable[[int, int], None]
-Steps = Callable[[str], Progress]
-"""Gives a callback (done, total) for a step by its name."""
 _PHOTO_FPS = 25.0
 REFERENCES = 8
 
@@ -38,10 +36,6 @@ class Captured(NamedTuple):
     performance: Performance
     appearance: Appearance
     landmarks: Tensor
-
-
-def _silent(_: str) -> Progress:
-    return lambda done, total: None
 
 
 def is_photo(path: str | Path) -> bool:
@@ -76,7 +70,7 @@ class Clip:
         return None if self._video is None else find_sound(self.path)
 
 
-def capture(path: str | Path, face: FaceModel, progress: Steps = _silent) -> Captured:
+def capture(path: str | Path, face: FaceModel, progress: Steps = silent) -> Captured:
     """Fit a face model to the face in a clip or photo.
 
     The largest face is followed through the clip. Where it is hidden for some frames, the motion is bridged.

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from meshanim._progress import Progress
 from meshanim.capture.chain import Chain, damped, free_unknowns, held
 from meshanim.capture.landmark_points import LandmarkPoints
 from meshanim.capture.priors import IdentityPrior, WeightPrior, speed_costs
@@ -41,9 +42,6 @@ _STEPS, _TRIES, _RENEWAL = 15, 4, 3
 _PICTURE_STEPS = 2
 _ENOUGH = 1e-3
 """Share of the cost by which a step must lower it for another to be worth it."""
-
-
-Progress = Callable[[int, int], None]
 
 
 class Pictures(Protocol):

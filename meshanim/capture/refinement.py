@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from meshanim.capture.landmark_fit import LandmarkFit, Person, Progress
+from meshanim._progress import Progress
+from meshanim.capture.landmark_fit import LandmarkFit, Person
 from meshanim.capture.look import TEXTURE_SIDE, Look, TextureMean, fit_light, shade
 from meshanim.capture.photometric import SkinPictures
 from meshanim.capture.residuals import State

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from meshanim._progress import Progress
 from meshanim.cli.options import Quiet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from meshanim.capture import Captured
 
 _NEUTRAL, _VIDEO, _PICTURE = ".obj", ".mp4", ".png"
@@ -46,7 +45,7 @@ def capture(
             steps.say(f"written: {path}")
 
 
-def _write(captured: Captured, clip: Path, path: str, progress: Callable[[int, int], None]) -> None:
+def _write(captured: Captured, clip: Path, path: str, progress: Progress) -> None:
     from meshanim.export import export, write_obj
 
     suffix = "" if path.endswith("/") else Path(path).suffix.lower()
@@ -58,7 +57,7 @@ def _write(captured: Captured, clip: Path, path: str, progress: Callable[[int, i
         export(captured.performance, path, progress, captured.appearance)
 
 
-def _write_overlay(captured: Captured, clip: Path, path: Path, progress: Callable[[int, int], None]) -> None:
+def _write_overlay(captured: Captured, clip: Path, path: Path, progress: Progress) -> None:
     from meshanim._files import atomic_path
     from meshanim.capture import Clip, Overlay
     from meshanim.vision import write_image, write_video

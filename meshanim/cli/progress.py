@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
 
+import rich.progress
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+
+from meshanim._progress import Progress
 
 _PATIENCE = 2.0
 
@@ -21,7 +23,7 @@ class Steps:
     def __init__(self, quiet: bool) -> None:
         self._quiet = quiet
         columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-        self._progress = Progress(*columns, console=Console(file=sys.stderr), transient=True)
+        self._progress = rich.progress.Progress(*columns, console=Console(file=sys.stderr), transient=True)
         self._running = False
 
     def __enter__(self) -> Steps:
@@ -31,7 +33,7 @@ class Steps:
         if self._running:
             self._progress.stop()
 
-    def step(self, name: str) -> Callable[[int, int], None]:
+    def step(self, name: str) -> Progress:
         """A callback (done, total) that moves the bar of the step ``name``."""
         started = time.monotonic()
         task = self._progress.add_task(name, total=None)

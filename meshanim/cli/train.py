@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -15,10 +14,10 @@ from meshanim.cli.train_on_video import (
     face_features,
     lip_sync,
     polynomial,
-    say_where,
     tcsan,
     unit_classifier,
 )
+from meshanim.cli.training import adjusted, say_where
 
 VALIDATED = 4
 """Every fourth utterance of the validation set scores a speech model after every epoch."""
@@ -51,8 +50,7 @@ def expression(
     from meshanim.training import RECIPES, paper_factors, train_expression
 
     check_choice("variant", variant, RECIPES)
-    recipe = replace(RECIPES[variant], batch_size=batch_size, seed=seed)
-    recipe = recipe if epochs is None else replace(recipe, epochs=epochs)
+    recipe = adjusted(RECIPES[variant], epochs=epochs, batch_size=batch_size, seed=seed)
     with Steps(quiet) as steps:
         model = load_face(face)
         corpus = Expressions4D(model, "train", corpus_seed, subjects=subjects, progress=steps.step("corpus"))
@@ -83,9 +81,9 @@ def unprojection(
     from meshanim.training import UNPROJECTION_RECIPES, train_unprojection
 
     check_choice("network", network, UNPROJECTION_RECIPES)
-    sizes = {"batch_size": batch_size, "size": size, "samples": samples, "pictures": pictures}
-    given = {name: value for name, value in (("width", width), ("epochs", epochs)) if value is not None}
-    recipe = replace(UNPROJECTION_RECIPES[network], seed=seed, **sizes, **given)
+    sizes = {"width": width, "size": size, "pictures": pictures, "samples": samples}
+    base = UNPROJECTION_RECIPES[network]
+    recipe = adjusted(base, **sizes, epochs=epochs, batch_size=batch_size, seed=seed)
     kept = KeptFaces(load_face(face), pictures, seed, size)
     _, report = train_unprojection(kept, recipe, out, progress=not quiet)
     say_where(report, recipe.epochs, out, quiet)
@@ -117,10 +115,9 @@ def speech(
     from meshanim.synthesis import SpeechModel
     from meshanim.training import SPEECH_RECIPES, train_speech
 
-    sizes = {"window": window, "epochs": epochs, "batch_size": batch_size}
-    given: dict[str, Any] = {name: value for name, value in sizes.items() if value is not None}
     base = SPEECH_RECIPES["made" if grid is None else "grid"]
-    recipe = replace(base, config=config, seed=seed, **given)
+    sizes = {"config": config, "window": window}
+    recipe = adjusted(base, **sizes, epochs=epochs, batch_size=batch_size, seed=seed)
     with Steps(quiet) as steps:
         if grid is None:
             spoken = [*MadeSpeech("train", size, progress=steps.step("corpus"))]
@@ -154,8 +151,7 @@ def speech_motion(
     from meshanim.synthesis import SpeechModel
     from meshanim.training import ExpressionMotionRecipe, paper_factors, train_expression_motion
 
-    recipe = ExpressionMotionRecipe(seed=seed)
-    recipe = recipe if epochs is None else replace(recipe, epochs=epochs)
+    recipe = adjusted(ExpressionMotionRecipe(), epochs=epochs, seed=seed)
     with Steps(quiet) as steps:
         moved = load_face(face)
         spoken = MadeSpeech("train", size, progress=steps.step("corpus"))
@@ -179,8 +175,7 @@ def head_motion(
     from meshanim.datasets import MadeSpeech
     from meshanim.training import HeadMotionRecipe, train_head_motion
 
-    recipe = HeadMotionRecipe(batch_size=batch_size, seed=seed)
-    recipe = recipe if epochs is None else replace(recipe, epochs=epochs)
+    recipe = adjusted(HeadMotionRecipe(), epochs=epochs, batch_size=batch_size, seed=seed)
     with Steps(quiet) as steps:
         spoken = MadeSpeech("train", size, progress=steps.step("corpus"))
         unheard = MadeSpeech("validation", size)

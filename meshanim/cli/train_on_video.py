@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,10 +9,10 @@ import typer
 
 from meshanim._check import check_choice
 from meshanim.cli.options import Epochs, Out, Quiet
+from meshanim.cli.training import adjusted, say_where
 
 if TYPE_CHECKING:
     from meshanim.datasets import TalkingClip
-    from meshanim.training import TrainingReport
     from meshanim.vision import FaceCrop
 
 VALIDATED = 5
@@ -35,8 +34,7 @@ def lip_sync(
     from meshanim.training import LipSyncRecipe, train_lip_sync
     from meshanim.vision import POLYNOMIAL_CROP
 
-    recipe = LipSyncRecipe(batch_size=batch_size, seed=seed)
-    recipe = recipe if epochs is None else replace(recipe, epochs=epochs)
+    recipe = adjusted(LipSyncRecipe(), epochs=epochs, batch_size=batch_size, seed=seed)
     _, report = train_lip_sync(*_filmed(grid, POLYNOMIAL_CROP, quiet), recipe, out, progress=not quiet)
     say_where(report, recipe.epochs, out, quiet)
 
@@ -53,8 +51,7 @@ def audio_units(
     from meshanim.datasets import CapturedGrid
     from meshanim.training import AudioUnitsRecipe, train_audio_units
 
-    recipe = AudioUnitsRecipe(batch_size=batch_size, seed=seed)
-    recipe = recipe if epochs is None else replace(recipe, epochs=epochs)
+    recipe = adjusted(AudioUnitsRecipe(), epochs=epochs, batch_size=batch_size, seed=seed)
     spoken, unheard = ([*CapturedGrid(grid, split)] for split in ("train", "validation"))
     _, report = train_audio_units(spoken, unheard, recipe, out, progress=not quiet)
     say_where(report, recipe.epochs, out, quiet)
@@ -72,8 +69,7 @@ def unit_classifier(
     from meshanim.training import UnitClassifierRecipe, train_unit_classifier
     from meshanim.vision import TCSAN_CROP
 
-    recipe = UnitClassifierRecipe(batch_size=batch_size, seed=seed)
-    recipe = recipe if epochs is None else replace(recipe, epochs=epochs)
+    recipe = adjusted(UnitClassifierRecipe(), epochs=epochs, batch_size=batch_size, seed=seed)
     _, report = train_unit_classifier(*_filmed(grid, TCSAN_CROP, quiet), recipe, out, progress=not quiet)
     say_where(report, recipe.epochs, out, quiet)
 
@@ -90,8 +86,7 @@ def face_features(
     from meshanim.training import FaceFeaturesRecipe, train_face_features
     from meshanim.vision import TCSAN_CROP
 
-    recipe = FaceFeaturesRecipe(batch_size=batch_size, seed=seed)
-    recipe = recipe if epochs is None else replace(recipe, epochs=epochs)
+    recipe = adjusted(FaceFeaturesRecipe(), epochs=epochs, batch_size=batch_size, seed=seed)
     _, report = train_face_features(*_filmed(grid, TCSAN_CROP, quiet), recipe, out, progress=not quiet)
     say_where(report, recipe.epochs, out, quiet)
 
@@ -132,10 +127,7 @@ def tcsan(
 
     recipes = {**TCSAN_RECIPES, **TCSAN_VARIANTS}
     check_choice("recipe", recipe, recipes)
-    named = recipes[recipe]
-    passes = named.epochs if epochs is None else epochs
-    clips_a_step = named.batch_size if batch_size is None else batch_size
-    chosen = replace(named, seed=seed, epochs=passes, batch_size=clips_a_step)
+    chosen = adjusted(recipes[recipe], epochs=epochs, batch_size=batch_size, seed=seed)
     judge = FaceFeatures.from_pretrained(features) if vgg is None else Vgg19Features.from_file(vgg)
     if not quiet:
         typer.echo(f"perceptual loss: {judge.name}")
@@ -183,17 +175,9 @@ def polynomial(
     check_choice("recipe", recipe, POLYNOMIAL_RECIPES)
     base = POLYNOMIAL_RECIPES[recipe]
     config = f"{base.config}-mesh" if mesh else base.config
-    chosen = replace(base, config=config, fusion=fusion, seed=seed)
-    chosen = chosen if epochs is None else replace(chosen, epochs=epochs)
+    chosen = adjusted(base, config=config, fusion=fusion, epochs=epochs, seed=seed)
     clips, unseen = _filmed(grid, POLYNOMIAL_CROP, quiet)
     taken = None if encoders is None else PolynomialModel.from_pretrained(encoders)
     displace = displaced_by(load_face("anny")) if mesh else None
     _, report = train_polynomial(clips, chosen, out, unseen, taken, displace, progress=not quiet)
     say_where(report, chosen.epochs, out, quiet)
-
-
-def say_where(report: TrainingReport, epochs: int, out: Path, quiet: bool) -> None:
-    """How far a run is, and where it lies."""
-    if not quiet:
-        state = "finished" if report.finished else "stopped; the same command goes on from here"
-        typer.echo(f"{len(report.history)} of {epochs} epochs {state}: {out}")

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +24,7 @@ from torch import Tensor
 
 from meshanim._check import check_choice, check_range
 from meshanim._files import atomic_folder, cache_folder
+from meshanim._progress import Progress
 from meshanim.datasets._seeds import generator_of
 from meshanim.datasets.performing import (
     STYLE_SIZE,
@@ -130,7 +130,7 @@ class Expressions4D:
         seed: int = 0,
         predictable: float = 0.5,
         subjects: int = SUBJECTS,
-        progress: Callable[[int, int], None] | None = None,
+        progress: Progress | None = None,
     ) -> None:
         check_choice("split", split, ("train", "test"))
         check_range("predictable", predictable, 0, 1)
@@ -181,7 +181,7 @@ class Expressions4D:
                 self._mover = subject, Articulation(self.face, self.identities[subject])
             return self._mover[1].vertices(self.face.weights_from_arkit(weights))
 
-    def _make(self, progress: Callable[[int, int], None] | None) -> None:
+    def _make(self, progress: Progress | None) -> None:
         takes = [
             (subject, emotion, *self._perform(subject, emotion))
             for subject in range(len(self.neutrals))

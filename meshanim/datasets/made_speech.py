@@ -15,7 +15,7 @@ nobody laughs, hesitates or blinks, and lips follow rules. Real speech differs.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, overload
 
@@ -26,6 +26,7 @@ from torch.nn import functional
 
 from meshanim._check import check_choice, check_range
 from meshanim._files import atomic_folder, cache_folder
+from meshanim._progress import Progress
 from meshanim.audio.espeak import Spoken, speak_text
 from meshanim.audio.phones import Phone
 from meshanim.audio.sound import SPEECH_RATE, Sound, resample
@@ -182,7 +183,7 @@ class MadeSpeech(Sequence[Utterance]):
         split: str = "train",
         size: int = SIZE,
         seed: int = 0,
-        progress: Callable[[int, int], None] | None = None,
+        progress: Progress | None = None,
     ) -> None:
         check_choice("split", split, SPLITS)
         check_range("size", size, 12)
@@ -202,7 +203,7 @@ class MadeSpeech(Sequence[Utterance]):
     def __len__(self) -> int:
         return self._count
 
-    def _make(self, progress: Callable[[int, int], None] | None) -> None:
+    def _make(self, progress: Progress | None) -> None:
         face = load_face("anny")
         people = _speakers(self.split, -(-self._count // PER_SPEAKER), face, self.seed)
         takes: list[_Take] = []

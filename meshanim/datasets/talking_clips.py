@@ -6,7 +6,7 @@ names its folder.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import overload
@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from meshanim._check import InputError, check_choice, check_range, check_shape
+from meshanim._progress import Progress
 from meshanim.audio import Sound
 from meshanim.datasets._watched import ClipCache
 from meshanim.datasets.captured_grid import PERFORMANCES, CapturedGrid, grid_splits
@@ -105,7 +106,7 @@ class TalkingClips(Sequence[TalkingClip]):
         clips: Sequence[SpokenClip],
         crop: FaceCrop,
         fps: float | None = None,
-        progress: Callable[[int, int], None] | None = None,
+        progress: Progress | None = None,
     ) -> None:
         if not clips:
             raise InputError("clips must hold at least one, got none")
@@ -169,7 +170,7 @@ class GridVideos(TalkingClips):
         crop: FaceCrop,
         split: str = "train",
         performances: str | Path = PERFORMANCES,
-        progress: Callable[[int, int], None] | None = None,
+        progress: Progress | None = None,
     ) -> None:
         check_choice("split", split, SPLITS)
         root = Path(folder)

@@ -16,7 +16,8 @@ import numpy as np
 
 from meshanim._check import MissingExtra, check_choice, check_range
 from meshanim._files import atomic_path
-from meshanim.export.frames import Progress, head_tracks, local_chunks
+from meshanim._progress import Progress
+from meshanim.export.frames import head_tracks, local_chunks
 from meshanim.export.pc2 import HEADER, SIGN
 from meshanim.export.picture import put_on
 from meshanim.export.targets import Targets, fitting_targets, within_unit

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -10,11 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from meshanim._check import InputError
+from meshanim._progress import Progress
 from meshanim.mesh.rotations import axis_angle_to_quaternion
 from meshanim.performance import Performance
-
-Progress = Callable[[int, int], None]
-"""Called with the number of frames done and of frames in all."""
 
 CHUNK_BYTES = 8 * 2**20
 """Positions held at once."""

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from meshanim import __version__
 from meshanim._check import check_choice, check_range
 from meshanim._files import atomic_path
-from meshanim.export.frames import Progress, head_tracks
+from meshanim._progress import Progress
+from meshanim.export.frames import head_tracks
 from meshanim.export.glb_buffer import INDEX_DATA, VERTEX_DATA, GlbBuffer
 from meshanim.export.glb_skin import CARRIER, joint_tracks, skin, skin_attributes, skin_nodes
 from meshanim.export.joints import Rig, Skeleton, fitting_rig, skeleton_of

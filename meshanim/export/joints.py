@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from meshanim._check import InputError
-from meshanim.export.frames import Progress, local_chunks
+from meshanim._progress import Progress
+from meshanim.export.frames import local_chunks
 from meshanim.export.targets import Targets, fitting_targets, scaled, within_unit
 from meshanim.faces import FaceModel, Joint, fitting_face, load_face
 from meshanim.faces.joint_fitting import fit_turn

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from meshanim._check import InputError
 from meshanim._files import atomic_path
-from meshanim.export.frames import Progress
+from meshanim._progress import Progress
 from meshanim.mesh.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 from meshanim.performance import Performance
 

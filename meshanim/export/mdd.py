@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from meshanim.export.frames import Progress, posed_chunks
+from meshanim._progress import Progress
+from meshanim.export.frames import posed_chunks
 from meshanim.export.pc2 import cache_and_base
 from meshanim.performance import Performance
 

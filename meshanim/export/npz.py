@@ -16,7 +16,8 @@ from torch import Tensor
 
 from meshanim._check import InputError
 from meshanim._files import atomic_path
-from meshanim.export.frames import Progress, local_chunks
+from meshanim._progress import Progress
+from meshanim.export.frames import local_chunks
 from meshanim.mesh import Mesh
 from meshanim.performance import Performance
 

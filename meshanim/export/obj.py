@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 
 from meshanim._files import atomic_folder, atomic_path
+from meshanim._progress import Progress
 from meshanim.export.decimals import lines
-from meshanim.export.frames import Progress, posed_chunks
+from meshanim.export.frames import posed_chunks
 from meshanim.export.picture import put_on
 from meshanim.mesh import Mesh
 from meshanim.mesh.geometry import vertex_normals

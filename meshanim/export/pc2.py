@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from meshanim._files import atomic_path
-from meshanim.export.frames import Progress, posed_chunks
+from meshanim._progress import Progress
+from meshanim.export.frames import posed_chunks
 from meshanim.export.obj import fixed_parts, obj_text
 from meshanim.mesh import Mesh
 from meshanim.performance import Performance

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from meshanim._files import atomic_folder
-from meshanim.export.frames import Progress, posed_chunks
+from meshanim._progress import Progress
+from meshanim.export.frames import posed_chunks
 from meshanim.mesh import Mesh
 from meshanim.performance import Performance
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meshanim._files import atomic_path
-from meshanim.export.frames import Progress
+from meshanim._progress import Progress
 from meshanim.performance import Performance
 from meshanim.rendering import render_frames
 from meshanim.vision import write_gif, write_video

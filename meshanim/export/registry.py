@@ -9,8 +9,8 @@ from typing import Any
 
 from meshanim._check import InputError, check_choice
 from meshanim._files import check_folder
+from meshanim._progress import Progress
 from meshanim.export.blender import require_blender, write_with_blender
-from meshanim.export.frames import Progress
 from meshanim.export.glb import write_glb
 from meshanim.export.live_link import require_arkit_names, write_live_link
 from meshanim.export.mdd import write_mdd

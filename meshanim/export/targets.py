@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from meshanim._check import check_finite
-from meshanim.export.frames import Progress, chunk_size, local_chunks
+from meshanim._progress import Progress
+from meshanim.export.frames import chunk_size, local_chunks
 from meshanim.mesh.principal import principal_shapes
 from meshanim.performance import Performance
 

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from meshanim import __version__
 from meshanim._check import InputError, MissingExtra, check_choice, check_range
 from meshanim._files import atomic_path
+from meshanim._progress import Progress
 from meshanim.audio import encode_wav
-from meshanim.export.frames import Progress, head_tracks, local_chunks
+from meshanim.export.frames import head_tracks, local_chunks
 from meshanim.export.joints import Rig, fitting_rig, skeleton_of
 from meshanim.export.picture import put_on
 from meshanim.export.usd_materials import bind_materials

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.func import jvp, vmap
 
+from meshanim._progress import Progress
 from meshanim.faces.articulation import Articulation
 from meshanim.mesh.weight_solver import WeightSolver
 
@@ -51,7 +52,7 @@ class ArticulatedSolver:
         self,
         weights: Tensor,
         walk: Callable[[], Iterable[Tensor]],
-        progress: Callable[[int, int], None] | None = None,
+        progress: Progress | None = None,
     ) -> Tensor:
         """Better weights (T, K) than those (T, K) of the linear basis.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from meshanim._check import InputError
+from meshanim._progress import Progress, Steps, silent, unheard
 from meshanim.faces.articulated_solving import ArticulatedSolver
 from meshanim.faces.articulation import Articulation
 from meshanim.faces.face_model import FaceModel
@@ -19,9 +20,6 @@ from meshanim.mesh.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 from meshanim.mesh.weight_solver import SMOOTHNESS, SPARSITY, WeightSolver, check_frames, distances_mm
 from meshanim.performance import Performance
 
-Progress = Callable[[int, int], None]
-Steps = Callable[[str], Progress]
-"""Gives a callback (done, total) for a step by its name."""
 _STILL = 1e-4
 """Metres by which a vertex may move under the units of a face and still tell how the head moves."""
 _SAME = 1e-5
@@ -36,10 +34,6 @@ class SolvedPerformance(NamedTuple):
     largest_mm: Tensor
 
 
-def _silent(_: str) -> Progress:
-    return lambda _done, _total: None
-
-
 def solve_performance(
     performance: Performance,
     face: FaceModel,
@@ -48,7 +42,7 @@ def solve_performance(
     articulated: bool = False,
     moving_head: bool = False,
     residual: bool = False,
-    progress: Steps = _silent,
+    progress: Steps = silent,
 ) -> SolvedPerformance:
     """The weights of a face model's units that explain a performance of its mesh, within their bounds.
 
@@ -75,7 +69,7 @@ def solve_performance(
     solver = WeightSolver(basis, mover.weight_bounds, smoothness, sparsity)
     motion = _rigid_motion(performance, basis, progress("finding the head")) if moving_head else None
 
-    def walk(step: Progress = lambda _done, _total: None) -> Iterator[Tensor]:
+    def walk(step: Progress = unheard) -> Iterator[Tensor]:
         return _head_local(performance, motion, step)
 
     weights, moved = solver.weights(walk(progress("finding weights"))), basis.vertices

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from meshanim._check import InputError, check_choice, check_range, check_shape
 from meshanim._pretrained import settings_from
+from meshanim._progress import Progress
 from meshanim.faces.facs import EXPRESSIONS
 from meshanim.faces.lid_clearing import clear_lids
 from meshanim.mesh import Mesh
@@ -194,7 +195,7 @@ class ExpressionModel(MeshModel):
         neutral: Mesh,
         labels: Tensor,
         fps: float = 25.0,
-        progress: Callable[[int, int], None] | None = None,
+        progress: Progress | None = None,
     ) -> Performance:
         """Perform a label track on a face.
 
@@ -224,9 +225,7 @@ class ExpressionModel(MeshModel):
             self.train(training)
         return Performance(neutral=neutral, fps=fps, motion=motion, labels=labels)
 
-    def _decode_by_chunks(
-        self, path: Tensor, neutral: Mesh, progress: Callable[[int, int], None] | None
-    ) -> Tensor:
+    def _decode_by_chunks(self, path: Tensor, neutral: Mesh, progress: Progress | None) -> Tensor:
         rest = neutral.vertices.to(self.mean)
         motion = rest.new_empty(len(path), *rest.shape)
         condition = self.condition(rest[None])

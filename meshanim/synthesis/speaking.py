@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from meshanim._check import InputError, check_range
+from meshanim._progress import Progress
 from meshanim.audio.sound import SPEECH_RATE, Sound, resample
 from meshanim.faces import ARKIT_NAMES, Articulation, FaceModel
 from meshanim.performance import Performance
@@ -79,7 +80,7 @@ def speak(
     head: HeadControl | None = None,
     amplitude: float = 1.0,
     emotion: Mapping[str, float] | str | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Performance:
     """A face speaks what is heard; its lips follow the sound, and all else its own control.
 
@@ -139,7 +140,7 @@ def _acted(
     acting: Acting,
     speech: Iterator[Tensor],
     count: int,
-    progress: Callable[[int, int], None] | None,
+    progress: Progress | None,
 ) -> Tensor:
     """ARKit weights (T, 52) of blocks (n, 52) of speech, each acted with what lies around it."""
     near, first, done = torch.zeros(0, len(ARKIT_NAMES)), 0, 0

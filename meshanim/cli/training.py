@@ -1,0 +1,26 @@
+"""What the commands that train have in common."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from meshanim.training import Recipe, TrainingReport
+
+Chosen = TypeVar("Chosen", bound="Recipe")
+
+
+def adjusted(recipe: Chosen, **asked: Any) -> Chosen:
+    """A recipe with the settings that were asked for; those that are None stay its own."""
+    return replace(recipe, **{name: value for name, value in asked.items() if value is not None})
+
+
+def say_where(report: TrainingReport, epochs: int, out: Path, quiet: bool) -> None:
+    """How far a run is, and where it lies."""
+    if not quiet:
+        state = "finished" if report.finished else "stopped; the same command goes on from here"
+        typer.echo(f"{len(report.history)} of {epochs} epochs {state}: {out}")
