@@ -12,11 +12,19 @@ namespace MESHANIM_VARIANT {
 // Vertices that are worked on together: a multiple of every number of rows that a kernel holds at once.
 constexpr int64_t kChunk = 24;
 
-// rows[j] points at row indices[j] of x, or at zeros where that is negative.
+// rows[j] points at row indices[j] of x, or at zeros where that is negative. Addresses are reckoned as numbers, in
+// products of 32 bits, which become vectors.
 template <class T>
 MESHANIM_INLINE void row_pointers(const int32_t* indices, int64_t count, const T* x, int64_t stride,
                                   const T* zeros, const T** rows) {
-  for (int64_t j = 0; j < count; ++j) rows[j] = indices[j] < 0 ? zeros : x + int64_t(indices[j]) * stride;
+  typedef uint64_t __attribute__((may_alias)) Address;
+  const Address first = Address(x), nothing = Address(zeros);
+  const uint32_t bytes = uint32_t(stride) * uint32_t(sizeof(T));
+  Address* addresses = reinterpret_cast<Address*>(rows);
+  for (int64_t j = 0; j < count; ++j) {
+    const Address address = first + uint64_t(uint32_t(indices[j])) * bytes;
+    addresses[j] = indices[j] < 0 ? nothing : address;
+  }
 }
 
 // Lanes in which a row of `in` values is read as it lies: whole vectors, or one half; 0 for other widths.
