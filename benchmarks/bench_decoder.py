@@ -30,7 +30,7 @@ import torch
 import trimesh
 from plain_decoder import PlainDecoder, csr_pooling, scatter_pooling
 from processes import KEPT_MEMORY, in_new_process
-from report import table, write_results
+from report import by_instruction_set, table, write_results
 from torch import Tensor, nn
 
 from meshanim.mesh import Mesh, MeshHierarchy, decimate
@@ -217,7 +217,7 @@ def main() -> None:
         "peak_memory_bytes": {"batch": MEMORY_BATCH, "sides": memory, "share": share},
         "bars": {"forward_ratio": BARS, "memory_share": MEMORY_BAR},
     }
-    print(f"written: {write_results('bench_decoder', content)}")
+    print(f"written: {write_results(by_instruction_set('bench_decoder'), content)}")
 
 
 if __name__ == "__main__":

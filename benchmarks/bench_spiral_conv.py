@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 from processes import KEPT_MEMORY, in_new_process
-from report import spread, table, write_results
+from report import by_instruction_set, spread, table, write_results
 from spiral_layers import LAYERS, PASSES, Layer, floors, inputs, reference, sphere
 from torch import Tensor
 
@@ -210,7 +210,7 @@ def main() -> None:
         "relative_error": errors,
         "bars": {**BARS, **ACCURACY},
     }
-    print(f"written: {write_results('bench_spiral_conv', content)}")
+    print(f"written: {write_results(by_instruction_set('bench_spiral_conv'), content)}")
 
 
 if __name__ == "__main__":

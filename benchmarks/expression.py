@@ -78,11 +78,9 @@ def predictors(test: Expressions4D) -> dict[str, Predictor]:
     return {"static face": still, **learned, "oracle": test.oracle}
 
 
-def epochs_trained() -> dict[str, int]:
-    """How many epochs each shipped model has behind it, from the history that ships with it."""
-    return {
-        name: len(json.loads((DATA / folder / "history.json").read_text())) for name, folder in MODELS.items()
-    }
+def epochs_trained(folder: str) -> int:
+    """How many epochs a shipped model has behind it, from the history that ships with it."""
+    return len(json.loads((DATA / folder / "history.json").read_text()))
 
 
 def moving_vertices(train: Expressions4D) -> Tensor:
@@ -256,8 +254,8 @@ def main() -> None:
     train, test = Expressions4D(face, "train"), Expressions4D(face, "test")
     contestants = predictors(test)
     rows = measure(test, contestants, moving_vertices(train))
-    for name, count in epochs_trained().items():
-        rows[name]["epochs"] = count
+    for name, folder in MODELS.items():
+        rows[name]["epochs"] = epochs_trained(folder)
     scores = judge(train, test, contestants)
     totals = {name: row["error_mm"]["total"] for name, row in rows.items()}
     ratio = totals["identity-aware"] / totals["PCA blendshapes"]

@@ -15,6 +15,8 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from meshanim.ops import kernels_in_use
+
 RESULTS = Path(__file__).parent / "results"
 RUNS = Path(__file__).parent / "runs"
 """What is not part of the project: runs, and pictures of others' data."""
@@ -61,6 +63,11 @@ def write_results(name: str, content: dict[str, Any]) -> Path:
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps({"machine": machine(), **content}, indent=1) + "\n")
     return path
+
+
+def by_instruction_set(name: str) -> str:
+    """Name of the results of compiled code on machines like this one: ``<name>_avx2`` and so on."""
+    return f"{name}_{kernels_in_use().partition('(')[2].rstrip(')')}"
 
 
 def run_parts(name: str, parts: Mapping[str, Callable[[], Any]]) -> None:
