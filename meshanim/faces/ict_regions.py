@@ -14,7 +14,7 @@ _LID_UNITS = ("eyeBlink", "eyeWide", "eyeSquint", "eyeLookUp", "eyeLookDown")
 _LID_MOTION, _LID_REACH = 5e-4, 0.028
 _STILL = 0.02
 _NECK_HEIGHT, _NECK_DEPTH, _NECK_SLOPE = -0.035, -0.06, -0.6
-_LIP_DEPTH = 0.02
+_LIP_DEPTH, _LIP_SHARE = 0.02, 0.99
 _BROW_MARGIN = 0.01
 
 
@@ -58,12 +58,14 @@ def ict_groups(mean: Tensor, units: Mapping[str, Tensor]) -> dict[str, Tensor]:
     centres = torch.stack([mean[parts[f"eye_{side}"]].mean(dim=0) for side in ("left", "right")])
     by_eye = torch.cdist(mean, centres).amin(dim=1) < _LID_REACH
     lip_depth = landmarks[48:, 2].amin() - _LIP_DEPTH
+    # landmarks are vertices: an outline through them would take some in and leave their mirror images out
+    red = torch.lerp(landmarks[48:60, :2].mean(dim=0), landmarks[48:60, :2], _LIP_SHARE)
     below = y < _NECK_HEIGHT + _NECK_SLOPE * (z - _NECK_DEPTH)
     masks = {
         **parts,
         **{name: parts[f"{name}_left"] | parts[f"{name}_right"] for name in PAIRS},
         "skin": skin,
-        "lips": parts["face"] & _inside(mean[:, :2], landmarks[48:60, :2]) & (z > lip_depth),
+        "lips": parts["face"] & _inside(mean[:, :2], red) & (z > lip_depth),
         "lids": ~eyes & by_eye & (_largest(units, _LID_UNITS, len(mean)) > _LID_MOTION),
         "eyes": eyes,
         "eye_sockets": parts["eye_socket_left"] | parts["eye_socket_right"],

@@ -86,6 +86,7 @@ def test_groups_lie_where_their_names_say(ict):
     lips = points[groups["lips"]]
     assert (lips[:, :2] >= mouth[:, :2].amin(dim=0) - 1e-4).all()
     assert (lips[:, :2] <= mouth[:, :2].amax(dim=0) + 1e-4).all()
+    assert (lips[:, 0] > 1e-4).sum() == (lips[:, 0] < -1e-4).sum()
     eyes = torch.stack([ict.joints()[f"eye_{side}"].position for side in ("left", "right")])
     assert torch.cdist(points[groups["lids"]], eyes).amin(dim=1).max() < 0.035
     assert points[groups["neck"], 1].max() < -0.03 and points[groups["upper_face"], 1].min() > 0.02
