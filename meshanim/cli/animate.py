@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from meshanim.faces import FaceModel
     from meshanim.performance import Performance
 
-_BUILT_IN_MODEL = "anny-expressions"
+_BUILT_IN_MODEL, _ICT_MODEL = "anny-expressions", "ict-expressions-paper"
 
 
 def animate(
@@ -78,7 +78,8 @@ def _perform(
         from meshanim.synthesis import perform_prototype
 
         check_targets(output, weight_names=face.weight_names)
-        steps.say(f"no trained model for {face.name}: its own shapes perform the expression's action units")
+        other = f" ({_ICT_MODEL} is a trained --model)" if face.name == "ict" else ""
+        steps.say(f"{face.name}: its own shapes perform the expression's action units{other}")
         return perform_prototype(face, labels, fps, who)
 
     from meshanim.synthesis import ExpressionModel

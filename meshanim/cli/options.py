@@ -12,7 +12,10 @@ Face = Annotated[
     str, typer.Option(help="anny, ict=PATH, flame=PATH, or a mesh file of the built-in topology.")
 ]
 Model = Annotated[
-    str | None, typer.Option(help="Trained model, by name or folder; by default the one for the face.")
+    str | None,
+    typer.Option(
+        help="Trained model, by name or folder; by default anny-expressions for anny, none for others."
+    ),
 ]
 Identity = Annotated[
     str | None, typer.Option(help="Who: named coefficients, age=30,gender=0.2; by default the mean face.")
