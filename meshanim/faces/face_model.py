@@ -93,11 +93,11 @@ class FaceModel(ABC):
         """Least and largest sensible value of each identity coefficient; three standard deviations here."""
         return ((-3.0, 3.0),) * len(self.identity_names)
 
-    def identity(self, **named: float) -> Tensor:
-        """Identity coefficients (I,) from some by name; the others are the mean face's.
+    def identity(self, **named: float | Tensor) -> Tensor:
+        """Identity coefficients (I,) from some by name, differentiable; the others are the mean face's.
 
         Raises:
-            InputError: a name that the model does not have.
+            InputError: a name that the model does not have, a value that is not one finite number.
         """
         values = self.default_identity.clone()
         for name, value in named.items():
@@ -106,7 +106,9 @@ class FaceModel(ABC):
                 known = ", ".join(near) or "nothing, it is fixed"
                 more = f" and {len(self.identity_names) - len(near)} more" if near else ""
                 raise InputError(f"identity of {self.name} must be named among {known}{more}, got {name!r}")
-            values[self.identity_names.index(name)] = float(value)
+            given = torch.as_tensor(value)
+            check_shape(name, given, ())
+            values[self.identity_names.index(name)] = given
         check_finite("identity", values)
         return values
 

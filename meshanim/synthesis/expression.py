@@ -183,7 +183,10 @@ class ExpressionModel(MeshModel):
         return neutral + self.displacements(code, self.condition(neutral[None]))
 
     def forward(self, labels: Tensor, neutral: Tensor) -> Tensor:
-        """Vertices (S, T, V, 3) of labels (S, T, 6) at the model's frame rate on neutral faces (S, V, 3)."""
+        """Vertices (S, T, V, 3) of labels (S, T, 6) at the model's frame rate on neutral faces (S, V, 3).
+
+        Differentiable in both.
+        """
         count, frames = labels.shape[:2]
         code = self.encode(labels).flatten(0, 1)
         moved = self.displacements(code, self.condition(neutral), [frames] * count)
@@ -197,7 +200,7 @@ class ExpressionModel(MeshModel):
         fps: float = 25.0,
         progress: Progress | None = None,
     ) -> Performance:
-        """Perform a label track on a face.
+        """Perform a label track on a face, without gradients, which :meth:`forward` has.
 
         Args:
             neutral: the face at rest; the model's topology.
