@@ -184,6 +184,14 @@ def test_the_same_rate_is_the_same_sound(tone):
     assert resample(sound, RATE) is sound
 
 
+def test_resampling_drops_no_gradient_without_a_word(tone):
+    sound = Sound(tone(440, 0.1, 44_100).waveform.requires_grad_(), 44_100)
+    with pytest.raises(InputError, match="sound must be at 16000 Hz already to carry gradients, got 44100"):
+        resample(sound, RATE)
+    with torch.no_grad():
+        assert not resample(sound, RATE).waveform.requires_grad
+
+
 def test_what_is_written_is_read(tmp_path):
     sound = Sound(torch.linspace(-1.2, 1.2, 4000), 8000)
     back = read_sound(write_sound(tmp_path / "a.wav", sound))
