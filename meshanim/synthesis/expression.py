@@ -149,6 +149,8 @@ class ExpressionModel(MeshModel):
     def encode(self, labels: Tensor) -> Tensor:
         """Paths in the latent space (..., T, Z) of label tracks (..., T, 6) at the model's frame rate."""
         check_shape("labels", labels, (None, len(EXPRESSIONS)), batched=True)
+        if not labels.numel():
+            return labels.new_zeros(*labels.shape[:-1], self.config.latent_size)
         tracks = labels.reshape(-1, *labels.shape[-2:])
         path = self.encoder(tracks)
         if self.config.identity is not None:
@@ -186,8 +188,16 @@ class ExpressionModel(MeshModel):
         """Vertices (S, T, V, 3) of labels (S, T, 6) at the model's frame rate on neutral faces (S, V, 3).
 
         Differentiable in both.
+
+        Raises:
+            InputError: shapes that are not these, such as one neutral face beside two label tracks.
         """
+        check_shape("labels", labels, (None, None, len(EXPRESSIONS)))
         count, frames = labels.shape[:2]
+        check_shape("neutral", neutral, (count, *self.mean.shape))
+        labels, neutral = labels.to(self.mean), neutral.to(self.mean)
+        if not labels.numel():
+            return neutral[:, None].expand(count, frames, *self.mean.shape)
         code = self.encode(labels).flatten(0, 1)
         moved = self.displacements(code, self.condition(neutral), [frames] * count)
         return neutral[:, None] + moved.view(count, frames, *moved.shape[1:])
