@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.signal import firwin, resample_poly
 from torch import Tensor
 
-from meshanim._check import InputError, check_finite, check_range, check_shape
+from meshanim._check import InputError, check_finite, check_range, check_shape, check_tensor
 from meshanim._media import decoded, opened, start_of
 
 SPEECH_RATE = 16_000
@@ -40,6 +40,7 @@ class Sound:
     sample_rate: int
 
     def __post_init__(self) -> None:
+        check_tensor("waveform", self.waveform)
         check_shape("waveform", self.waveform, (None,))
         if len(self.waveform) == 0:
             raise InputError("waveform must hold at least one sample, got none")

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from meshanim._check import InputError, check_finite, check_shape
+from meshanim._check import InputError, check_finite, check_shape, check_tensor
 from meshanim.faces.arkit import ARKIT_NAMES
 from meshanim.faces.lid_carrying import LidCarrier
 from meshanim.mesh import Mesh
@@ -149,6 +149,7 @@ class FaceModel(ABC):
         rest = self.rest(identity)
         if weights is None:
             return rest
+        check_tensor("weights", weights)
         check_shape("weights", weights, (len(self.weight_names),), batched=True)
         moved = torch.einsum("...k,kvc->...vc", weights, self.units)
         if identity is not None:
@@ -161,10 +162,12 @@ class FaceModel(ABC):
 
     def _check_identity(self, identity: Tensor | None) -> None:
         if identity is not None:
+            check_tensor("identity", identity)
             check_shape("identity", identity, (len(self.identity_names),), batched=True)
 
     def weights_from_arkit(self, weights: Tensor) -> Tensor:
         """Weights (..., K) of this model from ARKit's (..., 52), in the order of ARKIT_NAMES."""
+        check_tensor("weights", weights)
         check_shape("weights", weights, (len(ARKIT_NAMES),), batched=True)
         return weights @ self.arkit_mapping
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from meshanim._check import InputError, check_finite, check_range, check_shape
+from meshanim._check import InputError, check_finite, check_range, check_shape, check_tensor
 from meshanim.rendering.camera_conversion import (
     OPENGL_AXES,
     PYTORCH3D_AXES,
@@ -48,8 +48,8 @@ class Camera:
 
     def __post_init__(self) -> None:
         for name, shape in (("matrix", (3, 3)), ("rotation", (3, 3)), ("translation", (3,))):
-            check_shape(name, getattr(self, name), shape, batched=True)
             check_finite(name, getattr(self, name))
+            check_shape(name, getattr(self, name), shape, batched=True)
         for name, pixels in zip(("height", "width"), self.size, strict=True):
             check_range(name, pixels, 1)
 
@@ -159,6 +159,7 @@ class Camera:
         return (seen - _beside_points(self.translation)) @ self.rotation
 
     def _check_points(self, name: str, points: Tensor, width: int) -> None:
+        check_tensor(name, points)
         check_shape(name, points, (None, width) if self.batch_shape else (width,), batched=True)
 
     def to_opengl(self, near: float, far: float) -> tuple[Tensor, Tensor]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from meshanim._check import InputError, check_range, check_shape
+from meshanim._check import InputError, check_range, check_shape, check_tensor
 from meshanim.mesh.geometry import unit, vertex_normals
 from meshanim.rendering.antialiasing import antialias
 from meshanim.rendering.camera import Camera
@@ -113,8 +113,9 @@ def render(
 
 
 def _reflectance(looks: Looks, fragments: Fragments) -> Tensor:
-    if not isinstance(looks, Tensor):
+    if callable(looks):
         return looks(fragments)
+    check_tensor("looks", looks)
     check_shape("looks", looks, (fragments.points.shape[-2], 3), batched=True)
     return interpolate(fragments, looks)
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 import torch
 from torch import Tensor
 
-from meshanim._check import InputError, check_choice, check_range, check_shape
+from meshanim._check import InputError, check_choice, check_range, check_shape, check_tensor
 from meshanim._pretrained import settings_from
 from meshanim._progress import Progress
 from meshanim.faces.facs import EXPRESSIONS
@@ -148,6 +148,7 @@ class ExpressionModel(MeshModel):
 
     def encode(self, labels: Tensor) -> Tensor:
         """Paths in the latent space (..., T, Z) of label tracks (..., T, 6) at the model's frame rate."""
+        check_tensor("labels", labels)
         check_shape("labels", labels, (None, len(EXPRESSIONS)), batched=True)
         if not labels.numel():
             return labels.new_zeros(*labels.shape[:-1], self.config.latent_size)
@@ -192,6 +193,8 @@ class ExpressionModel(MeshModel):
         Raises:
             InputError: shapes that are not these, such as one neutral face beside two label tracks.
         """
+        check_tensor("labels", labels)
+        check_tensor("neutral", neutral)
         check_shape("labels", labels, (None, None, len(EXPRESSIONS)))
         count, frames = labels.shape[:2]
         check_shape("neutral", neutral, (count, *self.mean.shape))

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from meshanim._check import check_finite, check_shape
+from meshanim._check import check_finite, check_shape, check_tensor
 from meshanim.audio import SPEECH_RATE, EncoderStream, LogMelEncoder, Sound, resample
 from meshanim.faces import FaceModel
 from meshanim.faces.lid_clearing import clear_lids
@@ -37,7 +37,9 @@ class SpeechModel(SpeechNetwork):
     """
 
     def _voice(self, hearing: Hearing, identity: Tensor | None, fps: float) -> SpeechStream:
-        given = self.identity_mean if identity is None else identity.to(self.identity_mean)
+        given = self.identity_mean if identity is None else identity
+        check_tensor("identity", given)
+        given = given.to(self.identity_mean)
         check_shape("identity", given, (self.config.identity_size,))
         recalling = None
         if self.memory is not None:

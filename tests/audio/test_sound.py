@@ -150,6 +150,7 @@ def test_samples_that_are_no_numbers_are_found(tmp_path):
     ("waveform", "rate", "message"),
     [
         (torch.zeros(2, 8), RATE, r"waveform must have shape \(any,\), got \(2, 8\)"),
+        (np.zeros(8, np.float32), RATE, r"waveform must be a tensor, got numpy\.ndarray"),
         (torch.zeros(0), RATE, "waveform must hold at least one sample, got none"),
         (torch.zeros(8).double(), RATE, "waveform must be float32"),
         (torch.full((8,), torch.inf), RATE, "waveform must be finite"),

@@ -71,6 +71,13 @@ def test_named_coefficients_are_numbers(face):
             face.identity(**{face.identity_names[0]: torch.zeros(2)})
 
 
+def test_arrays_are_refused_by_name(face, someone):
+    with pytest.raises(InputError, match=r"weights must be a tensor, got numpy\.ndarray"):
+        face.vertices(someone, _weights(face).numpy())
+    with pytest.raises(InputError, match=r"identity must be a tensor, got numpy\.ndarray"):
+        face.vertices(someone.numpy())
+
+
 def test_leading_dimensions_broadcast(face):
     people = face.sample_identity(torch.Generator().manual_seed(1), 2)
     weights = _weights(face, 3)

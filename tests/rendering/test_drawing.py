@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -159,5 +160,11 @@ def test_bad_arguments_are_named():
         render(vertices, faces, camera_at(), torch.ones_like(vertices))
     with pytest.raises(InputError, match="looks must have a shape ending in"):
         render(vertices, faces, camera_at(), torch.ones(7, 3), WHITE)
+    with pytest.raises(InputError, match=r"looks must be a tensor, got numpy\.ndarray"):
+        render(vertices, faces, camera_at(), np.ones((len(vertices), 3)), WHITE)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"vertices must be a tensor, got numpy\.ndarray"):
+        render(vertices.numpy(), faces, camera_at(), torch.ones_like(vertices), WHITE)
+    with pytest.raises(InputError, match=r"faces must be a tensor, got numpy\.ndarray"):
+        render(vertices, faces.numpy(), camera_at(), torch.ones_like(vertices), WHITE)
     with pytest.raises(InputError, match="shininess must be above 0"):
         Gloss(0.1, 0.0)

@@ -1,7 +1,9 @@
 import copy
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -182,6 +184,14 @@ def test_shapes_that_do_not_fit_are_named(
 ) -> None:
     with pytest.raises(InputError, match=message):
         model(torch.rand(labels), torch.rand(neutral))
+
+
+def test_arrays_are_refused_by_name(face: Mesh, hierarchy: MeshHierarchy) -> None:
+    model, labels = make("paper", face, hierarchy), torch.rand(1, 3, 6).numpy()
+    calls: list[Callable[[Any], object]] = [model.encode, lambda given: model(given, face.vertices[None])]
+    for call in (*calls, lambda given: model.animate(face, given[0])):
+        with pytest.raises(InputError, match=r"labels must be a tensor, got numpy\.ndarray"):
+            call(labels)
 
 
 @pytest.mark.parametrize(("count", "frames"), [(0, 5), (2, 0), (0, 0)])

@@ -208,6 +208,8 @@ def test_bad_input_is_one_sentence(model: SpeechModel) -> None:
         model.weights(sound, torch.zeros(3))
     with pytest.raises(InputError, match="waveform must be finite, got nan at index"):
         list(model.stream([torch.tensor([0.0, torch.nan])]))
+    with pytest.raises(InputError, match=r"waveform must be a tensor, got numpy\.ndarray"):
+        list(model.stream([sound.waveform.numpy()]))  # type: ignore[list-item]
     with pytest.raises(InputError, match=r"identities must have shape \(1, 135\), got \(2, 135\)"):
         model.weights_of(voice(0.2)[None], torch.zeros(2, 135))
 
