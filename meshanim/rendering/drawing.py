@@ -92,7 +92,7 @@ def render(
     Args:
         vertices: (..., V, 3) metres; leading dimensions broadcast with the camera's.
         faces: (F, 3) vertex indices.
-        camera: its size is the picture's.
+        camera: its size is the picture's; it follows the vertices' floating type.
         looks: what the surface reflects, see :data:`Looks`.
         lights: at least one.
         gloss: highlights; the surface is matt without.
@@ -127,6 +127,6 @@ def _total(parts: list[Tensor]) -> Tensor:
 def _to_camera(vertices: Tensor, fragments: Fragments, camera: Camera) -> Tensor:
     """(..., H, W, 3) unit vectors towards the camera."""
     if not camera.perspective:
-        return -camera.rotation[..., None, None, 2, :]
-    place = camera.position[..., None, None, :]
+        return -camera.rotation[..., None, None, 2, :].to(vertices)
+    place = camera.position[..., None, None, :].to(vertices)
     return unit(place - interpolate(fragments, vertices))

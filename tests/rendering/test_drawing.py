@@ -154,6 +154,28 @@ def test_gradients_reach_everything(textured):
     assert torch.autograd.gradcheck(picture, wanted, fast_mode=True)
 
 
+@pytest.mark.parametrize("perspective", [True, False])
+def test_the_camera_follows_the_type_of_the_vertices(perspective):
+    """A few triangles in float64 before a camera made in float32, against finite differences."""
+    vertices, faces = tetrahedron()
+    camera = camera_at(size=(7, 6))
+    camera = camera if perspective else camera.weak_perspective(0.8)
+    assert camera.matrix.dtype == torch.float32
+    white = torch.ones(3, dtype=torch.float64)
+    lamp = Lamp(torch.tensor([-0.5, 0.7, 1.0], dtype=torch.float64), white)
+
+    def picture(vertices, looks):
+        return tuple(render(vertices, faces, camera, looks, lamp, gloss=Gloss(0.1, 5.0)))
+
+    looks = 0.6 * torch.ones_like(vertices)
+    assert all(part.dtype == torch.float64 for part in picture(vertices, looks))
+    assert torch.autograd.gradcheck(
+        picture, (vertices.requires_grad_(), looks.requires_grad_()), fast_mode=True
+    )
+    drawn = render(vertices.float(), faces, camera.to(torch.float64), looks.float(), WHITE)
+    assert drawn.alpha.dtype == torch.float32
+
+
 def test_bad_arguments_are_named():
     vertices, faces = a_ball()
     with pytest.raises(InputError, match="lights must hold at least one light"):
