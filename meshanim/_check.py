@@ -27,10 +27,23 @@ def _shape_text(shape: Iterable[int | None]) -> str:
     return "(" + ", ".join(sizes) + ("," if len(sizes) == 1 else "") + ")"
 
 
+def check_tensor(name: str, value: Any) -> None:
+    """Raise unless ``value`` is a tensor."""
+    if not isinstance(value, Tensor):
+        kind = type(value)
+        came = kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
+        raise InputError(f"{name} must be a tensor, got {came}")
+
+
 def check_shape(
     name: str, value: Tensor | np.ndarray, shape: Sequence[int | None], batched: bool = False
 ) -> None:
-    """Raise unless ``value`` has ``shape`` (None: any size); ``batched`` allows leading dimensions."""
+    """Raise unless ``value`` has ``shape`` (None: any size); ``batched`` allows leading dimensions.
+
+    Kernels and readers work on arrays, so that these pass; :func:`check_tensor` is for where they do not.
+    """
+    if not isinstance(value, np.ndarray):
+        check_tensor(name, value)
     given = tuple(value.shape)
     tail = given[-len(shape) :] if batched and len(shape) else given
     fits = len(tail) == len(shape) and all(w is None or w == g for w, g in zip(shape, tail, strict=True))
@@ -42,6 +55,7 @@ def check_shape(
 
 def check_finite(name: str, value: Tensor) -> None:
     """Raise where a value is NaN or infinite, naming the first place."""
+    check_tensor(name, value)
     finite = torch.isfinite(value)
     if not bool(finite.all()):
         place = [int(i) for i in (~finite).nonzero()[0]]

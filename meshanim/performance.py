@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from meshanim._check import InputError, check_finite, check_range, check_shape
+from meshanim._check import InputError, check_finite, check_range, check_shape, check_tensor
 from meshanim.mesh import Mesh
 from meshanim.mesh.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 
@@ -93,6 +93,9 @@ class Performance:
 
     def __post_init__(self) -> None:
         check_range("fps", self.fps, 0, open_low=True)
+        for name in (*_TRACKS, "basis", "waveform"):
+            if getattr(self, name) is not None:
+                check_tensor(name, getattr(self, name))
         if (self.motion is None) == (self.weights is None):
             raise InputError("a performance needs either motion or weights, got both or neither")
         if (self.weights is None) != (self.basis is None):

@@ -160,7 +160,7 @@ class LoudLips:
         weights = torch.zeros(max(0, stop - start), len(ARKIT_NAMES))
         for row, frame in enumerate(range(start, stop)):
             place = min(round(frame / fps * SPEECH_RATE), len(heard) - 1)
-            loud = float(heard[max(0, place - 200) : place + 1].abs().max())
+            loud = heard[max(0, place - 200) : place + 1].abs().max().item()
             weights[row, ARKIT_NAMES.index("jawOpen")] = 0.6 * loud
             weights[row, ARKIT_NAMES.index("mouthPressLeft")] = 0.3 * (loud < 0.05)
             weights[row, ARKIT_NAMES.index("mouthPressRight")] = 0.3 * (loud < 0.05)

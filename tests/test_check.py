@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -23,6 +24,23 @@ def test_shape_lets_fitting_shapes_pass() -> None:
 def test_shape_names_input_wish_and_what_came(shape: tuple[int, ...], batched: bool) -> None:
     with pytest.raises(InputError, match=r"^vertices must have .*\(any, 3\), got \(.*\d.*\)$"):
         _check.check_shape("vertices", torch.zeros(shape), (None, 3), batched=batched)
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"), [(np.zeros((5, 3), np.float32), "numpy.ndarray"), ([0.0], "list"), (None, "NoneType")]
+)
+def test_what_is_no_tensor_is_named_by_its_kind(value: object, kind: str) -> None:
+    for check in (_check.check_tensor, _check.check_finite):
+        with pytest.raises(InputError, match=f"^vertices must be a tensor, got {kind}$"):
+            check("vertices", value)  # type: ignore[arg-type]
+
+
+def test_shapes_are_those_of_tensors_and_arrays() -> None:
+    _check.check_shape("vertices", np.zeros((5, 3)), (None, 3))
+    with pytest.raises(InputError, match=r"^vertices must have shape \(any, 3\), got \(5, 4\)$"):
+        _check.check_shape("vertices", np.zeros((5, 4)), (None, 3))
+    with pytest.raises(InputError, match=r"^vertices must be a tensor, got list$"):
+        _check.check_shape("vertices", [0.0], (None, 3))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.signal import firwin, resample_poly
 from torch import Tensor
 
-from meshanim._check import InputError, check_finite, check_range, check_shape
+from meshanim._check import InputError, check_finite, check_range, check_shape, check_tensor
 from meshanim._media import decoded, opened, start_of
 
 SPEECH_RATE = 16_000
@@ -40,6 +40,7 @@ class Sound:
     sample_rate: int
 
     def __post_init__(self) -> None:
+        check_tensor("waveform", self.waveform)
         check_shape("waveform", self.waveform, (None,))
         if len(self.waveform) == 0:
             raise InputError("waveform must hold at least one sample, got none")
@@ -106,15 +107,22 @@ def find_sound(path: str | Path) -> Sound | None:
 
 
 def resample(sound: Sound, rate: int) -> Sound:
-    """The sound at ``rate`` samples per second, without delay: ceil(N * rate / sample_rate) samples."""
+    """The sound at ``rate`` samples per second, without delay: ceil(N * rate / sample_rate) samples.
+
+    Raises:
+        InputError: the waveform needs gradients, which another rate would not have.
+    """
     check_range("rate", rate, 1)
     if rate == sound.sample_rate:
         return sound
+    if sound.waveform.requires_grad and torch.is_grad_enabled():
+        came = f"{sound.sample_rate}: resampling has none"
+        raise InputError(f"sound must be at {rate} Hz already to carry gradients, got {came}")
     common = math.gcd(rate, sound.sample_rate)
     up, down = rate // common, sound.sample_rate // common
     wider = max(up, down)
     taps = firwin(2 * _CROSSINGS * wider + 1, _ROLL_OFF / wider, window=("kaiser", _BETA))
-    changed = resample_poly(sound.waveform.numpy(), up, down, window=taps.astype(np.float32))
+    changed = resample_poly(sound.waveform.detach().numpy(), up, down, window=taps.astype(np.float32))
     return Sound(torch.from_numpy(changed), rate)
 
 

@@ -114,15 +114,17 @@ class AnnyFace(FaceModel):
         phenotypes = tuple((0.0, _AGE_ANCHORS[-1] if name == "age" else 1.0) for name in _PHENOTYPES)
         return phenotypes + ((-1.0, 1.0),) * (len(self.identity_names) - len(_PHENOTYPES))
 
-    def identity(self, **named: float) -> Tensor:
-        """Identity coefficients (135,) from some by name; the others are the mean face's.
+    def identity(self, **named: float | Tensor) -> Tensor:
+        """Identity coefficients (135,) from some by name, differentiable; the others are the mean face's.
 
         Raises:
-            InputError: a name that the model does not have, or an age or share out of its range.
+            InputError: a name that the model does not have, a value that is not one finite number, or an age
+                or share out of its range.
         """
         values = super().identity(**named)
-        for name, (low, high) in zip(_PHENOTYPES, self.identity_ranges, strict=False):
-            check_range(name, named.get(name, low), low, high)
+        known = zip(_PHENOTYPES, values.tolist(), self.identity_ranges, strict=False)
+        for name, value, (low, high) in known:
+            check_range(name, value, low, high)
         return values
 
     def _phenotype_coefficients(self, identity: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from meshanim._check import InputError, check_finite, check_shape
+from meshanim._check import InputError, check_finite, check_shape, check_tensor
 from meshanim.faces.arkit import ARKIT_NAMES
 from meshanim.faces.lid_carrying import LidCarrier
 from meshanim.mesh import Mesh
@@ -93,11 +93,11 @@ class FaceModel(ABC):
         """Least and largest sensible value of each identity coefficient; three standard deviations here."""
         return ((-3.0, 3.0),) * len(self.identity_names)
 
-    def identity(self, **named: float) -> Tensor:
-        """Identity coefficients (I,) from some by name; the others are the mean face's.
+    def identity(self, **named: float | Tensor) -> Tensor:
+        """Identity coefficients (I,) from some by name, differentiable; the others are the mean face's.
 
         Raises:
-            InputError: a name that the model does not have.
+            InputError: a name that the model does not have, a value that is not one finite number.
         """
         values = self.default_identity.clone()
         for name, value in named.items():
@@ -106,7 +106,9 @@ class FaceModel(ABC):
                 known = ", ".join(near) or "nothing, it is fixed"
                 more = f" and {len(self.identity_names) - len(near)} more" if near else ""
                 raise InputError(f"identity of {self.name} must be named among {known}{more}, got {name!r}")
-            values[self.identity_names.index(name)] = float(value)
+            given = torch.as_tensor(value)
+            check_shape(name, given, ())
+            values[self.identity_names.index(name)] = given
         check_finite("identity", values)
         return values
 
@@ -147,6 +149,7 @@ class FaceModel(ABC):
         rest = self.rest(identity)
         if weights is None:
             return rest
+        check_tensor("weights", weights)
         check_shape("weights", weights, (len(self.weight_names),), batched=True)
         moved = torch.einsum("...k,kvc->...vc", weights, self.units)
         if identity is not None:
@@ -159,10 +162,12 @@ class FaceModel(ABC):
 
     def _check_identity(self, identity: Tensor | None) -> None:
         if identity is not None:
+            check_tensor("identity", identity)
             check_shape("identity", identity, (len(self.identity_names),), batched=True)
 
     def weights_from_arkit(self, weights: Tensor) -> Tensor:
         """Weights (..., K) of this model from ARKit's (..., 52), in the order of ARKIT_NAMES."""
+        check_tensor("weights", weights)
         check_shape("weights", weights, (len(ARKIT_NAMES),), batched=True)
         return weights @ self.arkit_mapping
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from meshanim._check import InputError
+from meshanim._check import InputError, check_indices
 from meshanim.mesh.mesh import Mesh
 from meshanim.mesh.obj import parse_obj
 
@@ -17,7 +17,9 @@ from meshanim.mesh.obj import parse_obj
 def _load(path: Path) -> Any:
     import trimesh  # a second to import, only needed here
 
-    return trimesh.load_scene(path, process=False, fix_texture=False, skip_materials=True)
+    # of glTF no texture coordinates come without the materials
+    skipped = path.suffix.lower() not in (".glb", ".gltf")
+    return trimesh.load_scene(path, process=False, fix_texture=False, skip_materials=skipped)
 
 
 def _scene_parts(path: Path) -> list[tuple[str, Any, np.ndarray]]:
@@ -40,26 +42,40 @@ def _place(vertices: np.ndarray, faces: np.ndarray, transform: np.ndarray) -> tu
     return placed, faces[:, ::-1] if np.linalg.det(transform[:3, :3]) < 0 else faces
 
 
+def _originals(geometry: Any) -> np.ndarray:
+    """(V,) the vertex that each is: itself, but copies along texture seams, which our own GLB files list."""
+    own = np.arange(len(geometry.vertices))
+    count, copies = geometry.metadata.get("vertices"), geometry.metadata.get("copiesOf")
+    if not isinstance(count, int) or not isinstance(copies, list):
+        return own
+    source = np.concatenate([own[:count], np.array(copies, dtype=np.int64)])
+    fits = len(source) == len(own) and source.min() >= 0 and source.max() < count
+    return source if fits else own  # another program rewrote the mesh and kept the list
+
+
 def _read_scene(path: Path) -> Mesh:
     """All meshes of a file in one, node transforms applied; several become vertex groups by name."""
-    vertices, faces, uvs, groups, count = [], [], [], {}, 0
+    vertices, faces, uvs, uv_faces, groups, count, corners = [], [], [], [], {}, 0, 0
     parts = _scene_parts(path)
     for name, geometry, transform in parts:
         placed, turned = _place(np.asarray(geometry.vertices), np.asarray(geometry.faces), transform)
-        vertices.append(placed)
-        faces.append(turned + count)
+        check_indices("faces", turned, len(placed))
+        source = _originals(geometry)
+        kept = int(source.max()) + 1
+        vertices.append(placed[:kept])
+        faces.append(source[turned] + count)
         uv = getattr(geometry.visual, "uv", None)
         if uv is not None and len(uv) == len(placed):
             uvs.append(np.asarray(uv))
-        groups[name] = torch.arange(count, count + len(placed))
-        count += len(placed)
+            uv_faces.append(turned + corners)
+        groups[name] = torch.arange(count, count + kept)
+        count, corners = count + kept, corners + len(placed)
     has_uv = len(uvs) == len(parts)
-    triangles = torch.from_numpy(np.concatenate(faces).astype(np.int64))
     return Mesh(
         torch.from_numpy(np.concatenate(vertices)).float(),
-        triangles,
+        torch.from_numpy(np.concatenate(faces).astype(np.int64)),
         torch.from_numpy(np.concatenate(uvs)).float() if has_uv else None,
-        triangles if has_uv else None,
+        torch.from_numpy(np.concatenate(uv_faces).astype(np.int64)) if has_uv else None,
         groups=groups if len(groups) > 1 else {},
     )
 
@@ -107,8 +123,8 @@ def read_mesh(path: str | Path) -> Mesh:
 
     Vertices keep the file's number and order, also along texture seams of an OBJ file, and positions
     keep the file's unit and axes (meshanim takes them for metres with Y up). Polygons become triangles.
-    Of a GLB or glTF file all meshes are taken, node transforms applied. STL files know no vertices:
-    corners at the same place become one.
+    Of a GLB or glTF file all meshes are taken, node transforms applied; vertices that our own files copy
+    along texture seams are one again. STL files know no vertices: corners at the same place become one.
 
     Raises:
         InputError: the file is missing, a folder, of unknown suffix, damaged, without faces, or its mesh

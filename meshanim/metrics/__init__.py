@@ -1,6 +1,6 @@
 """Tensors in, numbers with units out."""
 
-from meshanim.metrics.action_units import UnitScores, action_unit_scores
+from meshanim.metrics.action_units import UnitScores, action_unit_scores, units_in_neither
 from meshanim.metrics.blinks import Blinks, eye_aspect_ratio, eye_closure, find_blinks
 from meshanim.metrics.classification import ClassificationScores, classification_scores, confusion_matrix
 from meshanim.metrics.dynamics import DynamicsDeviation, face_dynamics_deviation_mm
@@ -57,6 +57,7 @@ __all__ = [
     "score_talking_head",
     "ssim",
     "summarise_mm",
+    "units_in_neither",
     "vertex_distances_mm",
     "vertex_error_mm",
 ]

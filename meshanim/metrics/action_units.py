@@ -37,13 +37,27 @@ def action_unit_scores(predicted: Tensor, truth: Tensor, threshold: float = THRE
     Raises:
         InputError: different shapes, no frame, a value that is not finite.
     """
+    claimed, present = _presence(predicted, truth, threshold)
+    hits = (claimed & present).sum(dim=0).double()
+    f1 = 2 * hits / (claimed.sum(dim=0) + present.sum(dim=0)).clamp(min=1)
+    return UnitScores(f1, (claimed == present).double().mean(dim=0))
+
+
+def units_in_neither(predicted: Tensor, truth: Tensor, threshold: float = THRESHOLD) -> Tensor:
+    """(A,) whether a unit is present in no frame of either track, so that its F1 is 0 by definition.
+
+    Arguments and errors are those of :func:`action_unit_scores`.
+    """
+    claimed, present = _presence(predicted, truth, threshold)
+    return ~(claimed | present).any(dim=0)
+
+
+def _presence(predicted: Tensor, truth: Tensor, threshold: float) -> tuple[Tensor, Tensor]:
+    """(N, A) of both tracks: where units are present."""
     check_shape("predicted", predicted, (None,), batched=True)
     check_shape("truth", truth, tuple(predicted.shape))
     for name, values in (("predicted", predicted), ("truth", truth)):
         if values.numel() == 0:
             raise InputError(f"{name} must have at least one frame and one unit, got none")
         check_finite(name, values)
-    claimed, present = (track.flatten(0, -2) > threshold for track in (predicted, truth))
-    hits = (claimed & present).sum(dim=0).double()
-    f1 = 2 * hits / (claimed.sum(dim=0) + present.sum(dim=0)).clamp(min=1)
-    return UnitScores(f1, (claimed == present).double().mean(dim=0))
+    return predicted.flatten(0, -2) > threshold, truth.flatten(0, -2) > threshold

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from meshanim._check import InputError, check_finite, check_range, check_shape
+from meshanim._check import InputError, check_finite, check_range, check_shape, check_tensor
 from meshanim.rendering.camera_conversion import (
     OPENGL_AXES,
     PYTORCH3D_AXES,
@@ -48,8 +48,8 @@ class Camera:
 
     def __post_init__(self) -> None:
         for name, shape in (("matrix", (3, 3)), ("rotation", (3, 3)), ("translation", (3,))):
-            check_shape(name, getattr(self, name), shape, batched=True)
             check_finite(name, getattr(self, name))
+            check_shape(name, getattr(self, name), shape, batched=True)
         for name, pixels in zip(("height", "width"), self.size, strict=True):
             check_range(name, pixels, 1)
 
@@ -124,16 +124,19 @@ class Camera:
         With perspective, points at or behind the camera have a depth of zero or less, and column and row
         times depth, which are not divided there.
 
+        The points' floating type and device are the result's, whatever the camera's.
+
         Args:
             points: (..., 3); for a batch of cameras (..., N, 3), whose leading dimensions broadcast with the
                 cameras'.
         """
         self._check_points("points", points, 3)
-        lens, middle = self.matrix, torch.zeros_like(self.matrix[..., 2])
+        lens, rotation, translation = self._like(points)
+        middle = torch.zeros_like(lens[..., 2])
         if not self.perspective:
             middle = lens[..., 2] * lens.new_tensor([1.0, 1.0, 0.0])
             lens = lens * lens.new_tensor([[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
-        turn, shift = lens @ self.rotation, _turn(lens, self.translation) + middle
+        turn, shift = lens @ rotation, _turn(lens, translation) + middle
         if turn.ndim == 2 and shift.ndim == 1:
             plane = functional.linear(points, turn, shift)
         else:
@@ -152,13 +155,19 @@ class Camera:
         """
         self._check_points("pixels", pixels, 2)
         check_shape("depth", depth, tuple(pixels.shape[:-1]))
+        lens, rotation, translation = self._like(pixels)
         plane = torch.cat([pixels, torch.ones_like(pixels[..., :1])], dim=-1)
-        ray = plane @ torch.linalg.inv(self.matrix).mT
+        ray = plane @ torch.linalg.inv(lens).mT
         far = depth.unsqueeze(-1)
         seen = torch.cat([ray[..., :2] * (far if self.perspective else 1), far.expand_as(ray[..., :1])], -1)
-        return (seen - _beside_points(self.translation)) @ self.rotation
+        return (seen - _beside_points(translation)) @ rotation
+
+    def _like(self, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """K, R and t in the floating type and on the device of points."""
+        return self.matrix.to(points), self.rotation.to(points), self.translation.to(points)
 
     def _check_points(self, name: str, points: Tensor, width: int) -> None:
+        check_tensor(name, points)
         check_shape(name, points, (None, width) if self.batch_shape else (width,), batched=True)
 
     def to_opengl(self, near: float, far: float) -> tuple[Tensor, Tensor]:

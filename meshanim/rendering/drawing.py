@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from meshanim._check import InputError, check_range, check_shape
+from meshanim._check import InputError, check_range, check_shape, check_tensor
 from meshanim.mesh.geometry import unit, vertex_normals
 from meshanim.rendering.antialiasing import antialias
 from meshanim.rendering.camera import Camera
@@ -92,7 +92,7 @@ def render(
     Args:
         vertices: (..., V, 3) metres; leading dimensions broadcast with the camera's.
         faces: (F, 3) vertex indices.
-        camera: its size is the picture's.
+        camera: its size is the picture's; it follows the vertices' floating type.
         looks: what the surface reflects, see :data:`Looks`.
         lights: at least one.
         gloss: highlights; the surface is matt without.
@@ -113,8 +113,9 @@ def render(
 
 
 def _reflectance(looks: Looks, fragments: Fragments) -> Tensor:
-    if not isinstance(looks, Tensor):
+    if callable(looks):
         return looks(fragments)
+    check_tensor("looks", looks)
     check_shape("looks", looks, (fragments.points.shape[-2], 3), batched=True)
     return interpolate(fragments, looks)
 
@@ -126,6 +127,6 @@ def _total(parts: list[Tensor]) -> Tensor:
 def _to_camera(vertices: Tensor, fragments: Fragments, camera: Camera) -> Tensor:
     """(..., H, W, 3) unit vectors towards the camera."""
     if not camera.perspective:
-        return -camera.rotation[..., None, None, 2, :]
-    place = camera.position[..., None, None, :]
+        return -camera.rotation[..., None, None, 2, :].to(vertices)
+    place = camera.position[..., None, None, :].to(vertices)
     return unit(place - interpolate(fragments, vertices))

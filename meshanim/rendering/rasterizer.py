@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from meshanim import ops
-from meshanim._check import check_choice, check_shape
+from meshanim._check import check_choice, check_shape, check_tensor
 from meshanim.rendering import _pytorch3d
 from meshanim.rendering.camera import Camera
 
@@ -97,6 +97,8 @@ def rasterize(
         MissingExtra: PyTorch3D is asked for and not installed.
     """
     check_choice("rasterizer", rasterizer, ("meshanim", "pytorch3d"))
+    check_tensor("vertices", vertices)
+    check_tensor("faces", faces)
     points = camera.project(vertices)
     batch = points.shape[:-2]
     if rasterizer == "pytorch3d":

@@ -23,7 +23,8 @@ class SpiralAutoencoder(MeshModel):
         template: a mesh whose topology all share.
         hierarchy: of that mesh, with as many steps as ``widths`` has entries.
         latent_size: size Z of the code.
-        widths: channels of the encoder, finest level first; the decoder mirrors them.
+        widths: channels of the encoder, finest level first; the decoder mirrors them. By default 16, and 32
+            at the coarsest level.
     """
 
     kind = "SpiralAutoencoder"
@@ -35,10 +36,12 @@ class SpiralAutoencoder(MeshModel):
         template: Mesh,
         hierarchy: HasLevels,
         latent_size: int = 16,
-        widths: Sequence[int] = (16, 16, 16, 32),
+        widths: Sequence[int] | None = None,
     ) -> None:
         super().__init__(template, hierarchy)
-        self.latent_size, self.widths = latent_size, tuple(widths)
+        steps = len(self.levels.down)
+        self.latent_size = latent_size
+        self.widths = (16,) * (steps - 1) + (32,) if widths is None else tuple(widths)
         self.register_buffer("scale", torch.ones(()))
         self.encoder = SpiralEncoder(self.levels, latent_size, (3, *self.widths), "elu")
         self.decoder = SpiralDecoder(self.levels, latent_size, (*reversed(self.widths), 3), "elu")

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 import torch
 from torch import Tensor
 
-from meshanim._check import InputError, check_choice, check_range, check_shape
+from meshanim._check import InputError, check_choice, check_range, check_shape, check_tensor
 from meshanim._pretrained import settings_from
 from meshanim._progress import Progress
 from meshanim.faces.facs import EXPRESSIONS
@@ -148,7 +148,10 @@ class ExpressionModel(MeshModel):
 
     def encode(self, labels: Tensor) -> Tensor:
         """Paths in the latent space (..., T, Z) of label tracks (..., T, 6) at the model's frame rate."""
+        check_tensor("labels", labels)
         check_shape("labels", labels, (None, len(EXPRESSIONS)), batched=True)
+        if not labels.numel():
+            return labels.new_zeros(*labels.shape[:-1], self.config.latent_size)
         tracks = labels.reshape(-1, *labels.shape[-2:])
         path = self.encoder(tracks)
         if self.config.identity is not None:
@@ -183,8 +186,21 @@ class ExpressionModel(MeshModel):
         return neutral + self.displacements(code, self.condition(neutral[None]))
 
     def forward(self, labels: Tensor, neutral: Tensor) -> Tensor:
-        """Vertices (S, T, V, 3) of labels (S, T, 6) at the model's frame rate on neutral faces (S, V, 3)."""
+        """Vertices (S, T, V, 3) of labels (S, T, 6) at the model's frame rate on neutral faces (S, V, 3).
+
+        Differentiable in both.
+
+        Raises:
+            InputError: shapes that are not these, such as one neutral face beside two label tracks.
+        """
+        check_tensor("labels", labels)
+        check_tensor("neutral", neutral)
+        check_shape("labels", labels, (None, None, len(EXPRESSIONS)))
         count, frames = labels.shape[:2]
+        check_shape("neutral", neutral, (count, *self.mean.shape))
+        labels, neutral = labels.to(self.mean), neutral.to(self.mean)
+        if not labels.numel():
+            return neutral[:, None].expand(count, frames, *self.mean.shape)
         code = self.encode(labels).flatten(0, 1)
         moved = self.displacements(code, self.condition(neutral), [frames] * count)
         return neutral[:, None] + moved.view(count, frames, *moved.shape[1:])
@@ -197,7 +213,7 @@ class ExpressionModel(MeshModel):
         fps: float = 25.0,
         progress: Progress | None = None,
     ) -> Performance:
-        """Perform a label track on a face.
+        """Perform a label track on a face, without gradients, which :meth:`forward` has.
 
         Args:
             neutral: the face at rest; the model's topology.

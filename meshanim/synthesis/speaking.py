@@ -84,7 +84,8 @@ def speak(
 ) -> Performance:
     """A face speaks what is heard; its lips follow the sound, and all else its own control.
 
-    Nothing here has the size of all vertices: ten minutes take as much memory as their sound and curves.
+    Nothing here has the size of all vertices: ten minutes take as much memory as their sound and curves. No
+    gradients reach the sound; see :meth:`meshanim.synthesis.SpeechModel.weights_of` for them.
 
     Args:
         sound: a voice, at any sample rate.
@@ -127,11 +128,12 @@ def speak(
         labels=acting.label.expand(len(weights), -1) if bool(acting.label.any()) else None,
         head_motion=None if head is None else head.head_motion(sound, fps=fps),
         gaze=gaze_directions(weights[:, columns_of(LOOKS)]),
-        waveform=sound.waveform.clamp(-1, 1),
+        waveform=sound.waveform.detach().clamp(-1, 1),
         sample_rate=sound.sample_rate,
     )
 
 
+@torch.no_grad()
 def _heard(sound: Sound) -> Iterator[Tensor]:
     yield from resample(sound, SPEECH_RATE).waveform.split(BLOCK)
 

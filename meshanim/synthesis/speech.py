@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from meshanim._check import check_shape
+from meshanim._check import check_finite, check_shape, check_tensor
 from meshanim.audio import SPEECH_RATE, EncoderStream, LogMelEncoder, Sound, resample
 from meshanim.faces import FaceModel
 from meshanim.faces.lid_clearing import clear_lids
@@ -37,7 +37,9 @@ class SpeechModel(SpeechNetwork):
     """
 
     def _voice(self, hearing: Hearing, identity: Tensor | None, fps: float) -> SpeechStream:
-        given = self.identity_mean if identity is None else identity.to(self.identity_mean)
+        given = self.identity_mean if identity is None else identity
+        check_tensor("identity", given)
+        given = given.to(self.identity_mean)
         check_shape("identity", given, (self.config.identity_size,))
         recalling = None
         if self.memory is not None:
@@ -58,7 +60,7 @@ class SpeechModel(SpeechNetwork):
 
     @torch.no_grad()
     def expressions(self, sound: Sound, identity: Tensor | None = None, fps: float = 25.0) -> Tensor:
-        """Expressions (T, E) of a sound, T = duration * fps, rounded, at least 1.
+        """Expressions (T, E) of a sound, T = duration * fps, rounded, at least 1; without gradients.
 
         Args:
             sound: at any sample rate.
@@ -73,6 +75,24 @@ class SpeechModel(SpeechNetwork):
         """ARKit weights (T, 52) of a sound, in [0, 1]; the arguments of :meth:`expressions`."""
         return self.space(self.expressions(sound, identity, fps)).clamp(0, 1)
 
+    def weights_of(self, waveforms: Tensor, identities: Tensor | None = None) -> Tensor:
+        """ARKit weights (B, T, 52) of whole waveforms (B, N) at the model's frame rate, differentiable.
+
+        What :meth:`weights` gives of each, but with gradients, and in memory that grows with the sound.
+
+        Args:
+            waveforms: at 16 kHz.
+            identities: (B, I) of who speaks; the mean of the people of the training without them.
+        """
+        check_shape("waveforms", waveforms, (None, None))
+        check_finite("waveforms", waveforms)
+        given = self.identity_mean.expand(len(waveforms), -1) if identities is None else identities
+        check_shape("identities", given, (len(waveforms), self.config.identity_size))
+        heard = waveforms.to(self.identity_mean)
+        if isinstance(self.encoder, LogMelEncoder):
+            heard = self.encoder.padded(heard, max(1, round(heard.shape[1] / self.frame_samples)))
+        return self.space(self.perform(heard, given.to(self.identity_mean))).clamp(0, 1)
+
     @torch.no_grad()
     def stream(
         self, blocks: Iterable[Tensor], identity: Tensor | None = None, fps: float = 25.0
@@ -84,6 +104,8 @@ class SpeechModel(SpeechNetwork):
         whole file: here it hears windows of 14 s that overlap by 4 s. Untrained ones of 4 and 12 blocks gave
         expressions that were off by 1 % of their deviation in the mean square, by 13 % at most, on 29 s of
         speech; no trained one was at hand.
+
+        No gradients reach the blocks; :meth:`weights_of` has them.
 
         Args:
             blocks: waveforms (n,) at 16 kHz, of any lengths.
@@ -104,7 +126,7 @@ class SpeechModel(SpeechNetwork):
         fps: float = 25.0,
         motion: ExpressionMotion | None = None,
     ) -> Performance:
-        """Perform a sound on a face.
+        """Perform a sound on a face, without gradients, which :meth:`weights_of` has.
 
         Args:
             sound: at any sample rate.
@@ -124,7 +146,7 @@ class SpeechModel(SpeechNetwork):
         known: dict[str, Any] = {
             "face_model": face.name,
             "identity": face.default_identity if identity is None else identity,
-            "waveform": sound.waveform,
+            "waveform": sound.waveform.detach(),
             "sample_rate": sound.sample_rate,
         }
         if motion is None:

@@ -150,6 +150,7 @@ def test_samples_that_are_no_numbers_are_found(tmp_path):
     ("waveform", "rate", "message"),
     [
         (torch.zeros(2, 8), RATE, r"waveform must have shape \(any,\), got \(2, 8\)"),
+        (np.zeros(8, np.float32), RATE, r"waveform must be a tensor, got numpy\.ndarray"),
         (torch.zeros(0), RATE, "waveform must hold at least one sample, got none"),
         (torch.zeros(8).double(), RATE, "waveform must be float32"),
         (torch.full((8,), torch.inf), RATE, "waveform must be finite"),
@@ -182,6 +183,14 @@ def test_resampling_lets_nothing_through_that_the_new_rate_cannot_hold(tone):
 def test_the_same_rate_is_the_same_sound(tone):
     sound = tone(440)
     assert resample(sound, RATE) is sound
+
+
+def test_resampling_drops_no_gradient_without_a_word(tone):
+    sound = Sound(tone(440, 0.1, 44_100).waveform.requires_grad_(), 44_100)
+    with pytest.raises(InputError, match="sound must be at 16000 Hz already to carry gradients, got 44100"):
+        resample(sound, RATE)
+    with torch.no_grad():
+        assert not resample(sound, RATE).waveform.requires_grad
 
 
 def test_what_is_written_is_read(tmp_path):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from meshanim.audio import Sound
 from meshanim.cli.main import run
@@ -70,6 +71,25 @@ def test_picture_and_sound_are_judged(still, babble: Callable[..., Sound], tmp_p
     assert call("evaluate", silent, silent, "--judge", tmp_path / "judge") == 0
     told = capsys.readouterr()
     assert "neither video has sound" in told.err and "picture late by" not in told.out
+
+
+def test_units_that_neither_shows_are_named(still, monkeypatch, tmp_path: Path, capsys) -> None:
+    class Reader:
+        """Sees AU14 in all frames, AU10 and AU25 in none."""
+
+        units = (10, 14, 25)
+
+        def see(self, frames: torch.Tensor, landmarks: torch.Tensor) -> torch.Tensor:
+            return torch.tensor([0.1, 0.9, 0.5]).expand(len(frames), -1)
+
+    monkeypatch.setattr("meshanim.cli.evaluate._LIP_SYNC", "research/nobody")
+    monkeypatch.setattr("meshanim.vision.UnitClassifier.from_pretrained", lambda name: Reader())
+    clip = noise(tmp_path / "a.mp4", 3)
+    assert call("evaluate", clip, clip, "-o", tmp_path / "a.json") == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert "units seen in neither video: AU10, AU25; each counts as 0 in the mean F1" in said
+    scores = json.loads((tmp_path / "a.json").read_text())["scores"]
+    assert scores["au_f1"] == pytest.approx(1 / 3) and scores["au_accuracy"] == 1
 
 
 def test_without_a_judge_its_figures_are_left_out(still, monkeypatch, tmp_path: Path, capsys) -> None:

@@ -96,6 +96,17 @@ def test_inspect_knows_the_built_in_head(tmp_path: Path, capsys: pytest.CaptureF
     assert "fits: the built-in head" in capsys.readouterr().out
 
 
+def test_the_project_s_own_glb_is_a_face(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = tmp_path / "made.glb"
+    assert call("animate", "--expression", "happy", *SHORT, "-o", made) == 0
+    capsys.readouterr()
+    assert call("inspect", made) == 0
+    said = capsys.readouterr().out
+    assert "fits: the built-in head" in said and "4746 texture coordinates" in said
+    assert "coincident" not in said
+    assert call("animate", "--face", made, "--expression", "sad", *SHORT, "-o", tmp_path / "again.npz") == 0
+
+
 def test_doctor_names_versions_kernels_and_caches(capsys: pytest.CaptureFixture[str]) -> None:
     assert call("doctor") == 0
     said = capsys.readouterr().out

@@ -8,6 +8,7 @@ import torch
 
 from meshanim.export import export, read_performance
 from meshanim.faces import articulate, load_face
+from meshanim.mesh import read_mesh
 from meshanim.performance import Performance
 
 
@@ -35,6 +36,18 @@ def test_glb_keeps_its_tenth_of_a_millimetre(surprise, read_glb, tmp_path):
 def test_glb_with_joints_keeps_it_too(surprise, tmp_path):
     back = read_performance(export(surprise, tmp_path / "surprise.glb"))
     assert 1000 * float((back.vertices() - surprise.vertices()).norm(dim=2).max()) <= 0.1
+
+
+def test_one_mesh_is_read_of_a_glb_as_a_mesh_and_as_a_performance(surprise, tmp_path):
+    path = export(surprise, tmp_path / "surprise.glb")
+    mesh, played = read_mesh(path), read_performance(path).neutral
+    for read in (mesh, played):
+        assert torch.equal(read.faces, surprise.neutral.faces)
+        assert torch.equal(read.vertices, surprise.neutral.vertices)
+        assert read.uv is not None and read.uv_faces is not None
+        at_corners = surprise.neutral.uv[surprise.neutral.uv_faces]
+        # 1 - (1 - v) in float32
+        torch.testing.assert_close(read.uv[read.uv_faces], at_corners, rtol=0, atol=1e-6)
 
 
 def test_npz_brings_the_face_back(surprise, tmp_path):

@@ -55,6 +55,29 @@ def test_gradients_reach_identity_and_weights(face, someone):
         assert torch.isfinite(identity.grad).all() and (identity.grad != 0).float().mean() > 0.5
 
 
+def test_gradients_reach_named_coefficients(face):
+    if not face.identity_names:
+        return
+    first, second = face.identity_names[0], face.identity_names[-1]
+    value = torch.tensor(0.3, dtype=torch.float64, requires_grad=True)
+    identity = face.identity(**{first: value, second: 0.2})
+    identity[0].backward()
+    assert value.grad == 1 and torch.equal(identity.detach(), face.identity(**{first: 0.3, second: 0.2}))
+
+
+def test_named_coefficients_are_numbers(face):
+    if face.identity_names:
+        with pytest.raises(InputError, match=r"must have shape \(\), got \(2,\)"):
+            face.identity(**{face.identity_names[0]: torch.zeros(2)})
+
+
+def test_arrays_are_refused_by_name(face, someone):
+    with pytest.raises(InputError, match=r"weights must be a tensor, got numpy\.ndarray"):
+        face.vertices(someone, _weights(face).numpy())
+    with pytest.raises(InputError, match=r"identity must be a tensor, got numpy\.ndarray"):
+        face.vertices(someone.numpy())
+
+
 def test_leading_dimensions_broadcast(face):
     people = face.sample_identity(torch.Generator().manual_seed(1), 2)
     weights = _weights(face, 3)

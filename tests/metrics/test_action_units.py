@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from meshanim._check import InputError
-from meshanim.metrics import action_unit_scores
+from meshanim.metrics import action_unit_scores, units_in_neither
 
 PREDICTED = torch.tensor([[0.9, 0.1, 0.2], [0.6, 0.1, 0.8], [0.2, 0.4, 0.1], [0.7, 0.5, 0.2]])
 TRUTH = torch.tensor([[1.0, 0, 1], [0, 0, 1], [1, 0, 0], [1, 0, 0]])
@@ -14,6 +14,11 @@ def test_a_case_worked_by_hand() -> None:
     assert scores.f1.tolist() == pytest.approx([2 / 3, 0, 2 / 3])
     assert scores.accuracy.tolist() == pytest.approx([1 / 2, 1, 3 / 4])
     assert scores.mean == pytest.approx((4 / 9, 3 / 4))
+
+
+def test_units_in_neither_track_are_known() -> None:
+    assert units_in_neither(PREDICTED, TRUTH).tolist() == [False, True, False]
+    assert not units_in_neither(PREDICTED, TRUTH, threshold=0.4).any()
 
 
 def test_the_threshold_itself_is_absence() -> None:

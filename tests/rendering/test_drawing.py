@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -153,11 +154,39 @@ def test_gradients_reach_everything(textured):
     assert torch.autograd.gradcheck(picture, wanted, fast_mode=True)
 
 
+@pytest.mark.parametrize("perspective", [True, False])
+def test_the_camera_follows_the_type_of_the_vertices(perspective):
+    """A few triangles in float64 before a camera made in float32, against finite differences."""
+    vertices, faces = tetrahedron()
+    camera = camera_at(size=(7, 6))
+    camera = camera if perspective else camera.weak_perspective(0.8)
+    assert camera.matrix.dtype == torch.float32
+    white = torch.ones(3, dtype=torch.float64)
+    lamp = Lamp(torch.tensor([-0.5, 0.7, 1.0], dtype=torch.float64), white)
+
+    def picture(vertices, looks):
+        return tuple(render(vertices, faces, camera, looks, lamp, gloss=Gloss(0.1, 5.0)))
+
+    looks = 0.6 * torch.ones_like(vertices)
+    assert all(part.dtype == torch.float64 for part in picture(vertices, looks))
+    assert torch.autograd.gradcheck(
+        picture, (vertices.requires_grad_(), looks.requires_grad_()), fast_mode=True
+    )
+    drawn = render(vertices.float(), faces, camera.to(torch.float64), looks.float(), WHITE)
+    assert drawn.alpha.dtype == torch.float32
+
+
 def test_bad_arguments_are_named():
     vertices, faces = a_ball()
     with pytest.raises(InputError, match="lights must hold at least one light"):
         render(vertices, faces, camera_at(), torch.ones_like(vertices))
     with pytest.raises(InputError, match="looks must have a shape ending in"):
         render(vertices, faces, camera_at(), torch.ones(7, 3), WHITE)
+    with pytest.raises(InputError, match=r"looks must be a tensor, got numpy\.ndarray"):
+        render(vertices, faces, camera_at(), np.ones((len(vertices), 3)), WHITE)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"vertices must be a tensor, got numpy\.ndarray"):
+        render(vertices.numpy(), faces, camera_at(), torch.ones_like(vertices), WHITE)
+    with pytest.raises(InputError, match=r"faces must be a tensor, got numpy\.ndarray"):
+        render(vertices, faces.numpy(), camera_at(), torch.ones_like(vertices), WHITE)
     with pytest.raises(InputError, match="shininess must be above 0"):
         Gloss(0.1, 0.0)

@@ -21,6 +21,13 @@ def test_shapes_and_one_line(face: Mesh, hierarchy: MeshHierarchy) -> None:
     torch.testing.assert_close(model.decode(model.latent(meshes)), model(meshes))
 
 
+def test_its_default_widths_fit_any_number_of_levels(face: Mesh) -> None:
+    for factors in ((4,), (2, 2), (2, 2, 2)):
+        model = SpiralAutoencoder(face, MeshHierarchy.from_mesh(face, factors=factors))
+        assert model.widths == (16,) * (len(factors) - 1) + (32,)
+        assert model(face.vertices).shape == face.vertices.shape
+
+
 def test_saved_and_loaded_it_gives_the_same_bytes(
     face: Mesh, hierarchy: MeshHierarchy, tmp_path: Path
 ) -> None:

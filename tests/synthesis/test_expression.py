@@ -1,7 +1,9 @@
 import copy
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -166,6 +168,43 @@ def test_bad_input_is_named(
     model = make("paper", face, hierarchy)
     with pytest.raises(InputError, match=message):
         model.animate(face, **{"labels": torch.rand(3, 6), **arguments})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("labels", "neutral", "message"),
+    [
+        ((5, 6), (162, 3), r"labels must have shape \(any, any, 6\), got \(5, 6\)"),
+        ((2, 5, 6), (1, 162, 3), r"neutral must have shape \(2, 162, 3\), got \(1, 162, 3\)"),
+        ((1, 5, 6), (1, 161, 3), r"neutral must have shape \(1, 162, 3\), got \(1, 161, 3\)"),
+        ((1, 5, 7), (1, 162, 3), r"labels must have shape \(any, any, 6\), got \(1, 5, 7\)"),
+    ],
+)
+def test_shapes_that_do_not_fit_are_named(
+    model: ExpressionModel, labels: tuple[int, ...], neutral: tuple[int, ...], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        model(torch.rand(labels), torch.rand(neutral))
+
+
+def test_arrays_are_refused_by_name(face: Mesh, hierarchy: MeshHierarchy) -> None:
+    model, labels = make("paper", face, hierarchy), torch.rand(1, 3, 6).numpy()
+    calls: list[Callable[[Any], object]] = [model.encode, lambda given: model(given, face.vertices[None])]
+    for call in (*calls, lambda given: model.animate(face, given[0])):
+        with pytest.raises(InputError, match=r"labels must be a tensor, got numpy\.ndarray"):
+            call(labels)
+
+
+@pytest.mark.parametrize(("count", "frames"), [(0, 5), (2, 0), (0, 0)])
+def test_nothing_gives_nothing(model: ExpressionModel, face: Mesh, count: int, frames: int) -> None:
+    labels, neutral = torch.rand(count, frames, 6), face.vertices.expand(count, -1, -1)
+    assert model(labels, neutral).shape == (count, frames, 162, 3)
+    assert model.encode(labels).shape == (count, frames, 8)
+    assert model.decode(torch.zeros(0, 8), face.vertices).shape == (0, 162, 3)
+
+
+def test_other_floating_types_are_taken(model: ExpressionModel, face: Mesh) -> None:
+    labels, neutral = torch.rand(1, 5, 6), face.vertices[None]
+    assert torch.equal(model(labels.double(), neutral.double()), model(labels, neutral))
 
 
 def test_configurations_are_checked() -> None:

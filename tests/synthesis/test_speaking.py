@@ -51,6 +51,16 @@ def test_a_performance_has_all_that_is_known(face: FaceModel, lip_model: LipMode
     assert 1e-4 < float(bent) < 5e-3
 
 
+def test_a_sound_that_needs_gradients_is_spoken_without(
+    face: FaceModel, lip_model: LipModel, babble: Babble
+) -> None:
+    plain = babble()
+    sound = Sound(plain.waveform.clone().requires_grad_(), plain.sample_rate)
+    said = speak(sound, face, lip_model)
+    assert said.waveform is not None and not said.waveform.requires_grad
+    assert torch.equal(said.vertices(10, 12), speak(plain, face, lip_model).vertices(10, 12))
+
+
 def test_eyes_belong_to_their_controls(face: FaceModel, lip_model: LipModel, babble: Babble) -> None:
     left, right = ARKIT_NAMES.index("eyeBlinkLeft"), ARKIT_NAMES.index("eyeBlinkRight")
     none = speak(babble(), face, lip_model, blinks=None, gaze=None)

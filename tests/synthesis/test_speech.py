@@ -1,3 +1,4 @@
+import copy
 import json
 import math
 from collections.abc import Iterator
@@ -48,6 +49,38 @@ def model() -> SpeechModel:
 
 def parts(model: SpeechModel, waveform: torch.Tensor, size: int, fps: float) -> Iterator[torch.Tensor]:
     return model.stream(waveform.split(size), IDENTITY, fps)
+
+
+def test_waveforms_in_a_batch_give_the_weights_of_each(model: SpeechModel) -> None:
+    waveforms, people = torch.stack([voice(2, 1), voice(2, 2)]), torch.stack([IDENTITY, -IDENTITY])
+    together = model.weights_of(waveforms, people)
+    for weights, waveform, who in zip(together, waveforms, people, strict=True):
+        # float32: a batch may sum in another order, and every frame goes by the last
+        torch.testing.assert_close(weights, model.weights(Sound(waveform, 16000), who), rtol=0, atol=1e-5)
+    alone = model.weights_of(waveforms[:1])
+    torch.testing.assert_close(alone[0], model.weights(Sound(waveforms[0], 16000)), rtol=0, atol=1e-5)
+
+
+def test_gradients_reach_the_samples_and_who_speaks(model: SpeechModel) -> None:
+    exact = copy.deepcopy(model).double()
+    waveform = voice(0.4).double()[None].requires_grad_()
+    who = IDENTITY.double()[None].requires_grad_()
+    toward = torch.randn(52, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+
+    def told(samples: torch.Tensor, identity: torch.Tensor) -> torch.Tensor:
+        return (exact.weights_of(samples, identity) @ toward).sum()
+
+    told(waveform, who).backward()
+    with torch.no_grad():
+        for given in (waveform, who):
+            assert given.grad is not None and bool(torch.isfinite(given.grad).all())
+            slope = float(given.grad.square().sum().sqrt())
+            step = 1e-5 * given.grad / slope
+            moved = [
+                told(*(x + sign * step if x is given else x for x in (waveform, who))) for sign in (1, -1)
+            ]
+            # the second difference of a step of 1e-5 is far below, and so are float64's 1e-16 / 1e-5
+            assert slope > 0 and abs(float(moved[0] - moved[1]) / 2e-5 - slope) < 1e-4 * slope
 
 
 @pytest.mark.parametrize(("size", "fps"), [(333, 25), (7000, 60), (40000, 12), (40000, 29.97)])
@@ -175,6 +208,10 @@ def test_bad_input_is_one_sentence(model: SpeechModel) -> None:
         model.weights(sound, torch.zeros(3))
     with pytest.raises(InputError, match="waveform must be finite, got nan at index"):
         list(model.stream([torch.tensor([0.0, torch.nan])]))
+    with pytest.raises(InputError, match=r"waveform must be a tensor, got numpy\.ndarray"):
+        list(model.stream([sound.waveform.numpy()]))  # type: ignore[list-item]
+    with pytest.raises(InputError, match=r"identities must have shape \(1, 135\), got \(2, 135\)"):
+        model.weights_of(voice(0.2)[None], torch.zeros(2, 135))
 
 
 def test_saved_and_loaded_it_says_the_same(model: SpeechModel, tmp_path: Path) -> None:
@@ -199,7 +236,8 @@ def test_it_performs_by_weights_or_by_a_spiral_decoder(model: SpeechModel) -> No
     identity = face.sample_identity(torch.Generator().manual_seed(0), 1)[0]
     sound = Sound(voice(0.4), 16000)
     by_weights = model.animate(sound, face, identity)
-    assert by_weights.weights is not None and by_weights.waveform is sound.waveform
+    assert by_weights.weights is not None and by_weights.waveform is not None
+    assert torch.equal(by_weights.waveform, sound.waveform)
     assert torch.equal(by_weights.weights, model.weights(sound, identity))
     torch.manual_seed(0)
     hierarchy = MeshHierarchy.from_mesh(face.neutral, factors=(8, 8))
