@@ -26,7 +26,8 @@ def animate(
             "--output",
             "-o",
             help="What to write, may be repeated: .glb .usdc .npz .pc2 .mdd .mp4 .gif, or folder/ for one "
-            "OBJ a frame.",
+            "OBJ a frame. Beside .pc2 and .mdd goes the mesh at rest as NAME.obj, beside USD a sound as "
+            "NAME_sound.wav.",
         ),
     ],
     face: Face = "anny",

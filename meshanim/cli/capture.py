@@ -9,6 +9,7 @@ import typer
 
 from meshanim._progress import Progress
 from meshanim.cli.options import Quiet
+from meshanim.cli.writing import say_written
 
 if TYPE_CHECKING:
     from meshanim.capture import Captured
@@ -24,7 +25,8 @@ def capture(
             "--output",
             "-o",
             help="What to write, may be repeated: .npz .glb .pc2 .gif with the motion, folder/ for one OBJ a "
-            "frame, .obj with the neutral face, .mp4 or .png with the mesh on the frames or the first.",
+            "frame, .obj with the neutral face, .mp4 or .png with the mesh on the frames or the first. "
+            "Beside .pc2 and USD go files as for animate, and the face's texture as NAME.png.",
         ),
     ],
     face: Annotated[str, typer.Option(help="anny, ict=PATH, flame=PATH, or a mesh file.")] = "anny",
@@ -37,16 +39,16 @@ def capture(
     from meshanim.faces import load_face
 
     model = load_face(face)
-    check_targets(output, others=(_NEUTRAL, _PICTURE), weight_names=model.weight_names)
+    check_targets(output, (_NEUTRAL, _PICTURE), model.weight_names, texture=True, sound=True)
     with Steps(quiet) as steps:
         captured = captured_from(clip, model, steps.step)
         for path in output:
-            _write(captured, clip, path, steps.step(Path(path).name))
-            steps.say(f"written: {path}")
+            say_written(_write(captured, clip, path, steps.step(Path(path).name)), steps)
 
 
-def _write(captured: Captured, clip: Path, path: str, progress: Progress) -> None:
-    from meshanim.export import export, write_obj
+def _write(captured: Captured, clip: Path, path: str, progress: Progress) -> list[Path]:
+    """Write one output; returns the files that it made."""
+    from meshanim.export import export, write_obj, written_files
 
     suffix = "" if path.endswith("/") else Path(path).suffix.lower()
     if suffix == _NEUTRAL:
@@ -55,6 +57,8 @@ def _write(captured: Captured, clip: Path, path: str, progress: Progress) -> Non
         _write_overlay(captured, clip, Path(path), progress)
     else:
         export(captured.performance, path, progress, captured.appearance)
+        return written_files(captured.performance, path, captured.appearance)
+    return [Path(path)]
 
 
 def _write_overlay(captured: Captured, clip: Path, path: Path, progress: Progress) -> None:

@@ -53,9 +53,11 @@ def solve(
     settings = {name: value for name, value in chosen.items() if value is not None}
     model = load_face(face)
     check_targets(output, weight_names=model.weight_names)
+    moving = read_performance(motion, fps)
+    check_targets(output, sound=moving.waveform is not None)
     with Steps(quiet) as steps:
         solved = solve_performance(
-            read_performance(motion, fps),
+            moving,
             model,
             articulated=articulated,
             moving_head=moving_head,

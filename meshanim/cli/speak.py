@@ -70,7 +70,7 @@ def speak(
     check_targets(output)
     who = load_face(face)
     names = spoken_names(who)
-    check_targets(output, weight_names=names)
+    check_targets(output, weight_names=names, sound=True)
     coefficients = person(who, identity, seed if identity is None else None)
     eyes = _blinks(blinks, seed or 0, who), _gaze(gaze, seed or 0, who)
     with Steps(quiet) as steps:

@@ -52,6 +52,21 @@ def test_animate_writes_every_format_at_once(tmp_path: Path) -> None:
     assert float(moved.norm(dim=-1).max()) > 2e-3
 
 
+def test_files_beside_an_output_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("animate", *SHORT, "-o", tmp_path / "a.pc2") == 0
+    assert f"written: {tmp_path / 'a.pc2'}, {tmp_path / 'a.obj'}\n" in capsys.readouterr().err
+
+
+def test_a_mesh_of_the_users_own_is_not_overwritten(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = write_obj(tmp_path / "a.obj")
+    before = own.read_bytes()
+    assert call("animate", *SHORT, "-o", tmp_path / "a.pc2") == 2
+    assert "a.obj is written beside a.pc2" in one_sentence(capsys)
+    assert own.read_bytes() == before and list(tmp_path.iterdir()) == [own]
+
+
 def test_the_same_seed_writes_the_same_bytes(tmp_path: Path) -> None:
     for name in ("a.npz", "b.npz"):
         assert call("animate", *SHORT, "--seed", "7", "-o", tmp_path / name, "-q") == 0

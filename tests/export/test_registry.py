@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from meshanim._check import InputError, MissingExtra
-from meshanim.export import FORMATS, SEQUENCES, check_targets, export
+from meshanim.export import FORMATS, SEQUENCES, check_targets, export, written_files
 
 SMALL: dict[str, dict[str, Any]] = {".mp4": {"size": (32, 32)}, ".gif": {"size": (32, 32)}}
 SLOW = (".abc", ".fbx", ".blend")
@@ -163,6 +163,63 @@ def test_targets_are_checked_before_any_work(tmp_path):
         check_targets([tmp_path / "a.glb", tmp_path / "a.glb" / "b.mp4"])
     assert check_targets([f"{tmp_path}/b/", tmp_path / "b" / "c.mp4"])
     assert list(tmp_path.iterdir()) == []
+
+
+BESIDE = {"a.pc2": "a.obj", "a.mdd": "a.obj", "a.usda": "a_sound.wav", "a.usdc": "a_sound.wav"}
+
+
+@pytest.mark.parametrize("target", BESIDE)
+def test_what_goes_beside_a_file_never_takes_the_place_of_somebody_elses(weighted, tmp_path, target):
+    file = tmp_path / BESIDE[target]
+    file.write_text("mine")
+    for attempt in (
+        lambda: check_targets([tmp_path / target], sound=True),
+        lambda: write(weighted, tmp_path, target),
+    ):
+        with pytest.raises(InputError, match=rf"{file.name} is written beside {target}, so that .* must be"):
+            attempt()
+        assert tree(tmp_path) == {file.name: b"mine"}
+
+
+@pytest.mark.parametrize("target", BESIDE)
+def test_what_went_beside_an_earlier_file_is_replaced(weighted, tmp_path, target):
+    write(weighted, tmp_path, target)
+    file = tmp_path / BESIDE[target]
+    assert written_files(weighted, tmp_path / target) == [tmp_path / target, file]
+    first = file.read_bytes()
+    grown = weighted.neutral.with_vertices(2 * weighted.neutral.vertices)
+    assert check_targets([tmp_path / target], sound=True)
+    write(replace(weighted, neutral=grown, waveform=weighted.waveform / 2), tmp_path, target)
+    assert file.read_bytes() != first
+
+
+def test_two_formats_share_what_is_the_same_beside_them(weighted, tmp_path):
+    targets = [tmp_path / "a.pc2", tmp_path / "a.mdd"]
+    assert check_targets(targets)
+    for target in targets:
+        export(weighted, target)
+    (tmp_path / "a.mdd").unlink()
+    grown = weighted.neutral.with_vertices(2 * weighted.neutral.vertices)
+    before = tree(tmp_path)
+    with pytest.raises(InputError, match=r"not of an earlier a\.mdd"):
+        export(replace(weighted, neutral=grown), tmp_path / "a.mdd")
+    assert tree(tmp_path) == before
+
+
+def test_a_texture_has_a_place_only_where_one_is_written(weighted, painted, tmp_path):
+    (tmp_path / "a.png").write_text("mine")
+    assert check_targets([tmp_path / "a.usda"])
+    with pytest.raises(InputError, match=r"a\.png is written beside a\.usda"):
+        check_targets([tmp_path / "a.usda"], texture=True)
+    assert written_files(weighted, tmp_path / "a.usdz", painted) == [tmp_path / "a.usdz"]
+    with pytest.raises(InputError, match=r"a\.png is written beside a\.usda"):
+        export(weighted, tmp_path / "a.usda", appearance=painted)
+    assert tree(tmp_path) == {"a.png": b"mine"}
+
+
+def test_what_goes_beside_a_file_is_no_other_target(tmp_path):
+    with pytest.raises(InputError, match=r"a\.png is given as a file to write, but it is written beside"):
+        check_targets([tmp_path / "a.png", tmp_path / "a.usdc"], (".png",), texture=True)
 
 
 def test_curves_need_arkit_names_before_any_work(tmp_path):
