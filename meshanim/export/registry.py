@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from meshanim._check import InputError, check_choice
 from meshanim._files import check_folder
 from meshanim._progress import Progress
@@ -158,7 +160,7 @@ def export(
     """Write a performance; the suffix names the format, a trailing slash a folder with one file per frame.
 
     Args:
-        performance: what to write.
+        performance: what to write; gradients end here.
         path: ``x.glb``, ``x.gltf``, ``x.usda``, ``x.usdc``, ``x.usdz``, ``x.abc``, ``x.fbx``, ``x.blend``,
             ``x.npz``, ``x.pc2``, ``x.mdd``, ``x.csv`` (Live Link Face), ``x.mp4``, ``x.gif``, or a
             ``folder/``. Beside a PC2 or MDD goes ``x.obj``, beside a ``.usda`` or ``.usdc`` a sound as
@@ -195,7 +197,9 @@ def export(
         if target.suffix.lower() in JOINTED:
             options |= {"face": face, "joints": joints}
     try:
-        writer(performance, target, progress=progress, **options)
+        # What a mover of its own holds may ask for gradients too.
+        with torch.no_grad():
+            writer(performance.detach(), target, progress=progress, **options)
     except OSError as error:
         raise OSError(f"{target} cannot be written: {error.strerror or error}") from error
     return target

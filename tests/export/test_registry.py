@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from meshanim._check import InputError, MissingExtra
-from meshanim.export import FORMATS, SEQUENCES, check_targets, export, written_files
+from meshanim.export import FORMATS, SEQUENCES, check_targets, export, write_obj, written_files
 
 SMALL: dict[str, dict[str, Any]] = {".mp4": {"size": (32, 32)}, ".gif": {"size": (32, 32)}}
 SLOW = (".abc", ".fbx", ".blend")
@@ -251,8 +251,28 @@ def test_same_performance_gives_the_same_bytes(moving, tmp_path):
         assert first == write(moving, tmp_path, target).read_bytes()
 
 
-def test_a_performance_that_asks_for_gradients_is_written(moving, tmp_path):
-    motion = moving.motion.clone().requires_grad_()
-    for target in WITH_VERTICES:
-        assert write(replace(moving, motion=motion), tmp_path, target).exists()
+def asking(performance):
+    """The performance with gradients asked for by everything that can have some."""
+    tensors = {name: value for name, value in vars(performance).items() if isinstance(value, torch.Tensor)}
+    neutral = performance.neutral.with_vertices(performance.neutral.vertices.clone().requires_grad_())
+    asked = {name: value.clone().requires_grad_() for name, value in tensors.items()}
+    return replace(performance, neutral=neutral, **asked)
+
+
+@pytest.mark.filterwarnings("error::UserWarning")
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_performance_that_asks_for_gradients_is_written_as_one_that_does_not(
+    moving, weighted, tmp_path, target
+):
+    for performance in [weighted] if target == "a.csv" else [moving, weighted]:
+        write(performance, tmp_path / "without", target)
+        write(asking(performance), tmp_path / "with", target)
+        if Path(target).suffix not in (".npz", ".usdz"):  # ZIP files, which say when they were made
+            assert tree(tmp_path / "with") == tree(tmp_path / "without")
     assert torch.is_grad_enabled()
+
+
+def test_the_mesh_of_a_face_that_asks_for_gradients_is_written(moving, tmp_path):
+    write_obj(asking(moving).neutral, tmp_path / "a.obj")
+    write_obj(moving.neutral, tmp_path / "b.obj")
+    assert (tmp_path / "a.obj").read_bytes() == (tmp_path / "b.obj").read_bytes()
