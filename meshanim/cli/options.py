@@ -7,6 +7,20 @@ from typing import Annotated
 
 import typer
 
+WRITTEN = (
+    ".glb .gltf .usda .usdc .usdz .npz .pc2 .mdd .mp4 .gif, .abc .fbx .blend by Blender, .csv where weights "
+    "are ARKit's, or folder/ for one OBJ a frame"
+)
+"""What commands write, in their help; spelled out, since asking the writers takes seconds."""
+BESIDE = (
+    "Beside .pc2 and .mdd goes the mesh at rest as NAME.obj, beside .usda and .usdc a sound as NAME_sound.wav"
+)
+"""What goes with it."""
+
+Output = Annotated[
+    list[str],
+    typer.Option("--output", "-o", help=f"What to write, may be repeated: {WRITTEN}. {BESIDE}."),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")]
 Face = Annotated[
     str, typer.Option(help="anny, ict=PATH, flame=PATH, or a mesh file of the built-in topology.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from meshanim.cli.options import Face, Joints, Quiet
+from meshanim.cli.options import Face, Joints, Output, Quiet
 from meshanim.cli.writing import write_all
 
 if TYPE_CHECKING:
@@ -18,10 +18,7 @@ def solve(
     motion: Annotated[
         Path, typer.Argument(help="Moving vertices, as convert reads them.", show_default=False)
     ],
-    output: Annotated[
-        list[str],
-        typer.Option("--output", "-o", help="What to write, may be repeated; as for animate."),
-    ],
+    output: Output,
     face: Face = "anny",
     fps: Annotated[
         float | None, typer.Option(help="Frames per second; needed for .pc2 and folders, which state none.")

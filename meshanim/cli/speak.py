@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from meshanim.cli.options import Face, Identity, Joints, Quiet
+from meshanim.cli.options import Face, Identity, Joints, Output, Quiet
 from meshanim.cli.writing import write_all
 
 if TYPE_CHECKING:
@@ -21,10 +21,7 @@ _BUILT_IN_MODEL = "speech-small"
 
 
 def speak(
-    output: Annotated[
-        list[str],
-        typer.Option("--output", "-o", help="What to write, may be repeated; as for animate, and .csv."),
-    ],
+    output: Output,
     audio: Annotated[
         Path | None, typer.Option(help="The voice: any sound file, or a video's sound.", show_default=False)
     ] = None,

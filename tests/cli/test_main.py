@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,8 @@ import pytest
 import trimesh
 
 from meshanim.cli.main import run
-from meshanim.export import read_performance
+from meshanim.cli.options import WRITTEN
+from meshanim.export import FORMATS, read_performance
 from meshanim.faces import load_face
 
 CORNERS = np.array([[0.0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]])
@@ -50,6 +52,13 @@ def test_animate_writes_every_format_at_once(tmp_path: Path) -> None:
     assert len(list((tmp_path / "frames").glob("*.obj"))) == 4
     moved = performance.vertices() - performance.neutral.vertices
     assert float(moved.norm(dim=-1).max()) > 2e-3
+
+
+@pytest.mark.parametrize("command", ["animate", "speak", "solve", "convert", "capture"])
+def test_help_names_all_formats(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(command, "--help") == 0
+    assert set(FORMATS) <= set(re.findall(r"\.[a-z0-9]+\b", capsys.readouterr().out))
+    assert set(re.findall(r"\.[a-z0-9]+\b", WRITTEN)) == set(FORMATS)
 
 
 def test_files_beside_an_output_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
