@@ -28,7 +28,10 @@ def animate(
     ] = "happy",
     model: Model = None,
     identity: Identity = None,
-    seed: Annotated[int | None, typer.Option(help="Who: a person drawn at random from this seed.")] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="Who: a person drawn at random from this seed, where the face has a choice."),
+    ] = None,
     intensity: Annotated[float, typer.Option(help="Extremeness of the apex, 0 to 1.")] = 1.0,
     duration: Annotated[float | None, typer.Option(help="Seconds in all.")] = None,
     onset: Annotated[float | None, typer.Option(help="Seconds from neutral to apex.")] = None,

