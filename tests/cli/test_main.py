@@ -5,12 +5,14 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
 import pytest
 import trimesh
 
+from meshanim.cli import doctor
 from meshanim.cli.main import run
 from meshanim.cli.options import WRITTEN
 from meshanim.export import FORMATS, read_performance
@@ -130,6 +132,28 @@ def test_doctor_names_versions_kernels_and_caches(capsys: pytest.CaptureFixture[
     assert call("doctor") == 0
     said = capsys.readouterr().out
     assert all(word in said for word in ("torch", "kernels", "extras", "caches"))
+
+
+def test_doctor_knows_the_packages_of_all_extras() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    names = {
+        extra: {re.match(r"[\w-]+", package)[0] for package in packages}  # type: ignore[index]
+        for extra, packages in {**project["optional-dependencies"], "": project["dependencies"]}.items()
+    }
+    assert set(doctor._REQUIRED) == names.pop("")
+    for extra in ("benchmarks", "test", "dev"):
+        names.pop(extra)
+    assert {extra: set(packages) for extra, packages in doctor._EXTRAS.items()} == names
+
+
+def test_doctor_names_what_a_half_installed_extra_lacks(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "_EXTRAS", {"speech": ("pytest", "not-there")})
+    assert call("doctor") == 0
+    assert f"pytest {pytest.__version__}, not-there missing (pip install 'meshanim[speech]')" in (
+        capsys.readouterr().out
+    )
 
 
 BAD_MESHES = {
