@@ -96,9 +96,12 @@ def _add_head_motion(root: Any, performance: Performance) -> None:
         turn.Set(Gf.Quatf(w, x, y, z), frame)
 
 
-def _add_sound(stage: Usd.Stage, root: str, performance: Performance, sound: str | None) -> None:
-    """The file ``sound``, heard alike from everywhere, from the first frame on."""
-    from pxr import Sdf, UsdMedia
+def _add_sound(stage: Usd.Stage, root: str, sound: str | None) -> None:
+    """The file ``sound``, heard alike from everywhere, once, from time code 0 on, where one begins by itself.
+
+    That is not spelled out: a time code as a value makes OpenUSD upgrade the file's version, with a warning.
+    """
+    from pxr import UsdMedia
 
     if sound is None:
         return
@@ -106,8 +109,6 @@ def _add_sound(stage: Usd.Stage, root: str, performance: Performance, sound: str
     audio.CreateFilePathAttr(sound)
     audio.CreateAuralModeAttr(UsdMedia.Tokens.nonSpatial)
     audio.CreatePlaybackModeAttr(UsdMedia.Tokens.onceFromStart)
-    audio.CreateStartTimeAttr(Sdf.TimeCode(0))
-    audio.CreateEndTimeAttr(Sdf.TimeCode(performance.frame_count))
 
 
 def _points(array: NDArray[np.float32]) -> Any:
@@ -191,7 +192,7 @@ def _write_shapes(performance: Performance, layer: Path, name: str, rig: Rig, fi
     stage.SetDefaultPrim(root.GetPrim())
     _add_head_motion(root, performance)
     mesh = _add_mesh(stage, f"/{name}/face", performance, files.get(".png"))
-    _add_sound(stage, f"/{name}", performance, files.get(".wav"))
+    _add_sound(stage, f"/{name}", files.get(".wav"))
     _add_blend_shapes(stage, f"/{name}", mesh, rig)
     stage.Save()
 
@@ -207,7 +208,7 @@ def _write_points(
     stage.SetDefaultPrim(root.GetPrim())
     _add_head_motion(root, performance)
     mesh = _add_mesh(stage, f"/{name}/face", performance, files.get(".png"))
-    _add_sound(stage, f"/{name}", performance, files.get(".wav"))
+    _add_sound(stage, f"/{name}", files.get(".wav"))
     points, extent = mesh.GetPointsAttr(), mesh.GetExtentAttr()
     for start, chunk in local_chunks(performance, progress):
         for index, positions in enumerate(chunk.numpy()):
