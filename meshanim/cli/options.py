@@ -39,5 +39,18 @@ Host = Annotated[str, typer.Option(help="Address to listen at.")]
 Port = Annotated[
     int | None, typer.Option(help="Port; by default the first free one from 8080 on, 0 for any.")
 ]
-Out = Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; gets the trained model.")]
+
+
+def _folder(place: Path) -> Path:
+    """A folder, which may be yet to be made."""
+    from meshanim._check import InputError
+
+    if place.exists() and not place.is_dir():
+        raise InputError(f"--out must be a folder, but {place} is a file")
+    return place
+
+
+Out = Annotated[
+    Path, typer.Option("--out", "-o", help="Folder of the run; gets the trained model.", callback=_folder)
+]
 Epochs = Annotated[int | None, typer.Option(help="Passes over the data; the recipe's by default.")]
