@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from meshanim.cli.options import Face, Identity, Joints, Model, Output, Quiet
+from meshanim.cli.options import Face, Fps, Identity, Joints, Model, Output, Quiet
 from meshanim.cli.writing import write_all
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def animate(
     onset: Annotated[float | None, typer.Option(help="Seconds from neutral to apex.")] = None,
     apex: Annotated[float | None, typer.Option(help="Seconds at the apex.")] = None,
     offset: Annotated[float | None, typer.Option(help="Seconds back to neutral.")] = None,
-    fps: Annotated[float, typer.Option(help="Frames per second.")] = 25.0,
+    fps: Fps = 25.0,
     joints: Joints = True,
     quiet: Quiet = False,
 ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -38,6 +38,28 @@ Joints = Annotated[
 Host = Annotated[str, typer.Option(help="Address to listen at.")]
 Port = Annotated[
     int | None, typer.Option(help="Port; by default the first free one from 8080 on, 0 for any.")
+]
+
+
+def frame_rate(value: str | float) -> float:
+    """A frame rate as a number or, as FFmpeg writes it, a fraction."""
+    upper, _, lower = str(value).partition("/")
+    try:
+        return float(upper) / float(lower or 1)
+    except (ValueError, ZeroDivisionError):
+        raise typer.BadParameter(
+            f"must be a number or a fraction such as 24000/1001, got {value!r}"
+        ) from None
+
+
+def fps_option(help_text: str) -> Any:
+    """An option that takes a frame rate."""
+    return typer.Option(help=help_text, parser=frame_rate, metavar="RATE")
+
+
+Fps = Annotated[float, fps_option("Frames per second: 25, or 24000/1001.")]
+SourceFps = Annotated[
+    float | None, fps_option("Frames per second; needed for .pc2 and folders, which state none.")
 ]
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from meshanim.cli.options import Face, Joints, Output, Quiet
+from meshanim.cli.options import Face, Joints, Output, Quiet, SourceFps
 from meshanim.cli.writing import write_all
 
 if TYPE_CHECKING:
@@ -20,9 +20,7 @@ def solve(
     ],
     output: Output,
     face: Face = "anny",
-    fps: Annotated[
-        float | None, typer.Option(help="Frames per second; needed for .pc2 and folders, which state none.")
-    ] = None,
+    fps: SourceFps = None,
     smoothness: Annotated[
         float | None, typer.Option(help="Of the curves in time; 0.01 to 1 for noisy vertices.")
     ] = None,

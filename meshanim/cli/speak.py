@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from meshanim.cli.options import Face, Identity, Joints, Output, Quiet
+from meshanim.cli.options import Face, Fps, Identity, Joints, Output, Quiet
 from meshanim.cli.writing import write_all
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def speak(
     ] = None,
     amplitude: Annotated[float, typer.Option(help="How widely the mouth moves, 0 to 3.")] = 1.0,
     blinks: Annotated[
-        str, typer.Option(help="Blinks a second, none, or a file with a captured clip's.")
+        str, typer.Option(help="Blinks a second, 0 to 1, none, or a file with a captured clip's.")
     ] = "0.28",
     gaze: Annotated[str, typer.Option(help="natural, fixed, or a file with a captured clip's.")] = "natural",
     head: Annotated[
@@ -53,7 +53,7 @@ def speak(
             help="natural, still, a captured clip's file for its motion, or like=FILE for its manner."
         ),
     ] = "natural",
-    fps: Annotated[float, typer.Option(help="Frames per second.")] = 25.0,
+    fps: Fps = 25.0,
     joints: Joints = True,
     quiet: Quiet = False,
 ) -> None:
@@ -122,7 +122,7 @@ def _blinks(text: str, seed: int, face: FaceModel) -> EyeControl | None:
         rate = float(text)
     except ValueError:
         return ClipBlinks(_clip(text, "blinks", "blinks a second, none", face))
-    return Blinks(rate, seed)
+    return Blinks(rate, seed) if rate else None
 
 
 def _gaze(text: str, seed: int, face: FaceModel) -> EyeControl | None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from meshanim.cli.options import Host, Port
+from meshanim.cli.options import Host, Port, fps_option
 
 
 def view(
@@ -19,8 +19,7 @@ def view(
         ),
     ] = None,
     fps: Annotated[
-        float | None,
-        typer.Option(help="Frames per second; by default the file's, 25 where it states none."),
+        float | None, fps_option("Frames per second; by default the file's, 25 where it states none.")
     ] = None,
     host: Host = "127.0.0.1",
     port: Port = None,

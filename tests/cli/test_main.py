@@ -14,7 +14,7 @@ import trimesh
 
 from meshanim.cli import doctor
 from meshanim.cli.main import run
-from meshanim.cli.options import WRITTEN
+from meshanim.cli.options import WRITTEN, frame_rate
 from meshanim.export import FORMATS, read_performance
 from meshanim.faces import load_face
 
@@ -76,6 +76,22 @@ def test_a_mesh_of_the_users_own_is_not_overwritten(
     assert call("animate", *SHORT, "-o", tmp_path / "a.pc2") == 2
     assert "a.obj is written beside a.pc2" in one_sentence(capsys)
     assert own.read_bytes() == before and list(tmp_path.iterdir()) == [own]
+
+
+@pytest.mark.parametrize(("written", "meant"), [("24000/1001", 24000 / 1001), ("12.5", 12.5), ("60/1", 60)])
+def test_a_frame_rate_may_be_a_fraction(written: str, meant: float) -> None:
+    assert frame_rate(written) == meant
+
+
+def test_what_is_no_frame_rate_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for wrong in ("film", "1/0", "1/2/3"):
+        assert call("animate", "--fps", wrong, "-o", tmp_path / "a.npz") == 2
+        assert "24000/1001" in capsys.readouterr().err
+
+
+def test_a_fraction_is_the_frame_rate_of_the_file(tmp_path: Path) -> None:
+    assert call("animate", "--duration", "0.2", "--fps", "24000/1001", "-o", tmp_path / "a.npz", "-q") == 0
+    assert read_performance(tmp_path / "a.npz").fps == 24000 / 1001
 
 
 def test_the_same_seed_writes_the_same_bytes(tmp_path: Path) -> None:
