@@ -197,6 +197,14 @@ class Performance:
         motion = self.head_motion[start:end].to(points)
         return points @ axis_angle_to_matrix(motion[:, :3]).mT + motion[:, None, 3:]
 
+    def detach(self) -> Performance:
+        """The same performance without gradients, for readers that have no use for them."""
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        cut: dict[str, Any] = {
+            name: value.detach() for name, value in values.items() if isinstance(value, Tensor)
+        }
+        return replace(self, neutral=self.neutral.with_vertices(self.neutral.vertices.detach()), **cut)
+
     def slice(self, start: int, stop: int | None = None) -> Performance:
         """The frames ``start`` up to, without, ``stop``, with the sound that belongs to them."""
         start, end = self._span(start, stop)

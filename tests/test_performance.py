@@ -1,6 +1,7 @@
 """Laws of a performance: spans, resampling and joining never change what is seen at a given time."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -158,6 +159,16 @@ def test_gradients_reach_the_weights() -> None:
 def test_what_does_not_fit_is_named(arguments: dict, sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
         Performance(**{"neutral": NEUTRAL, "fps": 10.0, **arguments})
+
+
+def test_nothing_of_a_detached_performance_asks_for_gradients() -> None:
+    neutral = NEUTRAL.with_vertices(NEUTRAL.vertices.clone().requires_grad_())
+    whole = by_weights(identity=torch.zeros(3), head_motion=torch.zeros(20, 6))
+    assert whole.weights is not None
+    moved = replace(whole, neutral=neutral, weights=whole.weights.clone().requires_grad_())
+    assert moved.vertices().requires_grad and not moved.detach().vertices().requires_grad
+    assert moved.detach().weight_names == moved.weight_names
+    assert torch.equal(moved.detach().vertices(), moved.vertices())
 
 
 def test_spans_outside_are_named() -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from meshanim.cli.options import Face, Identity, Joints, Model, Quiet
+from meshanim.cli.options import Face, Fps, Identity, Joints, Model, Output, Quiet
 from meshanim.cli.writing import write_all
 
 if TYPE_CHECKING:
@@ -20,15 +20,7 @@ _BUILT_IN_MODEL, _ICT_MODEL = "anny-expressions", "ict-expressions-paper"
 
 
 def animate(
-    output: Annotated[
-        list[str],
-        typer.Option(
-            "--output",
-            "-o",
-            help="What to write, may be repeated: .glb .usdc .npz .pc2 .mdd .mp4 .gif, or folder/ for one "
-            "OBJ a frame.",
-        ),
-    ],
+    output: Output,
     face: Face = "anny",
     expression: Annotated[
         str,
@@ -36,13 +28,16 @@ def animate(
     ] = "happy",
     model: Model = None,
     identity: Identity = None,
-    seed: Annotated[int | None, typer.Option(help="Who: a person drawn at random from this seed.")] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="Who: a person drawn at random from this seed, where the face has a choice."),
+    ] = None,
     intensity: Annotated[float, typer.Option(help="Extremeness of the apex, 0 to 1.")] = 1.0,
     duration: Annotated[float | None, typer.Option(help="Seconds in all.")] = None,
     onset: Annotated[float | None, typer.Option(help="Seconds from neutral to apex.")] = None,
     apex: Annotated[float | None, typer.Option(help="Seconds at the apex.")] = None,
     offset: Annotated[float | None, typer.Option(help="Seconds back to neutral.")] = None,
-    fps: Annotated[float, typer.Option(help="Frames per second.")] = 25.0,
+    fps: Fps = 25.0,
     joints: Joints = True,
     quiet: Quiet = False,
 ) -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from meshanim._progress import Progress
-from meshanim.cli.options import Quiet
+from meshanim.cli.options import BESIDE, WRITTEN, Quiet
+from meshanim.cli.writing import say_written
 
 if TYPE_CHECKING:
     from meshanim.capture import Captured
@@ -23,8 +24,8 @@ def capture(
         typer.Option(
             "--output",
             "-o",
-            help="What to write, may be repeated: .npz .glb .pc2 .gif with the motion, folder/ for one OBJ a "
-            "frame, .obj with the neutral face, .mp4 or .png with the mesh on the frames or the first.",
+            help=f"What to write, may be repeated: {WRITTEN}; .obj with the neutral face; .mp4 and .png have "
+            f"the mesh on the frames or the first. {BESIDE}, beside these and .abc the texture as NAME.png.",
         ),
     ],
     face: Annotated[str, typer.Option(help="anny, ict=PATH, flame=PATH, or a mesh file.")] = "anny",
@@ -37,16 +38,16 @@ def capture(
     from meshanim.faces import load_face
 
     model = load_face(face)
-    check_targets(output, others=(_NEUTRAL, _PICTURE), weight_names=model.weight_names)
+    check_targets(output, (_NEUTRAL, _PICTURE), model.weight_names, texture=True, sound=True)
     with Steps(quiet) as steps:
         captured = captured_from(clip, model, steps.step)
         for path in output:
-            _write(captured, clip, path, steps.step(Path(path).name))
-            steps.say(f"written: {path}")
+            say_written(_write(captured, clip, path, steps.step(Path(path).name)), steps)
 
 
-def _write(captured: Captured, clip: Path, path: str, progress: Progress) -> None:
-    from meshanim.export import export, write_obj
+def _write(captured: Captured, clip: Path, path: str, progress: Progress) -> list[Path]:
+    """Write one output; returns the files that it made."""
+    from meshanim.export import export, write_obj, written_files
 
     suffix = "" if path.endswith("/") else Path(path).suffix.lower()
     if suffix == _NEUTRAL:
@@ -55,6 +56,8 @@ def _write(captured: Captured, clip: Path, path: str, progress: Progress) -> Non
         _write_overlay(captured, clip, Path(path), progress)
     else:
         export(captured.performance, path, progress, captured.appearance)
+        return written_files(captured.performance, path, captured.appearance)
+    return [Path(path)]
 
 
 def _write_overlay(captured: Captured, clip: Path, path: Path, progress: Progress) -> None:

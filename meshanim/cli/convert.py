@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from meshanim.cli.options import Joints, Quiet
+from meshanim.cli.options import BESIDE, WRITTEN, Joints, Quiet, SourceFps
 from meshanim.cli.writing import write_all
 
 
@@ -21,11 +21,9 @@ def convert(
     ],
     output: Annotated[
         list[str],
-        typer.Argument(help="What to write: any format of animate's --output.", show_default=False),
+        typer.Argument(help=f"What to write: {WRITTEN}. {BESIDE}.", show_default=False),
     ],
-    fps: Annotated[
-        float | None, typer.Option(help="Frames per second; needed for .pc2 and folders, which state none.")
-    ] = None,
+    fps: SourceFps = None,
     face: Annotated[
         str | None,
         typer.Option(help="What a .csv moves, and whose joints go out: anny, ict=PATH, flame=PATH."),

@@ -15,6 +15,7 @@ _REQUIRED = (
     "scipy",
     "trimesh",
     "anny",
+    "tensorly",
     "safetensors",
     "av",
     "pillow",
@@ -23,14 +24,16 @@ _REQUIRED = (
     "rich",
 )
 _EXTRAS = {
-    "geometric": "torch-geometric",
-    "openmesh": "openmesh",
-    "speech": "espeakng-loader",
-    "train": "tensorboard",
-    "usd": "usd-core",
-    "blender": "bpy",
-    "viewer": "viser",
-    "vision": "dlib-bin",
+    "geometric": ("torch-geometric",),
+    "openmesh": ("openmesh",),
+    "pytorch3d": ("easypytorch3d",),
+    "metrics": ("torchmetrics",),
+    "speech": ("espeakng-loader", "transformers"),
+    "train": ("accelerate", "tensorboard"),
+    "usd": ("usd-core",),
+    "blender": ("bpy",),
+    "viewer": ("viser",),
+    "vision": ("dlib-bin", "face-recognition-models"),
 }
 
 
@@ -65,10 +68,10 @@ def doctor() -> None:
     for package in _REQUIRED:
         _line(package, _version(package))
     typer.echo("extras")
-    for extra, package in _EXTRAS.items():
-        found = _version(package)
-        hint = f"missing (pip install 'meshanim[{extra}]')" if found == "missing" else f"{package} {found}"
-        _line(extra, hint)
+    for extra, packages in _EXTRAS.items():
+        found = {package: _version(package) for package in packages}
+        hint = f" (pip install 'meshanim[{extra}]')" if "missing" in found.values() else ""
+        _line(extra, ", ".join(f"{package} {version}" for package, version in found.items()) + hint)
     typer.echo("kernels")
     _line("in use", kernels_in_use())
     _line("torch threads", str(torch.get_num_threads()))

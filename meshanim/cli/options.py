@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+WRITTEN = (
+    ".glb .gltf .usda .usdc .usdz .npz .pc2 .mdd .mp4 .gif, .abc .fbx .blend by Blender, .csv where weights "
+    "are ARKit's, or folder/ for one OBJ a frame"
+)
+"""What commands write, in their help; spelled out, since asking the writers takes seconds."""
+BESIDE = (
+    "Beside .pc2 and .mdd goes the mesh at rest as NAME.obj, beside .usda and .usdc a sound as NAME_sound.wav"
+)
+"""What goes with it."""
+
+Output = Annotated[
+    list[str],
+    typer.Option("--output", "-o", help=f"What to write, may be repeated: {WRITTEN}. {BESIDE}."),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")]
 Face = Annotated[
     str, typer.Option(help="anny, ict=PATH, flame=PATH, or a mesh file of the built-in topology.")
@@ -28,5 +42,40 @@ Host = Annotated[str, typer.Option(help="Address to listen at.")]
 Port = Annotated[
     int | None, typer.Option(help="Port; by default the first free one from 8080 on, 0 for any.")
 ]
-Out = Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; gets the trained model.")]
+
+
+def frame_rate(value: str | float) -> float:
+    """A frame rate as a number or, as FFmpeg writes it, a fraction."""
+    upper, _, lower = str(value).partition("/")
+    try:
+        return float(upper) / float(lower or 1)
+    except (ValueError, ZeroDivisionError):
+        raise typer.BadParameter(
+            f"must be a number or a fraction such as 24000/1001, got {value!r}"
+        ) from None
+
+
+def fps_option(help_text: str) -> Any:
+    """An option that takes a frame rate."""
+    return typer.Option(help=help_text, parser=frame_rate, metavar="RATE")
+
+
+Fps = Annotated[float, fps_option("Frames per second: 25, or 24000/1001.")]
+SourceFps = Annotated[
+    float | None, fps_option("Frames per second; needed for .pc2 and folders, which state none.")
+]
+
+
+def _folder(place: Path) -> Path:
+    """A folder, which may be yet to be made."""
+    from meshanim._check import InputError
+
+    if place.exists() and not place.is_dir():
+        raise InputError(f"--out must be a folder, but {place} is a file")
+    return place
+
+
+Out = Annotated[
+    Path, typer.Option("--out", "-o", help="Folder of the run; gets the trained model.", callback=_folder)
+]
 Epochs = Annotated[int | None, typer.Option(help="Passes over the data; the recipe's by default.")]

@@ -11,7 +11,11 @@ if TYPE_CHECKING:
 
 
 def person(face: FaceModel, named: str | None, seed: int | None) -> Tensor | None:
-    """Identity (I,) from ``age=30,gender=0.2`` or from a seed; None, which is the mean face, from neither."""
+    """Identity (I,) from ``age=30,gender=0.2`` or from a seed; None, which is the mean face, from neither.
+
+    Raises:
+        InputError: both, what the face has no name for, or a seed for a face that is fixed.
+    """
     import torch
 
     from meshanim._check import InputError, check_range
@@ -20,6 +24,11 @@ def person(face: FaceModel, named: str | None, seed: int | None) -> Tensor | Non
         raise InputError("the person must come from --identity or from --seed, got both")
     if seed is not None:
         check_range("seed", seed, 0, 2**63 - 1)
+        if not face.identity_names:
+            raise InputError(
+                f"--seed draws a person, and the face must have a choice of them, got seed {seed} "
+                "for a face that is fixed"
+            )
         return face.sample_identity(torch.Generator().manual_seed(seed), 1)[0]
     return None if named is None else face.identity(**_named_values(named))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from meshanim.cli.options import Quiet
+from meshanim.cli.options import Quiet, fps_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,9 +39,7 @@ def render(
     weights: Annotated[
         str | None, typer.Option(help="Of the renderer, by name or folder; a checkout's own by default.")
     ] = None,
-    fps: Annotated[
-        float | None, typer.Option(help="Of a source that states none; as for convert.", show_default=False)
-    ] = None,
+    fps: Annotated[float | None, fps_option("Of a source that states none; as for convert.")] = None,
     seed: Annotated[int, typer.Option(help="Of what is drawn by chance, such as blinks.")] = 0,
     quiet: Quiet = False,
 ) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from meshanim.cli.options import Face, Joints, Quiet
+from meshanim.cli.options import Face, Joints, Output, Quiet, SourceFps
 from meshanim.cli.writing import write_all
 
 if TYPE_CHECKING:
@@ -18,14 +18,9 @@ def solve(
     motion: Annotated[
         Path, typer.Argument(help="Moving vertices, as convert reads them.", show_default=False)
     ],
-    output: Annotated[
-        list[str],
-        typer.Option("--output", "-o", help="What to write, may be repeated; as for animate."),
-    ],
+    output: Output,
     face: Face = "anny",
-    fps: Annotated[
-        float | None, typer.Option(help="Frames per second; needed for .pc2 and folders, which state none.")
-    ] = None,
+    fps: SourceFps = None,
     smoothness: Annotated[
         float | None, typer.Option(help="Of the curves in time; 0.01 to 1 for noisy vertices.")
     ] = None,
@@ -53,9 +48,11 @@ def solve(
     settings = {name: value for name, value in chosen.items() if value is not None}
     model = load_face(face)
     check_targets(output, weight_names=model.weight_names)
+    moving = read_performance(motion, fps)
+    check_targets(output, sound=moving.waveform is not None)
     with Steps(quiet) as steps:
         solved = solve_performance(
-            read_performance(motion, fps),
+            moving,
             model,
             articulated=articulated,
             moving_head=moving_head,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from meshanim.cli.options import Face, Identity, Joints, Quiet
+from meshanim.cli.options import Face, Fps, Identity, Joints, Output, Quiet
 from meshanim.cli.writing import write_all
 
 if TYPE_CHECKING:
@@ -21,10 +21,7 @@ _BUILT_IN_MODEL = "speech-small"
 
 
 def speak(
-    output: Annotated[
-        list[str],
-        typer.Option("--output", "-o", help="What to write, may be repeated; as for animate, and .csv."),
-    ],
+    output: Output,
     audio: Annotated[
         Path | None, typer.Option(help="The voice: any sound file, or a video's sound.", show_default=False)
     ] = None,
@@ -38,7 +35,8 @@ def speak(
     seed: Annotated[
         int | None,
         typer.Option(
-            help="When eyes blink and wander, and without --identity who: drawn at random from this seed."
+            help="When eyes blink and wander, and without --identity who, where the face has a choice: drawn "
+            "at random from this seed."
         ),
     ] = None,
     emotion: Annotated[
@@ -46,7 +44,7 @@ def speak(
     ] = None,
     amplitude: Annotated[float, typer.Option(help="How widely the mouth moves, 0 to 3.")] = 1.0,
     blinks: Annotated[
-        str, typer.Option(help="Blinks a second, none, or a file with a captured clip's.")
+        str, typer.Option(help="Blinks a second, 0 to 1, none, or a file with a captured clip's.")
     ] = "0.28",
     gaze: Annotated[str, typer.Option(help="natural, fixed, or a file with a captured clip's.")] = "natural",
     head: Annotated[
@@ -55,7 +53,7 @@ def speak(
             help="natural, still, a captured clip's file for its motion, or like=FILE for its manner."
         ),
     ] = "natural",
-    fps: Annotated[float, typer.Option(help="Frames per second.")] = 25.0,
+    fps: Fps = 25.0,
     joints: Joints = True,
     quiet: Quiet = False,
 ) -> None:
@@ -70,8 +68,9 @@ def speak(
     check_targets(output)
     who = load_face(face)
     names = spoken_names(who)
-    check_targets(output, weight_names=names)
-    coefficients = person(who, identity, seed if identity is None else None)
+    check_targets(output, weight_names=names, sound=True)
+    drawn = seed if identity is None and who.identity_names else None
+    coefficients = person(who, identity, drawn)
     eyes = _blinks(blinks, seed or 0, who), _gaze(gaze, seed or 0, who)
     with Steps(quiet) as steps:
         if len(names) < len(ARKIT_NAMES):
@@ -123,7 +122,7 @@ def _blinks(text: str, seed: int, face: FaceModel) -> EyeControl | None:
         rate = float(text)
     except ValueError:
         return ClipBlinks(_clip(text, "blinks", "blinks a second, none", face))
-    return Blinks(rate, seed)
+    return Blinks(rate, seed) if rate else None
 
 
 def _gaze(text: str, seed: int, face: FaceModel) -> EyeControl | None:

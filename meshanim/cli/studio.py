@@ -18,7 +18,8 @@ def studio(
     folder: Annotated[
         str | None,
         typer.Option(
-            help="Where the page may save files; without it, it can only be asked to download them."
+            help="Where the page may save files, made with the first; without it, it can only be asked to "
+            "download them."
         ),
     ] = None,
     host: Host = "127.0.0.1",
@@ -31,8 +32,8 @@ def studio(
     from meshanim.synthesis import ExpressionModel
     from meshanim.viewer import Studio, close_server
 
-    if folder is not None and not Path(folder).is_dir():
-        raise InputError(f"folder must be a folder that exists, got {folder}")
+    if folder is not None and Path(folder).exists() and not Path(folder).is_dir():
+        raise InputError(f"folder must be a folder to write in, but {folder} is a file")
     server = open_page(host, port)
     try:
         who = load_face(face)

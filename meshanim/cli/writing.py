@@ -29,9 +29,15 @@ def write_all(
         face: whose joints these are, and
         joints: whether they go out; see :func:`meshanim.export.export`.
     """
-    from meshanim.export import check_targets, export
+    from meshanim.export import check_targets, export, written_files
 
-    check_targets(output, weight_names=performance.weight_names)
+    voiced = performance.waveform is not None
+    check_targets(output, weight_names=performance.weight_names, sound=voiced)
     for path in output:
-        written = export(performance, path, steps.step(Path(path).name), face=face, joints=joints)
-        steps.say(f"written: {written}")
+        export(performance, path, steps.step(Path(path).name), face=face, joints=joints)
+        say_written(written_files(performance, path), steps)
+
+
+def say_written(files: Sequence[Path], steps: Steps) -> None:
+    """Name all files of one output in a line."""
+    steps.say(f"written: {', '.join(map(str, files))}")

@@ -2,6 +2,14 @@
 
 from meshanim.export.obj import write_obj
 from meshanim.export.reading import read_performance
-from meshanim.export.registry import FORMATS, SEQUENCES, check_targets, export
+from meshanim.export.registry import FORMATS, SEQUENCES, check_targets, export, written_files
 
-__all__ = ["FORMATS", "SEQUENCES", "check_targets", "export", "read_performance", "write_obj"]
+__all__ = [
+    "FORMATS",
+    "SEQUENCES",
+    "check_targets",
+    "export",
+    "read_performance",
+    "write_obj",
+    "written_files",
+]

@@ -17,6 +17,7 @@ import numpy as np
 from meshanim._check import MissingExtra, check_choice, check_range
 from meshanim._files import atomic_path
 from meshanim._progress import Progress
+from meshanim.export.beside import picture_path, writing_beside
 from meshanim.export.frames import head_tracks, local_chunks
 from meshanim.export.pc2 import HEADER, SIGN
 from meshanim.export.picture import put_on
@@ -149,8 +150,7 @@ def write_with_blender(
     with ExitStack() as stack:
         place = stack.enter_context(atomic_path(path))
         if picture is not None and sampled:
-            # Named before the file itself, so that no kill leaves that beside an older picture.
-            stack.enter_context(atomic_path(path.with_suffix(".png"))).write_bytes(picture)
+            stack.enter_context(writing_beside(path, picture_path(path), picture))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=place.parent, prefix=".")))
         data, cache, image = folder / "scene.npz", folder / "motion.pc2", folder / f"{path.stem}.png"
         if picture is not None:

@@ -63,7 +63,7 @@ def write_obj(mesh: Mesh, path: str | Path) -> None:
         path: the ``.obj`` file.
     """
     with atomic_path(path) as place:
-        place.write_bytes(obj_text(mesh.vertices.numpy(), fixed_parts(mesh)))
+        place.write_bytes(obj_text(mesh.vertices.detach().numpy(), fixed_parts(mesh)))
 
 
 def write_obj_sequence(

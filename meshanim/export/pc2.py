@@ -9,6 +9,7 @@ from pathlib import Path
 
 from meshanim._files import atomic_path
 from meshanim._progress import Progress
+from meshanim.export.beside import base_path, writing_beside
 from meshanim.export.frames import posed_chunks
 from meshanim.export.obj import fixed_parts, obj_text
 from meshanim.mesh import Mesh
@@ -23,10 +24,10 @@ HEADER = struct.Struct("<12siiffi")
 def cache_and_base(neutral: Mesh, path: Path) -> Iterator[Path]:
     """A temporary name for a point cache, whose base mesh is written with the suffix ``.obj``.
 
-    The base gets its name first: no kill leaves a new cache beside an older base.
+    No kill leaves a new cache beside an older base.
     """
-    with atomic_path(path) as cache, atomic_path(path.with_suffix(".obj")) as base:
-        base.write_bytes(obj_text(neutral.vertices.numpy(), fixed_parts(neutral)))
+    base = obj_text(neutral.vertices.numpy(), fixed_parts(neutral))
+    with atomic_path(path) as cache, writing_beside(path, base_path(path), base):
         yield cache
 
 

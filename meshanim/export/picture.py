@@ -22,12 +22,18 @@ def _png(image: Tensor) -> bytes:
     return file.getvalue()
 
 
+def has_picture(mesh: Mesh, appearance: Appearance | None) -> bool:
+    """Whether there is a texture, and the mesh has coordinates to put it on by."""
+    return appearance is not None and appearance.skin is not None and mesh.uv is not None
+
+
 def put_on(mesh: Mesh, appearance: Appearance | None) -> tuple[Mesh, bytes | None]:
     """The mesh with the texture coordinates of :func:`meshanim.rendering.wrap`, and its picture as PNG.
 
     The mesh as it is, and no picture, where the appearance has no texture or the mesh no coordinates.
     """
-    if appearance is None or appearance.skin is None or mesh.uv is None:
+    if not has_picture(mesh, appearance):
         return mesh, None
+    assert appearance is not None and appearance.skin is not None
     wrapped = wrap(mesh, appearance.skin)
     return replace(mesh, uv=wrapped.uv, uv_faces=wrapped.uv_faces), _png(wrapped.image)

@@ -7,9 +7,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from meshanim._check import InputError, check_choice
 from meshanim._files import check_folder
 from meshanim._progress import Progress
+from meshanim.export.beside import check_beside, files_beside
 from meshanim.export.blender import require_blender, write_with_blender
 from meshanim.export.glb import write_glb
 from meshanim.export.live_link import require_arkit_names, write_live_link
@@ -17,6 +20,7 @@ from meshanim.export.mdd import write_mdd
 from meshanim.export.npz import write_npz
 from meshanim.export.obj import write_obj_sequence
 from meshanim.export.pc2 import write_pc2
+from meshanim.export.picture import has_picture
 from meshanim.export.ply import write_ply_sequence
 from meshanim.export.preview import write_gif_preview, write_mp4
 from meshanim.export.usd import require_usd, write_usd
@@ -89,7 +93,11 @@ def _check_target(path: str | Path, others: Iterable[str] = ()) -> Path:
 
 
 def check_targets(
-    paths: Iterable[str | Path], others: Iterable[str] = (), weight_names: Iterable[str] | None = None
+    paths: Iterable[str | Path],
+    others: Iterable[str] = (),
+    weight_names: Iterable[str] | None = None,
+    texture: bool = False,
+    sound: bool = False,
 ) -> list[Path]:
     """See to it, before any work is done, that each path can be written and its format can hold the motion.
 
@@ -97,10 +105,13 @@ def check_targets(
         paths: what is to be written.
         others: suffixes of files, besides :data:`FORMATS`, that the caller writes itself.
         weight_names: those that the performance will have, as soon as they are known.
+        texture: whether a captured texture may go with it, and
+        sound: a voice.
 
     Raises:
         InputError: an unknown suffix, a folder where a file should go or the reverse, a path given twice or
-            inside a file, a format for ARKit's weights where the performance has none.
+            inside a file, a format for ARKit's weights where the performance has none, a file of somebody
+            else's where one goes that a format writes beside its own.
         MissingExtra: a format whose writer is not installed.
         OSError: no permission.
     """
@@ -113,11 +124,28 @@ def check_targets(
     for target in targets:
         if above := next((file for file in files if file.absolute() in target.absolute().parents), None):
             raise InputError(f"{target} must lie in a folder, but {above} is a file to write")
+    for file in files:
+        beside = files_beside(file, texture, sound)
+        check_beside(file, beside)
+        if twice := next(
+            (place for place in targets if place.absolute() in map(Path.absolute, beside)), None
+        ):
+            raise InputError(f"{twice} is given as a file to write, but it is written beside {file.name}")
     for suffix in {file.suffix.lower() for file in files}:
         PACKAGES.get(suffix, lambda: None)()
         if suffix == ".csv" and weight_names is not None:
             require_arkit_names(weight_names)
     return targets
+
+
+def written_files(
+    performance: Performance, path: str | Path, appearance: Appearance | None = None
+) -> list[Path]:
+    """What :func:`export` makes of the same: the path, and the files that go beside it."""
+    if _is_folder(path):
+        return [Path(path)]
+    texture, sound = has_picture(performance.neutral, appearance), performance.waveform is not None
+    return [Path(path), *files_beside(Path(path), texture, sound)]
 
 
 def export(
@@ -132,10 +160,11 @@ def export(
     """Write a performance; the suffix names the format, a trailing slash a folder with one file per frame.
 
     Args:
-        performance: what to write.
+        performance: what to write; gradients end here.
         path: ``x.glb``, ``x.gltf``, ``x.usda``, ``x.usdc``, ``x.usdz``, ``x.abc``, ``x.fbx``, ``x.blend``,
-            ``x.npz``, ``x.pc2`` or ``x.mdd`` (with ``x.obj`` beside it), ``x.csv`` (Live Link Face),
-            ``x.mp4``, ``x.gif``, or a ``folder/``.
+            ``x.npz``, ``x.pc2``, ``x.mdd``, ``x.csv`` (Live Link Face), ``x.mp4``, ``x.gif``, or a
+            ``folder/``. Beside a PC2 or MDD goes ``x.obj``, beside a ``.usda`` or ``.usdc`` a sound as
+            ``x_sound.wav`` and a texture as ``x.png``, beside an ``.abc`` the texture.
         progress: called with the number of frames done and in all.
         appearance: whom the face looks like; its texture goes into the formats that hold one (GLB, USD,
             Alembic, FBX, .blend, OBJ).
@@ -150,7 +179,8 @@ def export(
         The path.
 
     Raises:
-        InputError: an unknown suffix, a folder where a file should go, a frame that is not finite.
+        InputError: an unknown suffix, a folder where a file should go, a frame that is not finite, a file of
+            somebody else's where one goes beside the path.
         OSError: the file cannot be written. Nothing is left behind, and an older file stays as it was.
     """
     target = _check_target(path)
@@ -167,7 +197,9 @@ def export(
         if target.suffix.lower() in JOINTED:
             options |= {"face": face, "joints": joints}
     try:
-        writer(performance, target, progress=progress, **options)
+        # What a mover of its own holds may ask for gradients too.
+        with torch.no_grad():
+            writer(performance.detach(), target, progress=progress, **options)
     except OSError as error:
         raise OSError(f"{target} cannot be written: {error.strerror or error}") from error
     return target

@@ -17,6 +17,7 @@ from meshanim._check import InputError, MissingExtra, check_choice, check_range
 from meshanim._files import atomic_path
 from meshanim._progress import Progress
 from meshanim.audio import encode_wav
+from meshanim.export.beside import picture_path, sound_path, writing_beside
 from meshanim.export.frames import head_tracks, local_chunks
 from meshanim.export.joints import Rig, fitting_rig, skeleton_of
 from meshanim.export.picture import put_on
@@ -95,9 +96,12 @@ def _add_head_motion(root: Any, performance: Performance) -> None:
         turn.Set(Gf.Quatf(w, x, y, z), frame)
 
 
-def _add_sound(stage: Usd.Stage, root: str, performance: Performance, sound: str | None) -> None:
-    """The file ``sound``, heard alike from everywhere, from the first frame on."""
-    from pxr import Sdf, UsdMedia
+def _add_sound(stage: Usd.Stage, root: str, sound: str | None) -> None:
+    """The file ``sound``, heard alike from everywhere, once, from time code 0 on, where one begins by itself.
+
+    That is not spelled out: a time code as a value makes OpenUSD upgrade the file's version, with a warning.
+    """
+    from pxr import UsdMedia
 
     if sound is None:
         return
@@ -105,8 +109,6 @@ def _add_sound(stage: Usd.Stage, root: str, performance: Performance, sound: str
     audio.CreateFilePathAttr(sound)
     audio.CreateAuralModeAttr(UsdMedia.Tokens.nonSpatial)
     audio.CreatePlaybackModeAttr(UsdMedia.Tokens.onceFromStart)
-    audio.CreateStartTimeAttr(Sdf.TimeCode(0))
-    audio.CreateEndTimeAttr(Sdf.TimeCode(performance.frame_count))
 
 
 def _points(array: NDArray[np.float32]) -> Any:
@@ -190,7 +192,7 @@ def _write_shapes(performance: Performance, layer: Path, name: str, rig: Rig, fi
     stage.SetDefaultPrim(root.GetPrim())
     _add_head_motion(root, performance)
     mesh = _add_mesh(stage, f"/{name}/face", performance, files.get(".png"))
-    _add_sound(stage, f"/{name}", performance, files.get(".wav"))
+    _add_sound(stage, f"/{name}", files.get(".wav"))
     _add_blend_shapes(stage, f"/{name}", mesh, rig)
     stage.Save()
 
@@ -206,7 +208,7 @@ def _write_points(
     stage.SetDefaultPrim(root.GetPrim())
     _add_head_motion(root, performance)
     mesh = _add_mesh(stage, f"/{name}/face", performance, files.get(".png"))
-    _add_sound(stage, f"/{name}", performance, files.get(".wav"))
+    _add_sound(stage, f"/{name}", files.get(".wav"))
     points, extent = mesh.GetPointsAttr(), mesh.GetExtentAttr()
     for start, chunk in local_chunks(performance, progress):
         for index, positions in enumerate(chunk.numpy()):
@@ -226,11 +228,11 @@ def _check_room(performance: Performance, path: Path) -> None:
         )
 
 
-def _beside(performance: Performance, path: Path, picture: bytes | None) -> dict[str, bytes]:
-    """Files that the layer refers to, by name; the sound's is not NAME.wav, which may be what spoke."""
-    found = {} if picture is None else {f"{path.stem}.png": picture}
+def _beside(performance: Performance, path: Path, picture: bytes | None) -> dict[Path, bytes]:
+    """Files that the layer refers to."""
+    found = {} if picture is None else {picture_path(path): picture}
     if performance.waveform is not None and performance.sample_rate is not None:
-        found[f"{path.stem}_sound.wav"] = encode_wav(performance.waveform, performance.sample_rate)
+        found[sound_path(path)] = encode_wav(performance.waveform, performance.sample_rate)
     return found
 
 
@@ -283,15 +285,14 @@ def write_usd(
     mesh, picture = put_on(performance.neutral, appearance)
     performance, beside = replace(performance, neutral=mesh), _beside(performance, path, picture)
     with ExitStack() as stack:
-        # The last to be entered gets its name first: no kill leaves a new layer beside older files.
         place = stack.enter_context(atomic_path(path))
         if path.suffix.lower() != ".usdz":
             for file, content in beside.items():
-                stack.enter_context(atomic_path(path.with_name(file))).write_bytes(content)
+                stack.enter_context(writing_beside(path, file, content))
         layer = stack.enter_context(_saving(place, path.stem))
         for file, content in beside.items():
-            layer.with_name(file).write_bytes(content)
-        files = {Path(file).suffix: f"./{file}" for file in beside}
+            layer.with_name(file.name).write_bytes(content)
+        files = {file.suffix: f"./{file.name}" for file in beside}
         if targets == "points":
             _write_points(performance, layer, name, progress, files)
         else:

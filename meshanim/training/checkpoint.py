@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -109,14 +109,24 @@ def _laid_out(value: Tensor, parameter: Tensor) -> Tensor:
     return torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value
 
 
+def _differences(name: str, found: Any, wanted: Any) -> Iterator[str]:
+    """What is unlike, entry by entry where both are dictionaries."""
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        for key in sorted({*found, *wanted}):
+            yield from _differences(f"{name}.{key}", found.get(key), wanted.get(key))
+    elif found != wanted:
+        yield f"{name} is {found!r} there and {wanted!r} here"
+
+
 def _check_same_run(path: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
     wanted = json.loads(json.dumps(wanted))
-    for name in sorted(set(found) & set(wanted)):
-        if name not in _MAY_CHANGE and found.get(name) != wanted.get(name):
-            raise InputError(
-                f"{path} belongs to another run: {name} is {found.get(name)!r} there and "
-                f"{wanted.get(name)!r} here; choose another folder or remove it"
-            )
+    # A setting tells a person more than what it makes of a model.
+    settings_first = sorted(
+        {*found} & {*wanted} - {*_MAY_CHANGE}, key=lambda it: (type(found[it]) is dict, it)
+    )
+    for name in settings_first:
+        if unlike := ", ".join(_differences(name, found[name], wanted[name])):
+            raise InputError(f"{path} belongs to another run: {unlike}; choose another folder or remove it")
 
 
 def describe_run(recipe: Recipe, samples: int, **more: Any) -> dict[str, Any]:

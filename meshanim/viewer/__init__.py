@@ -1,6 +1,7 @@
 """Pages in the browser: a performance to look at, and a studio to make one. Extra ``viewer``."""
 
 from meshanim.viewer.actor import Actor
+from meshanim.viewer.comparing import words_on_lengths
 from meshanim.viewer.loading import load
 from meshanim.viewer.player import Player
 from meshanim.viewer.server import close_server, open_server
@@ -17,4 +18,5 @@ __all__ = [
     "load",
     "open_server",
     "view_performance",
+    "words_on_lengths",
 ]

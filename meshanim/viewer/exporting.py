@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path, PurePosixPath
 
 from meshanim._check import InputError
-from meshanim.export import FORMATS, export
+from meshanim.export import FORMATS, export, written_files
 from meshanim.performance import Performance
 
 
@@ -27,16 +27,19 @@ def check_name(name: str) -> str:
     return name
 
 
-def save(performance: Performance, folder: Path, name: str) -> Path:
+def save(performance: Performance, folder: Path, name: str) -> list[Path]:
     """Write a performance into ``folder``; the name's suffix says the format.
 
-    A link that stands there is replaced, not followed.
+    The folder is made where it is missing. A link that stands there is replaced, not followed.
+
+    Returns:
+        The file, and those that go beside it.
 
     Raises:
         InputError: a name that is not plain, or of no known format.
         OSError: the folder cannot be written to.
     """
-    return export(performance, folder / check_name(name))
+    return written_files(performance, export(performance, folder / check_name(name)))
 
 
 def packed(performance: Performance, name: str) -> tuple[str, bytes]:

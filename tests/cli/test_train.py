@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import torch
 from typer.testing import CliRunner
 
 from meshanim.audio import AudioToUnits, Sound
+from meshanim.cli.main import run
 from meshanim.cli.train import app
 from meshanim.datasets import TalkingClip, Utterance
 from meshanim.rendering import PositionMapModel
@@ -38,6 +40,15 @@ class ToySpeech(list[Utterance]):
             sound = Sound(torch.randn(6400, generator=generator), 16000)
             tracks = torch.rand(10, 52, generator=generator), torch.zeros(10, 6)
             self.append(Utterance(f"{item}", "noise", "", sound, 25.0, *tracks, torch.rand(135)))
+
+
+def test_a_file_is_no_folder_of_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    picture = tmp_path / "face.jpg"
+    picture.write_text("mine")
+    with pytest.raises(SystemExit, match="2"):
+        run(["train", "expression", "-o", str(picture)])
+    assert f"--out must be a folder, but {picture} is a file" in capsys.readouterr().err
+    assert picture.read_text() == "mine"
 
 
 def test_a_position_map_network_is_trained_and_says_where_it_is(

@@ -66,11 +66,18 @@ def test_a_second_file_of_another_mesh_is_one_sentence(
     assert "must have 8 vertices, got 42" in capsys.readouterr().err
 
 
+def test_the_studio_takes_a_folder_that_is_yet_to_be_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Player, "run", lambda self: None)
+    assert call("studio", "--folder", tmp_path / "out", "--port", "0") == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["view", "nowhere.npz"], "nowhere.npz"),
-        (["studio", "--folder", "/no/such/folder"], "must be a folder that exists"),
+        (["studio", "--folder", __file__], "must be a folder to write in, but"),
         (["studio", "--face", "nobody", "--port", "0"], "nobody"),
         (["studio", "--host", "192.0.2.1"], "cannot listen at 192.0.2.1"),
         (["studio", "--port", "70000"], "port must be at least 0 and at most 65535"),

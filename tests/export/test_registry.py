@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from meshanim._check import InputError, MissingExtra
-from meshanim.export import FORMATS, SEQUENCES, check_targets, export
+from meshanim.export import FORMATS, SEQUENCES, check_targets, export, write_obj, written_files
 
 SMALL: dict[str, dict[str, Any]] = {".mp4": {"size": (32, 32)}, ".gif": {"size": (32, 32)}}
 SLOW = (".abc", ".fbx", ".blend")
@@ -165,6 +165,63 @@ def test_targets_are_checked_before_any_work(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+BESIDE = {"a.pc2": "a.obj", "a.mdd": "a.obj", "a.usda": "a_sound.wav", "a.usdc": "a_sound.wav"}
+
+
+@pytest.mark.parametrize("target", BESIDE)
+def test_what_goes_beside_a_file_never_takes_the_place_of_somebody_elses(weighted, tmp_path, target):
+    file = tmp_path / BESIDE[target]
+    file.write_text("mine")
+    for attempt in (
+        lambda: check_targets([tmp_path / target], sound=True),
+        lambda: write(weighted, tmp_path, target),
+    ):
+        with pytest.raises(InputError, match=rf"{file.name} is written beside {target}, so that .* must be"):
+            attempt()
+        assert tree(tmp_path) == {file.name: b"mine"}
+
+
+@pytest.mark.parametrize("target", BESIDE)
+def test_what_went_beside_an_earlier_file_is_replaced(weighted, tmp_path, target):
+    write(weighted, tmp_path, target)
+    file = tmp_path / BESIDE[target]
+    assert written_files(weighted, tmp_path / target) == [tmp_path / target, file]
+    first = file.read_bytes()
+    grown = weighted.neutral.with_vertices(2 * weighted.neutral.vertices)
+    assert check_targets([tmp_path / target], sound=True)
+    write(replace(weighted, neutral=grown, waveform=weighted.waveform / 2), tmp_path, target)
+    assert file.read_bytes() != first
+
+
+def test_two_formats_share_what_is_the_same_beside_them(weighted, tmp_path):
+    targets = [tmp_path / "a.pc2", tmp_path / "a.mdd"]
+    assert check_targets(targets)
+    for target in targets:
+        export(weighted, target)
+    (tmp_path / "a.mdd").unlink()
+    grown = weighted.neutral.with_vertices(2 * weighted.neutral.vertices)
+    before = tree(tmp_path)
+    with pytest.raises(InputError, match=r"not of an earlier a\.mdd"):
+        export(replace(weighted, neutral=grown), tmp_path / "a.mdd")
+    assert tree(tmp_path) == before
+
+
+def test_a_texture_has_a_place_only_where_one_is_written(weighted, painted, tmp_path):
+    (tmp_path / "a.png").write_text("mine")
+    assert check_targets([tmp_path / "a.usda"])
+    with pytest.raises(InputError, match=r"a\.png is written beside a\.usda"):
+        check_targets([tmp_path / "a.usda"], texture=True)
+    assert written_files(weighted, tmp_path / "a.usdz", painted) == [tmp_path / "a.usdz"]
+    with pytest.raises(InputError, match=r"a\.png is written beside a\.usda"):
+        export(weighted, tmp_path / "a.usda", appearance=painted)
+    assert tree(tmp_path) == {"a.png": b"mine"}
+
+
+def test_what_goes_beside_a_file_is_no_other_target(tmp_path):
+    with pytest.raises(InputError, match=r"a\.png is given as a file to write, but it is written beside"):
+        check_targets([tmp_path / "a.png", tmp_path / "a.usdc"], (".png",), texture=True)
+
+
 def test_curves_need_arkit_names_before_any_work(tmp_path):
     assert check_targets([tmp_path / "a.csv"]) and check_targets([tmp_path / "a.csv"], (), ("jawOpen", "x"))
     for names in ((), ("component0", "JawOpen")):
@@ -194,8 +251,28 @@ def test_same_performance_gives_the_same_bytes(moving, tmp_path):
         assert first == write(moving, tmp_path, target).read_bytes()
 
 
-def test_a_performance_that_asks_for_gradients_is_written(moving, tmp_path):
-    motion = moving.motion.clone().requires_grad_()
-    for target in WITH_VERTICES:
-        assert write(replace(moving, motion=motion), tmp_path, target).exists()
+def asking(performance):
+    """The performance with gradients asked for by everything that can have some."""
+    tensors = {name: value for name, value in vars(performance).items() if isinstance(value, torch.Tensor)}
+    neutral = performance.neutral.with_vertices(performance.neutral.vertices.clone().requires_grad_())
+    asked = {name: value.clone().requires_grad_() for name, value in tensors.items()}
+    return replace(performance, neutral=neutral, **asked)
+
+
+@pytest.mark.filterwarnings("error::UserWarning")
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_performance_that_asks_for_gradients_is_written_as_one_that_does_not(
+    moving, weighted, tmp_path, target
+):
+    for performance in [weighted] if target == "a.csv" else [moving, weighted]:
+        write(performance, tmp_path / "without", target)
+        write(asking(performance), tmp_path / "with", target)
+        if Path(target).suffix not in (".npz", ".usdz"):  # ZIP files, which say when they were made
+            assert tree(tmp_path / "with") == tree(tmp_path / "without")
     assert torch.is_grad_enabled()
+
+
+def test_the_mesh_of_a_face_that_asks_for_gradients_is_written(moving, tmp_path):
+    write_obj(asking(moving).neutral, tmp_path / "a.obj")
+    write_obj(moving.neutral, tmp_path / "b.obj")
+    assert (tmp_path / "a.obj").read_bytes() == (tmp_path / "b.obj").read_bytes()

@@ -68,6 +68,17 @@ def test_another_mesh_does_not_take_up_a_run(
         train_expression(corpus, turned, hierarchy, recipe, tmp_path, progress=False)
 
 
+def test_what_is_unlike_in_another_run_is_named_and_nothing_else(
+    corpus, face: Mesh, hierarchy: MeshHierarchy, tmp_path: Path
+) -> None:
+    train_expression(
+        corpus, face, hierarchy, ExpressionRecipe(epochs=1, variant="paper"), tmp_path, progress=False
+    )
+    recipe = ExpressionRecipe(epochs=1, variant="identity")
+    with pytest.raises(InputError, match="another run: variant is 'paper' there and 'identity' here; choose"):
+        train_expression(corpus, face, hierarchy, recipe, tmp_path, progress=False)
+
+
 def test_held_out_subjects_are_scored_and_not_trained_on(
     corpus, face: Mesh, hierarchy: MeshHierarchy, tmp_path: Path
 ) -> None:

@@ -122,6 +122,16 @@ def test_another_run_s_checkpoint_is_refused(uninterrupted: tuple[Path, Task]) -
         train(Task(), replace(RECIPE, batch_size=8), uninterrupted[0], progress=False)
 
 
+def test_of_what_a_run_is_about_only_what_is_unlike_is_said(tmp_path: Path) -> None:
+    model = {"width": 4, "depth": 2, "kind": "plain"}
+    train(Task(), replace(RECIPE, epochs=1), tmp_path, progress=False, model=model)
+    with pytest.raises(
+        InputError, match=r"run: model\.depth is 2 there and 3 here, model\.more is None there"
+    ):
+        other = {"width": 4, "depth": 3, "kind": "plain", "more": 1}
+        train(Task(), replace(RECIPE, epochs=1), tmp_path, progress=False, model=other)
+
+
 @pytest.mark.parametrize("content", [b"", b"noise", b"\x10\x00\x00\x00\x00\x00\x00\x00not a json head"])
 def test_a_damaged_checkpoint_is_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / NAME).write_bytes(content)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from meshanim._check import InputError
-from meshanim.viewer.comparing import LEAST_SCALE, Comparison
+from meshanim.viewer.comparing import LEAST_SCALE, Comparison, words_on_lengths
 
 
 def test_a_performance_is_not_away_from_itself(speaking) -> None:
@@ -33,9 +33,30 @@ def test_another_frame_rate_and_a_single_frame_will_do(speaking) -> None:
     assert float(Comparison(speaking, first).distances(0).max()) == 0
 
 
+def test_the_last_frame_of_a_shorter_one_is_held(speaking) -> None:
+    compared = Comparison(speaking, speaking.slice(0, 19))
+    held = speaking.pose(speaking.vertices(18, 19), 18) - speaking.pose(speaking.vertices(19), 19)
+    assert compared.distances(18).tolist() == [0, 0, 0, 0]
+    assert torch.equal(compared.distances(19), 1000 * held[0].norm(dim=1)) and float(held.norm()) > 0
+
+
+def test_the_end_of_a_longer_one_is_left_out(speaking) -> None:
+    assert Comparison(speaking.slice(0, 19), speaking).scale == LEAST_SCALE
+
+
+def test_unlike_lengths_are_told(speaking) -> None:
+    short = speaking.slice(0, 19)
+    assert words_on_lengths(speaking, short) == (
+        "the file to compare with ends after 1.90 s; its last frame is held to 2.00 s"
+    )
+    assert words_on_lengths(short, speaking) == (
+        "the file to compare with goes on after 1.90 s; its end, to 2.00 s, is not shown"
+    )
+    for other in (speaking, speaking.resample(30.0), speaking.slice(0, 1)):
+        assert words_on_lengths(speaking, other) is None
+
+
 def test_what_cannot_be_compared_is_named(speaking) -> None:
-    with pytest.raises(InputError, match=r"must last 2 s or be one frame, got 1 s"):
-        Comparison(speaking, speaking.slice(0, 10))
     mesh = replace(speaking.neutral, vertices=torch.zeros(5, 3))
     with pytest.raises(InputError, match="must have 4 vertices, got 5"):
         Comparison(speaking, replace(speaking, neutral=mesh, motion=torch.zeros(20, 5, 3)))

@@ -59,7 +59,7 @@ def test_a_link_out_of_the_folder_is_replaced_and_not_followed(speaking, tmp_pat
 
 
 def test_the_folder_and_the_browser_get_the_same(speaking, tmp_path: Path) -> None:
-    saved = save(speaking, tmp_path, "a.npz")
+    (saved,) = save(speaking, tmp_path / "new" / "deep", "a.npz")
     assert torch.equal(read_performance(saved).vertices(), speaking.vertices())
     name, content = packed(speaking, "a.npz")
     assert name == "a.npz"
@@ -67,7 +67,8 @@ def test_the_folder_and_the_browser_get_the_same(speaking, tmp_path: Path) -> No
         assert np.array_equal(arrays["vertices"], speaking.motion.numpy())
 
 
-def test_formats_of_several_files_come_as_one(speaking) -> None:
+def test_formats_of_several_files_come_as_one(speaking, tmp_path: Path) -> None:
     name, content = packed(speaking, "a.pc2")
     assert name == "a.pc2.zip"
+    assert save(speaking, tmp_path, "a.pc2") == [tmp_path / "a.pc2", tmp_path / "a.obj"]
     assert sorted(zipfile.ZipFile(io.BytesIO(content)).namelist()) == ["a.obj", "a.pc2"]

@@ -1,0 +1,61 @@
+"""Files that some formats write beside the one that was asked for, and never over one of somebody else's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from meshanim._check import InputError
+from meshanim._files import atomic_path
+
+
+def base_path(path: Path) -> Path:
+    """The mesh at rest, beside a point cache."""
+    return path.with_suffix(".obj")
+
+
+def picture_path(path: Path) -> Path:
+    """The texture, beside a format that does not hold pictures."""
+    return path.with_suffix(".png")
+
+
+def sound_path(path: Path) -> Path:
+    """The sound, beside a USD layer; not ``NAME.wav``, which may be what spoke."""
+    return path.with_name(f"{path.stem}_sound.wav")
+
+
+def files_beside(path: Path, texture: bool, sound: bool) -> list[Path]:
+    """What is written beside ``path`` for a performance with a texture, and with a sound."""
+    suffix = path.suffix.lower()
+    base = [base_path(path)] * (suffix in (".pc2", ".mdd"))
+    picture = [picture_path(path)] * (texture and suffix in (".abc", ".usda", ".usdc"))
+    return base + picture + [sound_path(path)] * (sound and suffix in (".usda", ".usdc"))
+
+
+def check_beside(path: Path, beside: Iterable[Path]) -> None:
+    """Raise where a file of ``beside`` stands, but not ``path``, whose earlier writing would have left it."""
+    if path.exists():
+        return
+    for file in beside:
+        if file.exists():
+            raise InputError(
+                f"{file} is written beside {path.name}, so that its place must be free, "
+                f"got a file that is not of an earlier {path.name}; give the output another name"
+            )
+
+
+@contextmanager
+def writing_beside(path: Path, file: Path, content: bytes) -> Iterator[None]:
+    """Write a file that goes with ``path``; to be entered inside its own :func:`atomic_path`.
+
+    So it gets its name first: no kill leaves a new file beside an older one that it refers to.
+
+    Raises:
+        InputError: see :func:`check_beside`; a file of the same content may stand.
+    """
+    if not (file.is_file() and file.read_bytes() == content):
+        check_beside(path, [file])
+    with atomic_path(file) as place:
+        place.write_bytes(content)
+        yield
