@@ -226,3 +226,13 @@ def test_lids_stay_in_front_of_the_eyes():
     labels = expression_labels("disgust", duration=1.0, fps=6.0)
     motion = ExpressionModel.from_pretrained("anny-expressions").animate(neutral, labels, fps=6.0).vertices()
     assert (clear_lids(neutral, motion) - motion).abs().max() < 1e-6
+
+
+def test_the_model_of_the_ict_face_moves_it_and_rests_where_nothing_is_asked():
+    model = ExpressionModel.from_pretrained("ict-expressions-paper")
+    assert len(model.template.vertices) == 26_719
+    labels = expression_labels("surprise", duration=1.0, fps=6.0)
+    motion = model.animate(model.template, labels, fps=6.0).vertices()
+    moved = (motion - model.template.vertices).norm(dim=-1).amax(dim=1)
+    assert moved[len(moved) // 2] > 0.02
+    assert moved[0] < 0.003
