@@ -159,7 +159,8 @@ def _put_back(target: Path, replaces: str) -> None:
 def _replace_folder(new: Path, target: Path, replaces: str) -> None:
     check_folder(target)
     for file in set(target.iterdir()) - set(target.glob(replaces)):
-        _keep(file, new)
+        if not os.path.lexists(new / file.name):
+            _keep(file, new)
     shutil.copymode(target, new)
     _retire(_take_place(new, target), target, replaces)
 
@@ -169,7 +170,8 @@ def atomic_folder(path: str | Path, replaces: str) -> Iterator[Path]:
     """Yield an empty temporary folder; it becomes ``path`` when the block ends without an error.
 
     A folder that stands there is replaced as a whole: whoever looks, or is left with it by a kill, has all
-    of the older files that match the pattern ``replaces``, or all of the new ones. Other files in it stay.
+    of the older files that match the pattern ``replaces``, or all of the new ones. Other files in it stay,
+    but for those of the same name as a new one.
     After an error nothing is left behind, and the folder is as it was. Where a system cannot exchange two
     names at one stroke, which Linux can, a kill between two renames leaves the older folder under a hidden
     name, and the next call puts it back.

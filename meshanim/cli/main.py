@@ -1,76 +1,59 @@
-"""The ``meshanim`` command. Commands import what they use when they run, so that it starts at once."""
+"""The ``meshanim`` command: what does not succeed ends in one sentence and an exit code."""
 
 from __future__ import annotations
 
+import signal
 import sys
-from typing import Annotated
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 
-import typer
-
-from meshanim import __version__
-from meshanim.cli import (
-    animate,
-    capture,
-    convert,
-    doctor,
-    evaluate,
-    inspect,
-    render,
-    solve,
-    speak,
-    studio,
-    train,
-    view,
-)
-
-app = typer.Typer(
-    name="meshanim",
-    help="Face mesh animation: a label, a voice or a video in, a moving face mesh out.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
+_STOPPED = 130
+"""Exit code of what an interrupt ended, as shells have it."""
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"meshanim {__version__}")
-        raise typer.Exit
+@contextmanager
+def _stopping_on_interrupt() -> Iterator[None]:
+    """End the block by Ctrl-C with one line and :data:`_STOPPED`, whatever libraries make of an interrupt.
 
+    They turn it into an ImportError, an exit without a word, and more. Who takes it for a good end, as pages
+    in the browser do, gets that. An interrupt that is not heard here, or not as usual, stays as it is.
+    """
+    interrupted = False
 
-@app.callback()
-def _root(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
-    ] = False,
-) -> None:
-    pass
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        nonlocal interrupted
+        interrupted = True
+        raise KeyboardInterrupt
 
-
-app.command("animate")(animate.animate)
-app.command("capture")(capture.capture)
-app.command("convert")(convert.convert)
-app.command("solve")(solve.solve)
-app.command("speak")(speak.speak)
-app.command("render")(render.render)
-app.command("evaluate")(evaluate.evaluate)
-app.command("inspect")(inspect.inspect)
-app.command("view")(view.view)
-app.command("studio")(studio.studio)
-app.command("doctor")(doctor.doctor)
-app.add_typer(train.app, name="train")
+    heard = threading.current_thread() is threading.main_thread()
+    usual = heard and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    try:
+        if usual:
+            signal.signal(signal.SIGINT, interrupt)
+        yield
+    except BaseException as end:
+        good = isinstance(end, SystemExit) and not end.code
+        if good or not (interrupted or isinstance(end, KeyboardInterrupt)):
+            raise
+        print("meshanim: stopped", file=sys.stderr)
+        sys.exit(_STOPPED)
+    finally:
+        if usual:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def run(arguments: list[str] | None = None) -> None:
     """Run the command line: bad input ends in one sentence and exit code 2, an interrupt in 130."""
-    from meshanim._check import InputError, MissingExtra
+    with _stopping_on_interrupt():
+        # Imported here, since it takes seconds in which somebody may think better of it.
+        from meshanim._check import InputError, MissingExtra
+        from meshanim.cli.app import app
 
-    try:
-        app(arguments, prog_name="meshanim")
-    except (InputError, MissingExtra, OSError) as fault:
-        sentence = " ".join(str(fault).split())
-        print(f"meshanim: {sentence}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("meshanim: stopped", file=sys.stderr)
-        sys.exit(130)
+        try:
+            app(arguments, prog_name="meshanim")
+        except (InputError, MissingExtra, OSError) as fault:
+            sentence = " ".join(str(fault).split())
+            print(f"meshanim: {sentence}", file=sys.stderr)
+            sys.exit(2)

@@ -24,7 +24,8 @@ class Steps:
         self._quiet = quiet
         columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
         self._progress = rich.progress.Progress(*columns, console=Console(file=sys.stderr), transient=True)
-        self._running = False
+        # Without a terminal nobody sees a bar, and all that it leaves is an empty line.
+        self._running, self._shown = False, not quiet and self._progress.console.is_interactive
 
     def __enter__(self) -> Steps:
         return self
@@ -39,7 +40,7 @@ class Steps:
         task = self._progress.add_task(name, total=None)
 
         def report(done: int, total: int) -> None:
-            if self._quiet:
+            if not self._shown:
                 return
             if not self._running and time.monotonic() - started > _PATIENCE:
                 self._progress.start()

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from meshanim._files import atomic_folder, atomic_path
 from meshanim._progress import Progress
+from meshanim.export.beside import check_beside
 from meshanim.export.decimals import lines
 from meshanim.export.frames import posed_chunks
 from meshanim.export.picture import put_on
@@ -91,6 +92,8 @@ def write_obj_sequence(
     name = name or folder.resolve().name
     mesh, picture = put_on(performance.neutral, appearance)
     fixed = fixed_parts(mesh, normals, None if picture is None else f"{name}.mtl")
+    if picture is not None:
+        check_beside(folder / f"{name}_000001.obj", [folder / f"{name}.png", folder / f"{name}.mtl"])
     with atomic_folder(folder, f"{glob.escape(name)}_{'[0-9]' * 6}.obj") as place:
         if picture is not None:
             (place / f"{name}.png").write_bytes(picture)

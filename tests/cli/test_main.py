@@ -15,6 +15,7 @@ import trimesh
 from meshanim.cli import doctor
 from meshanim.cli.main import run
 from meshanim.cli.options import WRITTEN, frame_rate
+from meshanim.cli.progress import Steps
 from meshanim.export import FORMATS, read_performance
 from meshanim.faces import load_face
 
@@ -286,6 +287,51 @@ def test_an_unknown_option_is_an_error_of_use() -> None:
     assert done.returncode == 2
     assert "No such option" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+INTERRUPTED = """
+import os, signal, sys
+
+class Interrupts:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            try:
+                os.kill(os.getpid(), signal.SIGINT)
+            except KeyboardInterrupt:
+                raise {raised}
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.meta_path.insert(0, Interrupts())
+from meshanim.cli.main import run
+run(["animate", "-o", "/nowhere.npz"])
+"""
+"""A command that is interrupted when it imports a module, in whose place another error may come."""
+
+
+@pytest.mark.parametrize(
+    ("module", "raised"),
+    [
+        ("typer", ""),
+        ("torch", "ImportError(name)"),
+        ("meshanim.export", ""),
+        ("meshanim.synthesis", "SystemExit(130)"),
+    ],
+)
+def test_an_interrupt_is_one_line_at_any_time(module: str, raised: str) -> None:
+    command = [sys.executable, "-c", INTERRUPTED.format(module=module, raised=raised)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "meshanim: stopped\n")
+
+
+def test_where_there_is_no_terminal_a_long_step_leaves_nothing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("meshanim.cli.progress._PATIENCE", -1.0)
+    with Steps(quiet=False) as steps:
+        report = steps.step("long")
+        report(1, 2)
+        steps.say("said")
+    assert capsys.readouterr() == ("", "said\n")
 
 
 def test_meshes_of_other_kinds_are_inspected(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -217,6 +217,24 @@ def test_a_texture_has_a_place_only_where_one_is_written(weighted, painted, tmp_
     assert tree(tmp_path) == {"a.png": b"mine"}
 
 
+def test_the_texture_of_an_older_sequence_is_replaced_and_anothers_picture_is_not(
+    weighted, painted, tmp_path
+):
+    assert painted.texture is not None
+    folder = tmp_path / "a"
+    export(weighted, f"{folder}/", appearance=painted)
+    first = (folder / "a.png").read_bytes()
+    export(weighted, f"{folder}/", appearance=replace(painted, texture=painted.texture.flip(1)))
+    assert (folder / "a.png").read_bytes() != first
+    for file in folder.glob("*.obj"):
+        file.unlink()
+    (folder / "a.png").write_text("mine")
+    before = tree(tmp_path)
+    with pytest.raises(InputError, match=r"a\.png is written beside a_000001\.obj"):
+        export(weighted, f"{folder}/", appearance=painted)
+    assert tree(tmp_path) == before
+
+
 def test_what_goes_beside_a_file_is_no_other_target(tmp_path):
     with pytest.raises(InputError, match=r"a\.png is given as a file to write, but it is written beside"):
         check_targets([tmp_path / "a.png", tmp_path / "a.usdc"], (".png",), texture=True)
