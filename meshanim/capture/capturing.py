@@ -24,7 +24,15 @@ from meshanim.faces import FaceModel
 from meshanim.performance import Performance
 from meshanim.rendering import Camera
 from meshanim.talking_heads.appearance import Appearance
-from meshanim.vision import IMAGE_SUFFIXES, Video, follow_landmarks, read_image, read_video
+from meshanim.vision import (
+    IMAGE_SUFFIXES,
+    Video,
+    find_only_face,
+    follow_landmarks,
+    read_image,
+    read_landmarks,
+    read_video,
+)
 
 _PHOTO_FPS = 25.0
 REFERENCES = 8
@@ -73,7 +81,8 @@ class Clip:
 def capture(path: str | Path, face: FaceModel, progress: Steps = silent) -> Captured:
     """Fit a face model to the face in a clip or photo.
 
-    The largest face is followed through the clip. Where it is hidden for some frames, the motion is bridged.
+    The largest face is followed through the clip; a photo must show one alone. Where it is hidden for some
+    frames, the motion is bridged.
 
     Args:
         path: a video, or a still picture.
@@ -81,7 +90,8 @@ def capture(path: str | Path, face: FaceModel, progress: Steps = silent) -> Capt
         progress: called with the name of each step, gives the callback that is told done and total.
 
     Raises:
-        InputError: no face in any frame, or a file that is neither video nor picture.
+        InputError: no face in any frame, several of like size in a photo, or a file that is neither video
+            nor picture.
         MissingExtra: dlib or its weights are not installed.
         OSError: the file is missing or cannot be read.
     """
@@ -99,7 +109,10 @@ def capture(path: str | Path, face: FaceModel, progress: Steps = silent) -> Capt
 
 
 def find_clip_landmarks(clip: Clip, progress: Progress) -> Tensor:
-    """(T, 68, 2) of all frames."""
+    """(T, 68, 2) of all frames; a photo must show one face."""
+    if is_photo(clip.path):
+        photo = next(clip.frames())
+        return torch.from_numpy(read_landmarks(photo, find_only_face(photo, str(clip.path))))[None]
     found = []
     missing = np.full((68, 2), np.nan)
     for points in follow_landmarks(clip.frames()):
@@ -107,8 +120,7 @@ def find_clip_landmarks(clip: Clip, progress: Progress) -> Tensor:
         progress(len(found), max(len(found), clip.expected_frames))
     landmarks = torch.from_numpy(np.stack(found))
     if bool(landmarks.isnan().all()):
-        count = len(landmarks)
-        frames = "its only frame" if count == 1 else f"any of its {count} frames"
+        frames = f"any of its {len(landmarks)} frames"
         raise InputError(f"{clip.path} must show a face that looks towards the camera, got none in {frames}")
     return landmarks
 

@@ -57,6 +57,8 @@ def render(
     check_range("seed", seed, 0, 2**63 - 1)
     drawing = load_renderer(renderer, weights)
     performance = _with_units(read_performance(source, fps))
+    if drawing.name == "mesh":
+        performance = _recognised(performance)
     with Steps(quiet) as steps:
         if audio is not None:
             performance = _with_sound(performance, read_sound(audio), steps)
@@ -108,7 +110,22 @@ def _appearance(reference: Path, drawing: Renderer, performance: Performance, st
         from meshanim.faces import load_face
 
         return capture(reference, load_face("anny"), steps.step).appearance
-    return Appearance.from_video(reference)
+    appearance = Appearance.from_video(reference)
+    if drawing.name == "mesh":
+        steps.say(f"only the built-in head wears a person's skin: this mesh goes without {reference.name}'s")
+    return appearance
+
+
+def _recognised(performance: Performance) -> Performance:
+    """The performance, said to be of the built-in head where it does not say, but has its triangles."""
+    import torch
+
+    from meshanim.faces import load_face
+
+    own = load_face("anny").neutral.faces
+    if performance.face_model is None and torch.equal(performance.neutral.faces, own):
+        return replace(performance, face_model="anny")
+    return performance
 
 
 def _write(output: Path, chunks: Iterator, drawing: Renderer, performance: Performance, steps: Steps) -> None:

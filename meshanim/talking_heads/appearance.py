@@ -19,7 +19,7 @@ from meshanim.vision import (
     IMAGE_SUFFIXES,
     FaceCrop,
     cut_crop,
-    find_faces,
+    find_only_face,
     follow_landmarks,
     move_points,
     read_image,
@@ -34,8 +34,6 @@ REFERENCES = 8
 """Frames that a video gives at most."""
 _ROOM = 1.7
 """Side of the square around a face, in units of the larger side of its landmarks' bounding box."""
-_BESIDE = 0.5
-"""Side of another face, in units of the largest one, from which it is not clear who is meant."""
 _LEAST_SIDE = 32
 """Pixels of the shorter side from which a picture can show a face."""
 
@@ -187,10 +185,4 @@ def _only_face(path: Path, image: NDArray[np.uint8]) -> NDArray[np.float64]:
     if min(image.shape[:2]) < _LEAST_SIDE:
         size = f"{image.shape[1]} x {image.shape[0]}"
         raise InputError(f"{path} must have at least {_LEAST_SIDE} pixels along each side, got {size}")
-    faces = find_faces(image)
-    if not faces:
-        raise InputError(f"{path} must show a face that looks towards the camera, got none")
-    alike = [face for face in faces if face.side >= _BESIDE * faces[0].side]
-    if len(alike) > 1:
-        raise InputError(f"{path} must show one face, got {len(alike)} of like size")
-    return read_landmarks(image, faces[0])
+    return read_landmarks(image, find_only_face(image, str(path)))

@@ -38,6 +38,8 @@ _FINE_SIDE = 320
 """Pixels of a face's box where landmarks are read: dlib rounds them to whole pixels."""
 _ROOM = 1.5
 """Side of the square in which landmarks are read, in units of the box: they may lie outside it."""
+_BESIDE = 0.5
+"""Side of another face, in units of the largest one, from which it is not clear who is meant."""
 _LEAST_SEEN = 0.5
 """Share of a clip's frames in which its face must be found."""
 _SHIFTS = ((0.0, 0.0), (0.03, 0.0), (-0.03, 0.0), (0.0, 0.03), (0.0, -0.03))
@@ -88,6 +90,25 @@ def find_faces(image: NDArray[np.uint8]) -> list[Box]:
             boxes = [_box(rectangle, scale) for rectangle in found]
             return sorted(boxes, key=lambda box: -box.side)
     return []
+
+
+def find_only_face(image: NDArray[np.uint8], name: str) -> Box:
+    """The largest face in (H, W, 3), where no other is of like size.
+
+    Args:
+        image: the picture.
+        name: of the picture, for the message.
+
+    Raises:
+        InputError: no face that looks towards the camera, or several of like size.
+    """
+    faces = find_faces(image)
+    if not faces:
+        raise InputError(f"{name} must show a face that looks towards the camera, got none")
+    alike = [face for face in faces if face.side >= _BESIDE * faces[0].side]
+    if len(alike) > 1:
+        raise InputError(f"{name} must show one face, got {len(alike)} of like size")
+    return faces[0]
 
 
 def _box(rectangle: object, scale: float, left: float = 0.0, top: float = 0.0) -> Box:

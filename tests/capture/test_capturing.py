@@ -141,7 +141,7 @@ def test_frames_without_a_face_are_bridged(anny, images, tmp_path) -> None:
 
 def test_of_two_faces_the_larger_is_captured(anny, images, tmp_path) -> None:
     canvas = np.full((288, 560, 3), 90, np.uint8)
-    canvas[100:244, :180] = images[0][::2, ::2]
+    canvas[100:196, :120] = images[0][::3, ::3]
     canvas[:, 200:] = images[0]
     write_image(tmp_path / "two.png", canvas)
     captured = capture(tmp_path / "two.png", anny)
@@ -171,5 +171,5 @@ def test_no_face_at_all_is_one_sentence(anny, tmp_path) -> None:
     with pytest.raises(InputError, match=r"wall\.mp4 must show a face .* got none in any of its 3 frames"):
         capture(tmp_path / "wall.mp4", anny)
     write_image(tmp_path / "dot.png", np.zeros((1, 1, 3), np.uint8))
-    with pytest.raises(InputError, match=r"dot\.png must show a face .* got none in its only frame"):
+    with pytest.raises(InputError, match=r"dot\.png must show a face .* got none$"):
         capture(tmp_path / "dot.png", anny)

@@ -45,6 +45,13 @@ def test_a_photo_becomes_a_neutral_face_that_takes_on_an_expression(images, tmp_
     assert float((performance.vertices() - performance.neutral.vertices).norm(dim=-1).max()) > 2e-3
 
 
+def test_a_photo_of_two_is_refused(images, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_image(tmp_path / "two.png", np.concatenate([images[0], images[0]], axis=1))
+    assert call("capture", tmp_path / "two.png", "-o", tmp_path / "out.npz", "-q") == 2
+    assert "two.png must show one face, got 2 of like size" in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "out.npz").exists()
+
+
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [

@@ -1,12 +1,15 @@
 """``meshanim render``: one performance, any renderer, one sentence for what does not fit."""
 
 import wave
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from meshanim.cli.main import run
+from meshanim.export import export, read_performance
+from meshanim.mesh import Mesh
 from meshanim.vision import read_video, write_image
 
 SPEAKERS = Path(__file__).parents[2].parent / "shared" / "data" / "grid_sample" / "speakers"
@@ -59,12 +62,24 @@ def test_the_mesh_wears_the_picture_s_skin_and_holds_its_last_frame(
     assert call("render", smile, "--reference", face, "--audio", sound, "-o", out) == 0
     said = " ".join(capsys.readouterr().err.split())
     assert "the motion ends after 0.40 s; its last frame is held to 0.60 s" in said
+    assert "goes without" not in said
     video = read_video(out)
     frames = list(video.frames())
     assert len(frames) == 15 and video.size == (512, 512)
     middle = (slice(150, 380), slice(180, 330))
     held = np.abs(frames[14][middle].astype(int) - frames[10][middle]).mean()
     assert held < 1 < np.abs(frames[0][middle].astype(int) - frames[7][middle]).mean()
+
+
+def test_a_mesh_of_another_kind_goes_without_the_skin_and_the_command_says_so(
+    smile: Path, face: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    played = read_performance(smile)
+    other = Mesh(played.neutral.vertices, played.neutral.faces.flip(0))
+    export(replace(played, neutral=other, face_model=None), tmp_path / "other.npz")
+    assert call("render", tmp_path / "other.npz", "--reference", face, "-o", tmp_path / "other.gif") == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert "only the built-in head wears a person's skin: this mesh goes without face.png's" in said
 
 
 def test_short_sound_ends_in_silence_and_the_command_says_so(

@@ -8,7 +8,7 @@ import torch
 
 from meshanim.cli.main import run
 from meshanim.export import export, read_performance
-from meshanim.faces import AnnyFace, load_face
+from meshanim.faces import AnnyFace, articulate, load_face
 from meshanim.mesh import Mesh
 from meshanim.performance import Performance
 
@@ -47,6 +47,26 @@ def test_the_residual_gives_the_vertices_back(smile: Performance, tmp_path: Path
     assert call("solve", tmp_path / "vertices.npz", "--residual", "-o", tmp_path / "curves.npz", "-q") == 0
     # float32 sums at a tenth of a metre
     assert (read_performance(tmp_path / "curves.npz").vertices() - bent).abs().max() < 1e-6
+
+
+def test_a_jaw_that_turns_is_told_how_to_be_solved(
+    smile: Performance, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    face = load_face("anny")
+    weights = torch.zeros(2, len(face.weight_names))
+    for name in ("jawOpen", "eyeBlinkLeft", "eyeLookDownLeft", "eyeLookOutLeft"):
+        weights[1, face.weight_names.index(name)] = 0.6
+    export(replace(smile, motion=articulate(face, weights)), tmp_path / "open.npz")
+    hint = "--articulated may leave less"
+    outputs: list[str | Path] = ["-o", tmp_path / "curves.npz"]
+    assert call("solve", tmp_path / "open.npz", *outputs) == 0
+    assert hint in " ".join(capsys.readouterr().err.split())
+    assert call("solve", tmp_path / "open.npz", "--articulated", *outputs) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert hint not in said and "52 units leave 0.00" in said
+    export(smile, tmp_path / "smile.npz")
+    assert call("solve", tmp_path / "smile.npz", *outputs) == 0
+    assert hint not in capsys.readouterr().err
 
 
 def test_another_mesh_is_one_sentence(
