@@ -10,13 +10,13 @@ import typer
 from meshanim._check import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from torch import Tensor
 
     from meshanim.cli.progress import Steps
     from meshanim.metrics import Film
-    from meshanim.vision import LipSyncNetwork, UnitClassifier, Video
+    from meshanim.vision import LipSyncNetwork, Video
 
 _LIP_SYNC, _CLASSIFIER = "research/lip-sync-grid", "research/unit-classifier-grid"
 """Trained on GRID, which is for research: in a checkout, not in an installed package."""
@@ -36,6 +36,7 @@ _LABELS = {
     "blink_duration_s": "blink duration, s",
     "au_f1": "action units about the mouth, F1",
     "au_accuracy": "action units about the mouth, accuracy",
+    "au_absent": "those that neither video shows, each 0 in the mean F1",
     "av_offset_frames": "picture late by, frames",
     "av_confidence": "AV confidence",
 }
@@ -67,14 +68,10 @@ def evaluate(
     _check_alike(*videos)
     with Steps(quiet) as steps:
         network, units = _judge(judge, steps), _unit_reader(steps)
-        told: list[Tensor] = []  # probabilities (T, A) of both films
         made, real = _as_long(_watched(videos[0], steps), _watched(videos[1], steps), steps)
         if made.sound is None and real.sound is None:
             steps.say("neither video has sound: figures of picture and sound are left out")
-        seeing = None if units is None else _noted(units.see, told)
-        scores = score_talking_head(made, real, picture, network, units=seeing)
-        if units is not None:
-            _say_unseen(units.units, (told[0], told[1]), steps)
+        scores = score_talking_head(made, real, picture, network, units=units)
     _show(scores)
     if output is not None:
         about = {"frames": len(real.frames), "fps": real.fps, "size": list(videos[1].size)}
@@ -116,36 +113,14 @@ def _judge(name: str | None, steps: Steps) -> LipSyncNetwork | None:
         return None
 
 
-def _unit_reader(steps: Steps) -> UnitClassifier | None:
+def _unit_reader(steps: Steps) -> Callable[[Tensor, Tensor], Tensor] | None:
     from meshanim.vision import UnitClassifier
 
     try:
-        return UnitClassifier.from_pretrained(_CLASSIFIER)
+        return UnitClassifier.from_pretrained(_CLASSIFIER).see
     except InputError:
         steps.say("no trained classifier of action units is here: their figures are left out")
         return None
-
-
-def _noted(
-    see: Callable[[Tensor, Tensor], Tensor], notes: list[Tensor]
-) -> Callable[[Tensor, Tensor], Tensor]:
-    """What ``see`` gives, kept in ``notes`` as well."""
-
-    def seeing(frames: Tensor, landmarks: Tensor) -> Tensor:
-        notes.append(see(frames, landmarks))
-        return notes[-1]
-
-    return seeing
-
-
-def _say_unseen(units: Sequence[int], told: tuple[Tensor, Tensor], steps: Steps) -> None:
-    """Name the units of neither film, whose F1 counts as 0 in the mean."""
-    from meshanim.metrics import units_in_neither
-
-    absent = units_in_neither(*told).tolist()
-    names = [f"AU{unit}" for unit, missing in zip(units, absent, strict=True) if missing]
-    if names:
-        steps.say(f"units seen in neither video: {', '.join(names)}; each counts as 0 in the mean F1")
 
 
 def _watched(video: Video, steps: Steps) -> Film:

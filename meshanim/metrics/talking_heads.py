@@ -13,7 +13,7 @@ from torch import Tensor
 
 from meshanim._check import InputError, check_range, check_shape
 from meshanim.audio import Sound, log_mel_windows
-from meshanim.metrics.action_units import action_unit_scores
+from meshanim.metrics.action_units import action_unit_scores, units_in_neither
 from meshanim.metrics.blinks import eye_closure, find_blinks
 from meshanim.metrics.likeness import content_distance, cosine_similarity
 from meshanim.metrics.lip_sync import REACH, AVOffset, av_offset
@@ -122,6 +122,7 @@ def score_talking_head(
     if units is not None:
         said, shown = (units(film.frames, film.landmarks) for film in (predicted, truth))
         scores["au_f1"], scores["au_accuracy"] = action_unit_scores(said, shown).mean
+        scores["au_absent"] = float(units_in_neither(said, shown).sum())
     known = None if embedding is None else (embedding[1], _reference(reference, truth, embedding[1]))
     for film, ending in ((predicted, ""), (truth, "_truth")):
         alone = {"cpbd": cpbd(film.frames), **_blinks(film)}

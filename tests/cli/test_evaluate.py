@@ -73,11 +73,9 @@ def test_picture_and_sound_are_judged(still, babble: Callable[..., Sound], tmp_p
     assert "neither video has sound" in told.err and "picture late by" not in told.out
 
 
-def test_units_that_neither_shows_are_named(still, monkeypatch, tmp_path: Path, capsys) -> None:
+def test_units_that_neither_shows_are_counted(still, monkeypatch, tmp_path: Path, capsys) -> None:
     class Reader:
-        """Sees AU14 in all frames, AU10 and AU25 in none."""
-
-        units = (10, 14, 25)
+        """Sees the second unit in all frames, two others in none."""
 
         def see(self, frames: torch.Tensor, landmarks: torch.Tensor) -> torch.Tensor:
             return torch.tensor([0.1, 0.9, 0.5]).expand(len(frames), -1)
@@ -86,9 +84,9 @@ def test_units_that_neither_shows_are_named(still, monkeypatch, tmp_path: Path, 
     monkeypatch.setattr("meshanim.vision.UnitClassifier.from_pretrained", lambda name: Reader())
     clip = noise(tmp_path / "a.mp4", 3)
     assert call("evaluate", clip, clip, "-o", tmp_path / "a.json") == 0
-    said = " ".join(capsys.readouterr().err.split())
-    assert "units seen in neither video: AU10, AU25; each counts as 0 in the mean F1" in said
+    assert "those that neither video shows, each 0 in the mean F1" in capsys.readouterr().out
     scores = json.loads((tmp_path / "a.json").read_text())["scores"]
+    assert scores["au_absent"] == 2
     assert scores["au_f1"] == pytest.approx(1 / 3) and scores["au_accuracy"] == 1
 
 
