@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -82,4 +83,5 @@ def _perform(
     trained = ExpressionModel.from_pretrained(model or _BUILT_IN_MODEL)
     check_targets(output, weight_names=trained.weight_names)
     neutral = face.neutral.with_vertices(face.vertices(who))
-    return trained.animate(neutral, labels, fps, progress=steps.step("animating"))
+    performance = trained.animate(neutral, labels, fps, progress=steps.step("animating"))
+    return replace(performance, face_model=face.name, identity=face.default_identity if who is None else who)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import trimesh
 
 from meshanim.cli import doctor
@@ -112,6 +113,9 @@ def test_curves_that_no_weight_has_are_refused_before_any_work(
 def test_a_named_identity_changes_the_face(tmp_path: Path) -> None:
     call("animate", *SHORT, "--identity", "age=6,gender=1", "-o", tmp_path / "child.npz", "-q")
     call("animate", *SHORT, "-o", tmp_path / "mean.npz", "-q")
+    played = read_performance(tmp_path / "child.npz")
+    assert played.face_model == "anny" and played.identity is not None
+    assert torch.equal(played.identity, load_face("anny").identity(age=6, gender=1))
     child, mean = (read_performance(tmp_path / f"{name}.npz").neutral.vertices for name in ("child", "mean"))
     assert float((child.amax(0) - child.amin(0)).prod()) < 0.8 * float((mean.amax(0) - mean.amin(0)).prod())
 
