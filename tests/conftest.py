@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from meshanim._check import MissingExtra
-from meshanim.audio.sound import SPEECH_RATE, Sound
+from meshanim.audio.sound import SPEECH_RATE, Sound, frames_beside
 from meshanim.export.blender import blender_command
 from meshanim.faces import ARKIT_NAMES, load_face
 
@@ -153,7 +153,7 @@ class LoudLips:
             ready = int(len(heard) / SPEECH_RATE * fps)
             yield self._frames(heard, given, ready, fps)
             given = max(given, ready)
-        yield self._frames(heard, given, max(1, round(len(heard) / SPEECH_RATE * fps)), fps)
+        yield self._frames(heard, given, frames_beside(len(heard), fps), fps)
 
     @staticmethod
     def _frames(heard: Tensor, start: int, stop: int, fps: float) -> Tensor:

@@ -57,9 +57,17 @@ class Sound:
         return len(self.waveform) / self.sample_rate
 
     def frame_count(self, fps: float) -> int:
-        """Frames of a track beside the sound, at least one; frame t is seen at t / fps seconds."""
+        """Frames of a track beside the sound, at least one; frame t is seen at t / fps seconds.
+
+        As many as beside the sound at :data:`SPEECH_RATE`, where what listens to a stream counts them.
+        """
         check_range("fps", fps, 0, open_low=True)
-        return max(1, round(self.duration * fps))
+        return frames_beside(-(-len(self.waveform) * SPEECH_RATE // self.sample_rate), fps)
+
+
+def frames_beside(samples: int, fps: float) -> int:
+    """Frames of a track beside so many samples at :data:`SPEECH_RATE`, at least one."""
+    return max(1, round(samples * fps / SPEECH_RATE))
 
 
 def read_sound(path: str | Path) -> Sound:

@@ -14,7 +14,15 @@ import torch
 from numpy.typing import NDArray
 
 from meshanim._check import InputError
-from meshanim.audio import Sound, encode_wav, find_sound, read_sound, resample, write_sound
+from meshanim.audio import (
+    Sound,
+    encode_wav,
+    find_sound,
+    frames_beside,
+    read_sound,
+    resample,
+    write_sound,
+)
 from meshanim.vision import read_video, write_video
 
 RATE = 16_000
@@ -166,6 +174,15 @@ def test_a_sound_is_samples_and_a_rate(waveform, rate, message):
 def test_frames_beside_a_sound_are_counted_as_performances_count_them(tone):
     assert tone(300, 2.98).frame_count(25) == 74
     assert tone(300, 0.001).frame_count(25) == 1
+
+
+@pytest.mark.parametrize("rate", [8000, 22_050, 44_100, 48_000])
+@pytest.mark.parametrize("fps", [25, 24_000 / 1001, 60])
+def test_frames_beside_a_sound_are_as_many_at_the_rate_that_speech_is_heard_at(rate, fps):
+    # Lengths about half a frame, where the one sample that resampling may add tips the balance.
+    for samples in {round((frame + 0.5) / fps * rate) + step for frame in range(9) for step in (-1, 0, 1)}:
+        sound = Sound(torch.zeros(samples), rate)
+        assert sound.frame_count(fps) == frames_beside(len(resample(sound, RATE).waveform), fps)
 
 
 @pytest.mark.parametrize("rate", [8000, 11_025, 44_100, 48_000, 192_000])
