@@ -13,6 +13,7 @@ from torch import Tensor
 
 from meshanim._check import InputError
 from meshanim.export.live_link import ROTATIONS, SHAPES, camel, from_euler, seconds_of
+from meshanim.export.rates import nominal_rate
 from meshanim.faces import ARKIT_NAMES, FaceModel
 from meshanim.performance import Performance
 
@@ -60,8 +61,7 @@ def _rate(times: NDArray[np.float64]) -> float:
     mean = len(steps) / span
     rate = mean if abs(mean - rate) < 0.01 * rate else rate
     slack = 1e-4 * rate * max(rate / 30, 1) / span
-    near = (float(round(rate)), round(rate * 1.001) / 1.001)
-    return next((value for value in near if value > 0 and abs(value - rate) <= slack), rate)
+    return nominal_rate(rate, slack)
 
 
 def read_live_link(path: Path, fps: float | None = None) -> LiveLinkTake:

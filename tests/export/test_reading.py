@@ -56,6 +56,12 @@ def test_a_head_that_turns_far_and_a_fraction_of_a_rate_come_back(moving, tmp_pa
     assert millimetres(posed(back), posed(moving)) < 1e-3 + FLOAT32_MM
 
 
+@pytest.mark.parametrize("fps", [25.0, 30 / 1.001, 12.5])
+def test_times_of_an_mdd_tell_the_rate_that_was_meant(moving, tmp_path, fps):
+    back = read(export(replace(moving, fps=fps), tmp_path / "a.mdd"))
+    assert back.fps == pytest.approx(fps, rel=1e-12)
+
+
 def test_points_of_usd_come_back_to_the_last_bit(moving, tmp_path):
     back = read(export(moving, tmp_path / "a.usdc", targets="points"))
     assert torch.equal(back.motion, moving.motion) and back.weights is None
