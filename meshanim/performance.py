@@ -118,6 +118,8 @@ class Performance:
         if self.weights is not None and self.basis is not None:
             check_shape("weights", self.weights, (frames, None))
             check_finite("weights", self.weights)
+            if self.weights.shape[1] == 0:
+                raise InputError("weights must be of at least one shape, got none")
             check_shape("basis", self.basis, (self.weights.shape[1], count, 3))
             if self.weights.dtype != self.basis.dtype:
                 raise InputError(
