@@ -79,6 +79,13 @@ def test_sound_of_a_video_is_in_step_with_its_frames(tmp_path, tone):
     assert (back - meant).abs().max() < 0.02
 
 
+@pytest.mark.parametrize("samples", [16_000, 15_999, 15_361, 15_360])
+def test_sound_of_a_video_is_as_long_as_what_was_written(tmp_path, tone, samples):
+    path = tmp_path / "clip.mp4"
+    write_video(path, frames(25), 25, tone(300).waveform[:samples].numpy(), RATE)
+    assert len(read_sound(path).waveform) == samples
+
+
 @pytest.mark.parametrize("late", [-0.25, 0.25])
 def test_sound_that_begins_before_or_after_the_picture_is_moved(tmp_path, late):
     samples = np.zeros((1, RATE), np.float32)
