@@ -7,7 +7,7 @@ from functools import cached_property
 
 from torch import Tensor
 
-from meshanim._check import InputError, check_finite, check_shape
+from meshanim._check import InputError, check_finite, check_shape, check_tensor
 
 
 class Blendshapes:
@@ -19,11 +19,13 @@ class Blendshapes:
         shapes: (K, V, 3) displacements in metres at weight one.
 
     Raises:
-        InputError: no shape, a name too many, too few or twice, a number of vertices that differs, a value
-            that is not finite.
+        InputError: no shape, a name too many, too few or twice, a number of vertices that differs, arrays
+            that are no tensors, a value that is not finite.
     """
 
     def __init__(self, names: Sequence[str], rest: Tensor, shapes: Tensor) -> None:
+        check_tensor("rest", rest)
+        check_tensor("shapes", shapes)
         check_shape("rest", rest, (None, 3))
         check_shape("shapes", shapes, (None, len(rest), 3))
         check_finite("rest", rest)
