@@ -36,6 +36,17 @@ def test_frames_come_back_in_order_and_as_often_as_asked(clip):
         assert level == pytest.approx([40 + 4 * index for index in range(25)], abs=4)
 
 
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_sixteen_bits_of_grey_become_eight(tmp_path, suffix):
+    grey = np.linspace(0, 65535, 32 * 32).reshape(32, 32).astype(np.uint16)
+    Image.fromarray(grey).save(tmp_path / f"a.{suffix}")
+    read = read_image(tmp_path / f"a.{suffix}")
+    assert np.array_equal(read, np.repeat((grey >> 8)[..., None], 3, axis=2))
+    Image.fromarray(grey / np.float32(65535)).save(tmp_path / "b.tif")
+    with pytest.raises(InputError, match="must be a picture"):
+        read_image(tmp_path / "b.tif")
+
+
 def test_a_clip_may_be_one_frame_long(tmp_path):
     write_video(tmp_path / "one.mp4", frames(1), 25)
     video = read_video(tmp_path / "one.mp4")
