@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol
 
@@ -208,11 +208,19 @@ class Performance:
 
     def detach(self) -> Performance:
         """The same performance without gradients, for readers that have no use for them."""
+        return self._with_each(Tensor.detach)
+
+    def to(self, dtype: torch.dtype) -> Performance:
+        """The same performance in another floating type."""
+        return self._with_each(lambda tensor: tensor.to(dtype))
+
+    def _with_each(self, change: Callable[[Tensor], Tensor]) -> Performance:
+        """The same performance, all its tensors changed alike; what a mover holds stays as it is."""
         values = {item.name: getattr(self, item.name) for item in fields(self)}
-        cut: dict[str, Any] = {
-            name: value.detach() for name, value in values.items() if isinstance(value, Tensor)
+        changed: dict[str, Any] = {
+            name: change(value) for name, value in values.items() if isinstance(value, Tensor)
         }
-        return replace(self, neutral=self.neutral.with_vertices(self.neutral.vertices.detach()), **cut)
+        return replace(self, neutral=self.neutral.with_vertices(change(self.neutral.vertices)), **changed)
 
     def slice(self, start: int, stop: int | None = None) -> Performance:
         """The frames ``start`` up to, without, ``stop``, with the sound that belongs to them."""

@@ -58,6 +58,9 @@ TEXTURED = {".glb", ".gltf", ".usda", ".usdc", ".usdz", ".abc", ".fbx", ".blend"
 JOINTED = {".glb", ".gltf", ".usda", ".usdc", ".usdz"}
 """Suffixes of the formats that hold joints; their writers take ``face`` and ``joints`` as well."""
 
+EXACT = {".npz"}
+"""Suffixes of the formats that hold other floating types than float32."""
+
 SEQUENCES: dict[str, Callable[..., None]] = {"obj": write_obj_sequence, "ply": write_ply_sequence}
 """Writers of a folder with one file per frame."""
 
@@ -196,10 +199,13 @@ def export(
             options["appearance"] = appearance
         if target.suffix.lower() in JOINTED:
             options |= {"face": face, "joints": joints}
+    written = performance.detach()
+    if target.suffix.lower() not in EXACT:
+        written = written.to(torch.float32)
     try:
         # What a mover of its own holds may ask for gradients too.
         with torch.no_grad():
-            writer(performance.detach(), target, progress=progress, **options)
+            writer(written, target, progress=progress, **options)
     except OSError as error:
         raise OSError(f"{target} cannot be written: {error.strerror or error}") from error
     return target

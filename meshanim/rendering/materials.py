@@ -93,7 +93,8 @@ def _iris_axis(mesh: Mesh, name: str, ball: Sphere) -> Tensor:
     corners = [mesh.landmarks.get(f"{name}_{corner}") for corner in ("inner", "outer")]
     aside = torch.zeros(())
     if None not in corners:
-        aside = (mesh.vertices[corners].mean(0) - ball.centre)[0] / ball.radius.clamp(min=1e-6)
+        middle = mesh.vertices[corners].to(ball.centre).mean(0)
+        aside = (middle - ball.centre)[0] / ball.radius.clamp(min=1e-6)
     aside = aside.clamp(-MOST_ASIDE, MOST_ASIDE)
     return torch.stack([aside, torch.zeros(()), (1 - aside**2).sqrt()])
 

@@ -54,3 +54,15 @@ def test_npz_brings_the_face_back(surprise, tmp_path):
     back = read_performance(export(surprise, tmp_path / "surprise.npz"))
     assert torch.equal(back.vertices(), surprise.vertices())
     assert back.face_model == "anny" and back.neutral.groups.keys() == surprise.neutral.groups.keys()
+
+
+@pytest.mark.parametrize("kind", [torch.float64, torch.float16])
+def test_other_floating_types_are_written_as_float32(straight, tmp_path, kind):
+    performance = straight.slice(0, 2).to(kind)
+    plain = performance.to(torch.float32)
+    for name in ("a.glb", "a.usda"):
+        back = read_performance(export(performance, tmp_path / name))
+        assert (back.vertices() - plain.vertices()).norm(dim=2).max() < 1.1e-4
+    assert export(performance, tmp_path / "a.mp4", size=(48, 48)).stat().st_size > 0
+    exact = read_performance(export(performance, tmp_path / "a.npz")).weights
+    assert exact is not None and exact.dtype == kind and torch.equal(exact, performance.weights)
