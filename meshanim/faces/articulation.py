@@ -1,7 +1,8 @@
 """Motion along arcs: the same weights, but the jaw turns, lids slide on the eyeball and eyes roll.
 
 Blendshapes move every point on a straight line. At weight 1 of a single unit the arcs end where its shape
-does; in between, and in combination, they go where bone and ball lead them.
+does, but for lids that it would lead into the eyeball; in between, and in combination, they go where bone and
+ball lead them.
 """
 
 from __future__ import annotations
