@@ -23,7 +23,7 @@ from meshanim.export.joints import Rig, fitting_rig, skeleton_of
 from meshanim.export.picture import put_on
 from meshanim.export.usd_materials import bind_materials
 from meshanim.export.usd_places import FACE_MODEL, HEAD_MOTION, name_places
-from meshanim.export.usd_skeleton import add_skeleton, bind_joints
+from meshanim.export.usd_shapes import add_blend_shapes
 from meshanim.faces import FaceModel
 from meshanim.performance import Performance
 from meshanim.talking_heads.appearance import Appearance
@@ -147,45 +147,6 @@ def _add_mesh(stage: Usd.Stage, path: str, performance: Performance, picture: st
     return shape
 
 
-def _add_shape(stage: Usd.Stage, path: str, offsets: NDArray[np.float32]) -> None:
-    """A BlendShape; where most vertices stay, only the others are stored."""
-    from pxr import UsdSkel, Vt
-
-    shape = UsdSkel.BlendShape.Define(stage, path)
-    moved = np.flatnonzero((offsets != 0).any(axis=1)).astype(np.int32)
-    if len(moved) * 16 < len(offsets) * 12:
-        # No index at all would mean all points.
-        moved = moved if len(moved) else np.zeros(1, dtype=np.int32)
-        shape.CreatePointIndicesAttr(Vt.IntArray.FromNumpy(moved))
-        offsets = offsets[moved]
-    shape.CreateOffsetsAttr(_points(offsets))
-
-
-def _add_blend_shapes(stage: Usd.Stage, root: str, mesh: Any, rig: Rig) -> None:
-    """The shapes, and a SkelAnimation of their weights and of the joints' turns, bound to a skeleton."""
-    from pxr import Sdf, Tf, UsdSkel, Vt
-
-    targets = rig.targets
-    skeleton, motion = add_skeleton(stage, root, rig)
-    motion.CreateBlendShapesAttr(targets.names)
-    weights = motion.CreateBlendShapeWeightsAttr()
-    for frame, row in enumerate(targets.weights.numpy().astype(np.float32)):
-        weights.Set(Vt.FloatArray.FromNumpy(row), frame)
-    paths: list[Sdf.Path] = []
-    for name, offsets in zip(targets.names, targets.basis, strict=True):
-        word = Tf.MakeValidIdentifier(name)
-        while stage.GetPrimAtPath(f"{mesh.GetPath()}/{word}"):
-            word += "_"
-        paths.append(mesh.GetPath().AppendChild(word))
-        _add_shape(stage, str(paths[-1]), offsets.numpy())
-    binding = UsdSkel.BindingAPI.Apply(mesh.GetPrim())
-    binding.CreateSkeletonRel().SetTargets([skeleton.GetPath()])
-    binding.CreateBlendShapesAttr(targets.names)
-    binding.CreateBlendShapeTargetsRel().SetTargets(paths)
-    if rig.skeleton is not None:
-        bind_joints(binding, rig.skeleton)
-
-
 def _write_shapes(performance: Performance, layer: Path, name: str, rig: Rig, files: dict[str, str]) -> None:
     from pxr import UsdSkel
 
@@ -195,7 +156,7 @@ def _write_shapes(performance: Performance, layer: Path, name: str, rig: Rig, fi
     _add_head_motion(root, performance)
     mesh = _add_mesh(stage, f"/{name}/face", performance, files.get(".png"))
     _add_sound(stage, f"/{name}", files.get(".wav"))
-    _add_blend_shapes(stage, f"/{name}", mesh, rig)
+    add_blend_shapes(stage, f"/{name}", mesh, rig)
     stage.Save()
 
 
