@@ -101,7 +101,7 @@ def read_mdd(path: Path, fps: float | None) -> Performance:
 
 
 def _numbered(folder: Path) -> list[Path]:
-    """The files of the one sequence in a folder, in the order of their numbers."""
+    """The files of the one sequence in a folder, in the order of their numbers, which leave out none."""
     found: dict[tuple[str, str], dict[int, Path]] = {}
     for name in os.listdir(folder):
         match = _NUMBERED.fullmatch(name)
@@ -111,7 +111,12 @@ def _numbered(folder: Path) -> list[Path]:
     if len(found) != 1:
         names = ", ".join(sorted(f"{stem}*.{suffix}" for stem, suffix in found)) or "none"
         raise InputError(f"it must hold one sequence of numbered OBJ or PLY files, got {names}")
-    return [path for _, path in sorted(next(iter(found.values())).items())]
+    files = dict(sorted(next(iter(found.values())).items()))
+    steps = np.diff(list(files))
+    if (steps != steps[:1]).any():
+        before = list(files.values())[int((steps > steps.min()).argmax())]
+        raise InputError(f"its files must be numbered in equal steps, got a gap after {before.name}")
+    return list(files.values())
 
 
 def read_sequence(folder: Path, fps: float | None) -> Performance:
@@ -122,7 +127,8 @@ def read_sequence(folder: Path, fps: float | None) -> Performance:
         fps: frames per second, which the files do not state.
 
     Raises:
-        InputError: no sequence or several, a file with other vertices than the first, no ``fps``.
+        InputError: no sequence or several, a gap in it, a file with other vertices than the first, no
+            ``fps``.
     """
     paths = _numbered(folder)
     rate = _stated_fps(fps)

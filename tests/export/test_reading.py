@@ -200,6 +200,17 @@ def test_a_sequence_with_another_mesh_in_it_is_named(weighted, tmp_path):
         read(folder, fps=30)
 
 
+def test_a_gap_in_a_sequence_is_named(weighted, tmp_path):
+    folder = write(weighted, tmp_path, "a_obj/")
+    for number in range(1, weighted.frame_count + 1, 2):
+        (folder / f"a_obj_{number:06d}.obj").unlink()
+    even = read(folder, fps=15)
+    assert millimetres(posed(even), posed(weighted)[1::2]) < 1e-3
+    (folder / "a_obj_000006.obj").unlink()
+    with pytest.raises(InputError, match=r"in equal steps, got a gap after a_obj_000004\.obj"):
+        read(folder, fps=15)
+
+
 def test_a_cache_stays_on_disk(weighted, tmp_path):
     path = export(weighted, tmp_path / "a.pc2")
     motion = read(path, fps=30).motion
