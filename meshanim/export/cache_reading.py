@@ -18,6 +18,8 @@ from meshanim.performance import Performance
 
 TIME_ERROR = 2**-23
 """Largest relative error of a time in float32, twice over."""
+UNEVEN = 0.1
+"""Share of a step by which steps between times may differ, as rounding late in a long file makes them."""
 _NUMBERED = re.compile(r"(.*?)(\d+)\.(obj|ply)", re.IGNORECASE)
 
 
@@ -78,10 +80,12 @@ def read_mdd(path: Path, fps: float | None) -> Performance:
 
     Args:
         path: the ``.mdd`` file.
-        fps: frames per second; by default those of the file's times.
+        fps: frames per second: what the motion is resampled to, or where the file's times stand still what
+            they mean; by default those of the times.
 
     Raises:
-        InputError: no MDD, cut short, no base mesh, times that stand still and no ``fps``.
+        InputError: no MDD, cut short, no base mesh, times at uneven steps, or that stand still and no
+            ``fps``.
     """
     with open(path, "rb") as file:
         header = file.read(mdd.HEADER.size)
@@ -92,12 +96,23 @@ def read_mdd(path: Path, fps: float | None) -> Performance:
             raise InputError(f"it is no MDD, or cut short: it states {frames} frames")
         times = np.frombuffer(file.read(4 * frames), ">f4").astype(np.float64)
     positions = _samples(path, ">f4", mdd.HEADER.size + 4 * frames, frames, count)
-    span = times[-1] - times[0]
-    if fps is None and np.isfinite(span) and span > 0:
-        rate = (frames - 1) / float(span)
-        fps = nominal_rate(rate, TIME_ERROR * rate)
-    motion = torch.from_numpy(positions)
-    return Performance(neutral=_base(path, count), fps=_stated_fps(fps), motion=motion)
+    rate = _rate_of_times(times)
+    motion, mesh = torch.from_numpy(positions), _base(path, count)
+    found = Performance(neutral=mesh, fps=rate or _stated_fps(fps), motion=motion)
+    return found if fps in (None, found.fps) else found.resample(fps)
+
+
+def _rate_of_times(times: NDArray[np.float64]) -> float | None:
+    """Frames per second of times (T,) in seconds; None where they stand still."""
+    steps = np.diff(times)
+    if not len(steps) or not np.isfinite(times).all() or (steps == 0).all():
+        return None
+    if np.abs(steps - steps.mean()).max() > UNEVEN * steps.mean():
+        raise InputError(
+            f"its times must be at even steps, got some from {steps.min():g} to {steps.max():g} s"
+        )
+    rate = 1 / float(steps.mean())
+    return nominal_rate(rate, TIME_ERROR * rate)
 
 
 def _numbered(folder: Path) -> list[Path]:

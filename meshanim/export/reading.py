@@ -53,7 +53,7 @@ def read_performance(
         path: an ``.npz``, ``.glb``, ``.gltf``, ``.usda``, ``.usdc``, ``.usdz``, ``.pc2``, ``.mdd`` or
             ``.csv`` file, or a folder.
         fps: frames per second: how those files are sampled that can be sampled at any moment, and what PC2
-            and folders mean. An NPZ is resampled to it.
+            and folders mean. NPZ and MDD are resampled to it.
         face: what a CSV file moves; others bring their mesh along.
 
     Raises:

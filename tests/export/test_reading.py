@@ -74,6 +74,23 @@ def test_times_of_an_mdd_tell_the_rate_that_was_meant(moving, tmp_path, fps):
     assert back.fps == pytest.approx(fps, rel=1e-12)
 
 
+def test_an_mdd_is_resampled_and_not_played_at_another_speed(moving, tmp_path):
+    path = export(moving, tmp_path / "a.mdd")
+    back = read(path, fps=2 * moving.fps)
+    assert back.frame_count == 2 * moving.frame_count and back.duration == pytest.approx(moving.duration)
+    assert millimetres(back.motion[::2].numpy(), posed(moving)) < FLOAT32_MM
+    data = bytearray(path.read_bytes())
+    times = np.zeros(moving.frame_count, ">f4")
+    data[8 : 8 + times.nbytes] = times.tobytes()
+    path.write_bytes(data)
+    assert read(path, fps=50).fps == 50
+    times[:] = np.arange(len(times)) ** 2
+    data[8 : 8 + times.nbytes] = times.tobytes()
+    path.write_bytes(data)
+    with pytest.raises(InputError, match="times must be at even steps, got some from 1 to 21 s"):
+        read(path)
+
+
 def test_points_of_usd_come_back_to_the_last_bit(moving, tmp_path):
     back = read(export(moving, tmp_path / "a.usdc", targets="points"))
     assert torch.equal(back.motion, moving.motion) and back.weights is None
