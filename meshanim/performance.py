@@ -28,7 +28,7 @@ def _interpolate(name: str, track: Tensor, position: Tensor) -> Tensor:
     """Read ``track`` (T, ...) at fractional frame positions (N,), linearly; rotations and looks on an arc."""
     low = position.floor().long().clamp(0, track.shape[0] - 1)
     high = (low + 1).clamp(max=track.shape[0] - 1)
-    share = (position - low).to(track.dtype).view(-1, *([1] * (track.ndim - 1)))
+    share = (position - low).to(track).view(-1, *([1] * (track.ndim - 1)))
     straight = torch.lerp(track[low], track[high], share)
     if name == "gaze":
         return torch.where(share > 0, unit(straight), straight)

@@ -108,6 +108,12 @@ def test_resampling_to_a_multiple_and_back_is_the_identity() -> None:
     torch.testing.assert_close(performance.resample(30.0).resample(10.0).weights, performance.weights)
 
 
+def test_tracks_are_resampled_where_they_are() -> None:
+    elsewhere = Performance(NEUTRAL, 10.0, motion=torch.zeros(5, 4, 3, device="meta"))
+    again = elsewhere.resample(20.0).motion
+    assert again is not None and again.device.type == "meta" and again.shape == (10, 4, 3)
+
+
 def test_head_rotation_is_resampled_on_its_arc() -> None:
     head = torch.zeros(2, 6)
     head[1, 1] = math.pi / 2
