@@ -34,7 +34,9 @@ def correlation(first: Tensor, second: Tensor) -> float:
         if len(track) == 0:
             raise InputError(f"{name} must have at least one frame, got none")
         check_finite(name, track)
-    centred = [track.double() - track.double().mean() for track in (first, second)]
+    # From the first value on, so that what does not vary is zero to the bit.
+    moved = [track.double() - track[0].double() for track in (first, second)]
+    centred = [track - track.mean() for track in moved]
     spread = centred[0].norm() * centred[1].norm()
     return float((centred[0] @ centred[1] / spread).nan_to_num(0.0, 0.0, 0.0).clamp(-1, 1))
 

@@ -11,6 +11,9 @@ def test_correlation_worked_by_hand() -> None:
     assert correlation(first, second) == pytest.approx(0.5)
     assert correlation(first, 5 - 2 * first) == pytest.approx(-1)
     assert correlation(first, torch.ones(3)) == 0
+    for count in range(2, 60):
+        still = torch.full((count,), 0.11, dtype=torch.float64)
+        assert correlation(still, 3 * still) == 0
 
 
 @pytest.mark.parametrize("lag", [-4, -1, 0, 3])
