@@ -19,6 +19,8 @@ BT709 = 1
 LIMITED_RANGE = 1
 """FFmpeg's number for luma in 16 to 235, which every player expects."""
 
+INDEXED = (".mp4", ".mov")
+"""Suffixes of containers with an index, which goes to the front, so that players can begin at once."""
 AAC_BITS_PER_SECOND = 192_000
 """FFmpeg's own AAC encoder is audibly wrong on steady tones at its default rate."""
 
@@ -127,7 +129,8 @@ def write_video(
     if first is None:
         raise InputError("frames must hold at least one frame, got none")
     check_image("frame 0", first)
-    with av.open(str(path), "w", options={"movflags": "faststart"}) as container:
+    options = {"movflags": "faststart"} if Path(path).suffix.lower() in INDEXED else {}
+    with av.open(str(path), "w", options=options) as container:
         picture = _Picture(container, first.shape, Fraction(fps).limit_denominator(10_000))
         sound = None
         if waveform is not None and sample_rate is not None:

@@ -37,6 +37,12 @@ def test_frames_times_and_colours_come_back(tmp_path, fps):
         assert np.abs(got.astype(int) - wanted).max() <= 5
 
 
+@pytest.mark.parametrize("suffix", ["mp4", "mov", "mkv"])
+def test_no_container_complains(tmp_path, caplog, suffix):
+    write_video(tmp_path / f"a.{suffix}", ramp(3), 25)
+    assert len(decode(tmp_path / f"a.{suffix}")[0]) == 3 and not caplog.records
+
+
 def test_odd_size_repeats_the_last_row_and_column(tmp_path):
     write_video(tmp_path / "a.mp4", ramp(3, 33, 47), 25)
     frames, _ = decode(tmp_path / "a.mp4")
