@@ -14,7 +14,8 @@ from meshanim._check import InputError, check_range
 
 GIF_LARGEST_FPS = 50.0
 """GIF counts in hundredths of a second, and browsers slow anything under two of them down to ten."""
-
+GIF_LEAST_FPS = 0.002
+"""It has 16 bits for the hundredths of a frame."""
 
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 """What still pictures that people have end in."""
@@ -83,12 +84,12 @@ def write_gif(path: str | Path, frames: Iterable[NDArray[np.uint8]], fps: float)
     Args:
         path: file to write.
         frames: all of one size; held as palette indices, one byte per pixel.
-        fps: frames per second, any positive number.
+        fps: frames per second, at least :data:`GIF_LEAST_FPS`.
 
     Raises:
         InputError: no frames, or a frame of another shape.
     """
-    check_range("fps", fps, 0, open_low=True)
+    check_range("fps", fps, GIF_LEAST_FPS)
     kept = _kept_frames(frames, fps)
     first = next(kept, None)
     if first is None:

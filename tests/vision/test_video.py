@@ -114,6 +114,8 @@ def test_bad_input_is_one_sentence(tmp_path):
         write_gif(tmp_path / "a.gif", [], 25)
     with pytest.raises(InputError, match="fps must be at least"):
         write_video(tmp_path / "a.mp4", ramp(1), -1)
+    with pytest.raises(InputError, match=r"fps must be at least 0\.002, got 0\.001"):
+        write_gif(tmp_path / "a.gif", ramp(2), 0.001)
     with pytest.raises(InputError, match="frame 1 must have shape"):
         write_video(tmp_path / "a.mp4", [*ramp(1), *ramp(1, 20, 20)], 25)
     with pytest.raises(InputError, match=r"must be \(H, W, 3\) uint8"):
