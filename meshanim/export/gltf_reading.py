@@ -167,7 +167,7 @@ def _as_written(part: Part, extras: dict[str, Any]) -> Part:
         return part
     source = np.concatenate([np.arange(count), np.array(copies, dtype=np.int64)])
     if len(source) != len(part.vertices) or source.min() < 0 or source.max() >= count:
-        raise InputError("its list of copies along texture seams does not fit its vertices")
+        return part  # another program rewrote the mesh and kept the list
     groups = {name: np.array(group, dtype=np.int64) for name, group in extras.get("groups", {}).items()}
     landmarks = {name: int(vertex) for name, vertex in extras.get("landmarks", {}).items()}
     return replace(

@@ -106,6 +106,17 @@ def test_every_format_becomes_every_other(weighted, tmp_path):
             assert millimetres(posed(back), posed(weighted)) < 0.1 + FLOAT32_MM
 
 
+def test_a_list_of_copies_that_fits_no_more_is_passed_over(weighted, tmp_path):
+    path = export(weighted, tmp_path / "a.gltf")
+    document = json.loads(path.read_text())
+    document["meshes"][0]["extras"]["copiesOf"].pop()
+    path.write_text(json.dumps(document))
+    back = read(path)
+    count = len(weighted.neutral.vertices)
+    assert len(back.neutral.vertices) > count
+    assert millimetres(posed(back)[:, :count], posed(weighted)) < FLOAT32_MM
+
+
 NUMBERS = (
     "bufferView",
     "byteOffset",
