@@ -71,7 +71,8 @@ class Topology:
 
     def __init__(self, faces: Tensor, vertex_count: int) -> None:
         self.vertex_count = vertex_count
-        self._faces = faces.detach().cpu().numpy()
+        # A copy: a tensor that goes to a worker process moves, and an array over it would stay behind.
+        self._faces = faces.detach().cpu().numpy().copy()
 
     def __repr__(self) -> str:
         return f"Topology(vertices={self.vertex_count}, faces={len(self._faces)})"
