@@ -25,6 +25,7 @@ from torch import Tensor
 from meshanim._check import check_choice, check_range
 from meshanim._files import atomic_folder, cache_folder
 from meshanim._progress import Progress
+from meshanim.datasets._mapped import MappedArray
 from meshanim.datasets._seeds import generator_of
 from meshanim.datasets.performing import (
     STYLE_SIZE,
@@ -204,7 +205,7 @@ class Expressions4D:
 
     def _open(self) -> None:
         index = json.loads((self.folder / "index.json").read_text())
-        self._frames = np.load(self.folder / "frames.npy", mmap_mode="r", allow_pickle=False)
+        self._frames = MappedArray(self.folder / "frames.npy")
         self._starts = np.concatenate([[0], np.cumsum(index["lengths"])])
         self.deformation = torch.tensor(index["deformation"]).view(-1, len(EXPRESSIONS))
         known = self.deformation[self.train_subjects]

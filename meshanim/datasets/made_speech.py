@@ -30,6 +30,7 @@ from meshanim._progress import Progress
 from meshanim.audio.espeak import Spoken, speak_text
 from meshanim.audio.phones import Phone
 from meshanim.audio.sound import SPEECH_RATE, Sound, resample
+from meshanim.datasets._mapped import MappedArray
 from meshanim.datasets._seeds import generator_of
 from meshanim.datasets.coarticulation import STYLE_SIZE, LipCloser, SpeakingStyle, speech_curves
 from meshanim.datasets.head_styles import HEAD_STYLES, HELD_OUT_STYLES, HeadStyle, head_track
@@ -193,7 +194,7 @@ class MadeSpeech(Sequence[Utterance]):
             self._make(progress)
         self._index = json.loads((self.folder / "index.json").read_text())
         self._tracks = {
-            name: np.load(self.folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+            name: MappedArray(self.folder / f"{name}.npy")
             for name in ("samples", "weights", "head_motion", "identities")
         }
 

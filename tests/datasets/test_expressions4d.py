@@ -1,5 +1,6 @@
 """The corpus: seeded, split by subject, not linear, and predictable to the degree that it says."""
 
+import pickle
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,13 @@ def test_the_same_seed_gives_the_same_bytes(corpus, face: FaceModel, tmp_path: P
         again = Expressions4D(face, "test", subjects=SUBJECTS)[1]
     assert torch.equal(first.vertices, again.vertices)
     assert torch.equal(first.labels, again.labels)
+
+
+def test_a_worker_reads_the_same_file(corpus) -> None:
+    train = corpus()
+    pickled = pickle.dumps(train)
+    assert len(pickled) < (train.folder / "frames.npy").stat().st_size
+    assert torch.equal(pickle.loads(pickled)[3].vertices, train[3].vertices)
 
 
 def test_motion_is_not_linear_in_the_units(corpus, face: FaceModel) -> None:

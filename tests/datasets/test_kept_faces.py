@@ -1,5 +1,6 @@
 """Kept faces: drawn once, and as the ones that are drawn each time."""
 
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,13 @@ def test_they_are_those_that_are_drawn_but_for_rounding(face, tmp_path: Path, mo
         assert torch.equal(kept.camera.project(kept.vertices), drawn.camera.project(drawn.vertices))
     with pytest.raises(TypeError):
         again[0]
+
+
+def test_a_worker_draws_into_the_same_file(face, tmp_path: Path):
+    kept = KeptFaces(face, 2, 0, 32, tmp_path)
+    worker = pickle.loads(pickle.dumps(kept))
+    drawn = worker[1].image
+    assert kept._records[1]["drawn"] and torch.equal(kept[1].image, drawn)
 
 
 def test_every_setting_has_its_file(face, tmp_path: Path):
