@@ -16,13 +16,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from meshanim._check import check_choice, check_range
+from meshanim._check import check_choice, check_item, check_range
 from meshanim._files import atomic_folder, cache_folder
 from meshanim._progress import Progress
 from meshanim.datasets._mapped import MappedArray
@@ -213,7 +214,7 @@ class Expressions4D:
         self.extremeness = extremeness(self.deformation, self.deformation_mean, self.deformation_deviation)
 
     def _place(self, item: int) -> tuple[int, str]:
-        check_range("item", item, 0, len(self) - 1)
+        item = check_item("item", item, len(self))
         return self.subjects[item // len(EXPRESSIONS)], EXPRESSIONS[item % len(EXPRESSIONS)]
 
     def labels(self, item: int) -> Tensor:
@@ -226,6 +227,9 @@ class Expressions4D:
         level = torch.from_numpy(np.interp(times.numpy(), marks, [0.0, 1.0, 1.0, 0.0])).float()
         track[:, column] = level * self.extremeness[subject, column]
         return track
+
+    def __iter__(self) -> Iterator[ExpressionSequence]:
+        return (self[item] for item in range(len(self)))
 
     def __getitem__(self, item: int) -> ExpressionSequence:
         subject, emotion = self._place(item)

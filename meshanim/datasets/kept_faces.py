@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from meshanim._check import InputError
+from meshanim._check import InputError, check_item
 from meshanim._files import cache_folder
 from meshanim.datasets._mapped import MappedArray
 from meshanim.datasets.rendered_faces import RenderedFace, RenderedFaces
@@ -59,7 +59,8 @@ class KeptFaces(RenderedFaces):
         self._records = _opened(path, record, count)
 
     def __getitem__(self, item: int) -> RenderedFace:
-        if not 0 <= item < self.count or not self._records[item]["drawn"]:
+        item = check_item("item", item, self.count)
+        if not self._records[item]["drawn"]:
             self._keep(item, super().__getitem__(item))
         record = self._records[item]
         kept = {name: torch.from_numpy(record[name].copy()) for name in record.dtype.names[:-1]}

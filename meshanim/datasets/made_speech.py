@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from meshanim._check import check_choice, check_range
+from meshanim._check import check_choice, check_item, check_range
 from meshanim._files import atomic_folder, cache_folder
 from meshanim._progress import Progress
 from meshanim.audio.espeak import Spoken, speak_text
@@ -242,9 +242,7 @@ class MadeSpeech(Sequence[Utterance]):
     def __getitem__(self, item: int | slice) -> Utterance | list[Utterance]:
         if isinstance(item, slice):
             return [self[place] for place in range(*item.indices(self._count))]
-        if not -self._count <= item < self._count:
-            raise IndexError(f"utterances go from 0 to {self._count - 1}, got {item}")
-        return self._utterance(item % self._count)
+        return self._utterance(check_item("item", item, self._count))
 
     def _span(self, item: int, unit: str) -> slice:
         start = sum(row[unit] for row in self._index[:item])

@@ -54,6 +54,10 @@ def test_damaged_files_are_refused(face, tmp_path: Path):
         KeptFaces(face, 3, 0, 32, tmp_path)
 
 
-def test_bad_items_are_named(face, tmp_path: Path):
-    with pytest.raises(InputError, match="item must be at least 0 and at most 2"):
-        KeptFaces(face, 3, 0, 32, tmp_path)[3]
+def test_they_are_a_sequence(face, tmp_path: Path):
+    drawn = [item.image for item in RenderedFaces(face, 2, 0, 32)]
+    kept = KeptFaces(face, 2, 0, 32, tmp_path)
+    assert (kept[-1].image - drawn[1]).abs().max() < 0.51 / 255
+    assert len(list(kept)) == len(drawn) == 2
+    with pytest.raises(IndexError, match="item must be at least -2 and at most 1, got 2"):
+        kept[2]
