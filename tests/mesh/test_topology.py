@@ -138,3 +138,14 @@ def test_holds_no_memory_of_the_faces(tetrahedron):
     edges, topology = tetrahedron.topology.edges.clone(), Topology(tetrahedron.faces, 4)
     tetrahedron.faces.zero_()
     assert torch.equal(topology.edges, edges)
+
+
+def test_gradients_pass_after_use_in_inference_mode(bow_tie):
+    kept = ("one_rings", "components", "non_manifold_vertices")
+    with torch.inference_mode():
+        for name in kept:
+            getattr(bow_tie.topology, name)
+    vertices = bow_tie.vertices.clone().requires_grad_()
+    for name in kept:
+        vertices.square()[getattr(bow_tie.topology, name)].sum().backward()
+    assert (vertices.grad != 0).any()
