@@ -34,6 +34,9 @@ FOV = 20.0
 """Vertical field of view in degrees: that of a portrait lens."""
 MARGIN = 1.12
 """Room around the head."""
+REACH_WAYS = 5
+"""Steps along each axis between the directions in which a head's outermost points are sought: no direction
+is more than 20 degrees from one of them, so that what is missed is half of the margin at most."""
 JAW_ROOM = 0.03
 """How far below its middle the camera looks at a head, in units of its height: jaws open downwards."""
 SUPERSAMPLING = 2
@@ -206,12 +209,16 @@ def _head(mesh: Mesh) -> Tensor:
 
 
 def reach(performance: Performance) -> Tensor:
-    """(N, 3) the neutral head; where the head moves, the corners of its bounding box in all poses."""
+    """(N, 3) the neutral head; where the head moves, the outermost of its points in all poses.
+
+    A box around it would not do: the corners of one turn far outside of the head, which then is small.
+    """
     head = _head(performance.neutral)
     if performance.head_motion is None:
         return head
-    corners = torch.cartesian_prod(*torch.stack([head.amin(0), head.amax(0)]).T)
-    return performance.pose(corners.expand(performance.frame_count, 8, 3)).reshape(-1, 3)
+    ways = torch.cartesian_prod(*3 * [torch.linspace(-1, 1, REACH_WAYS)])
+    outer = head[(head @ ways.T).argmax(dim=0).unique()]
+    return performance.pose(outer.expand(performance.frame_count, -1, 3)).reshape(-1, 3)
 
 
 def render_frames(

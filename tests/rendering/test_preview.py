@@ -86,6 +86,21 @@ def test_head_motion_is_applied_and_stays_in_view(head):
     assert all(is_background(image)[:, [0, -1]].all() for image in images)
 
 
+def test_a_head_that_turns_is_as_large_as_one_at_rest(head):
+    turn = torch.zeros(5, 6)
+    turn[:, 0] = torch.linspace(-0.1, 0.1, 5)
+    turn[:, 1] = torch.linspace(0.2, -0.2, 5)
+    motion = head.vertices.expand(5, -1, -1)
+    turning = Performance(neutral=head, fps=25.0, motion=motion, head_motion=turn)
+    skull = [
+        np.argwhere(~is_background(image)[:100])  # above the neck
+        for image in (render_mesh(head, size=(128, 128)), *render_frames(turning, size=(128, 128)))
+    ]
+    widths = [float(np.ptp(place[:, 1])) for place in skull]
+    assert widths[1:] == pytest.approx(5 * widths[:1], rel=0.08)
+    assert all(place[:, 0].min() > 0 for place in skull)
+
+
 def test_bad_vertices_are_named(head):
     with pytest.raises(InputError, match="vertices must have shape"):
         render_mesh(head, head.vertices[:-1])
