@@ -1,0 +1,112 @@
+"""Hair that hangs over a face, told from its skin."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from meshanim.capture.look import fit_light, shade
+from meshanim.mesh import Mesh
+from meshanim.rendering import Surroundings
+
+_ABOVE, _WITHIN = 0.12, 0.02
+"""How far above the brows hair may begin, and how far within their outer ends, in units of the distance
+between the outer corners of the eyes."""
+_BELOW_EYES, _ABOVE_LIP = 0.09, 0.11
+"""Where cheeks begin and end, in the same units."""
+_UNLIKE = 3.5
+"""Deviations of a person's skin from which something is no longer skin."""
+_DARKER, _TINT = 0.08, 0.01
+"""Least deviation of the logarithm of a skin's brightness, and of a share of red, green or blue: skins that
+are alike all over have shades, and pictures noise."""
+_STEPS = 4
+"""Times that light and hair are found in turn."""
+_LEAST = 100
+"""Pixels of cheeks that tell what a skin is like."""
+_FRINGE = 3
+"""Pixels around hair that have some of it in them."""
+
+
+def hair_line(mesh: Mesh) -> Tensor:
+    """(V,) how far a vertex is within the part of a face that hair may hang over; negative where it may not.
+
+    That is above the brows, and beside them down to the tip of the nose: further down grow beards, which are
+    a face's own.
+    """
+    points, unit = _landmarks(mesh)
+    brows = points[17:27].numpy()
+    x, y = mesh.vertices[:, 0], mesh.vertices[:, 1]
+    above = y - torch.from_numpy(np.interp(x.numpy(), brows[:, 0], brows[:, 1])).to(y) - _ABOVE * unit
+    outer = points[[17, 26], 0].abs().amax()
+    beside = torch.minimum(x.abs() - outer + _WITHIN * unit, y - points[30, 1])
+    return torch.maximum(above, beside) / unit
+
+
+def cheeks(mesh: Mesh) -> Tensor:
+    """(V,) whether a vertex is on the cheeks or the nose, where neither hair nor beard is."""
+    points, unit = _landmarks(mesh)
+    x, y = mesh.vertices[:, 0], mesh.vertices[:, 1]
+    below = y < points[[40, 41, 46, 47], 1].mean() - _BELOW_EYES * unit
+    above = y > points[51, 1] + _ABOVE_LIP * unit
+    return below & above & (x.abs() < points[[36, 45], 0].abs().amin())
+
+
+def _landmarks(mesh: Mesh) -> tuple[Tensor, Tensor]:
+    """(68, 3) landmarks in metres, and the distance between the outer corners of the eyes."""
+    points = mesh.vertices[[mesh.landmarks[f"landmark68_{number:02d}"] for number in range(68)]]
+    return points, (points[45] - points[36]).norm()
+
+
+def find_hair(
+    colours: Tensor, normals: Tensor, cheek: Tensor, may_be: Tensor
+) -> tuple[Tensor, Tensor, Surroundings]:
+    """Hair among places on a face, the skin's colour where it may hang, and the light, hair left out.
+
+    Hair is darker than the cheeks, or of another tint; then than what is left of forehead and temples, which
+    have fewer shades.
+
+    Args:
+        colours: (N, 3) linear.
+        normals: (N, 3) of unit length, in the world.
+        cheek: (N,) whether a place is on a cheek.
+        may_be: (N,) whether hair may be there.
+
+    Returns:
+        (N,) whether there is hair, (3,) reflectance relative to the mean, and the light.
+    """
+    hair, skin = torch.zeros_like(cheek), cheek
+    for _ in range(_STEPS):
+        light = fit_light(normals[~hair], colours[~hair])
+        even = (colours / shade(normals, light)).clamp(min=1e-4)
+        if int(skin.sum()) < _LEAST:
+            break
+        hair = hair | (may_be & (_unlikeness(even, skin) > _UNLIKE))
+        bare = may_be & ~hair
+        skin = bare if int(bare.sum()) >= _LEAST else cheek
+    return hair, even[skin if skin.any() else ~hair].median(dim=0).values, light
+
+
+def _unlikeness(even: Tensor, skin: Tensor) -> Tensor:
+    """(N,) how many deviations colours (N, 3) under even light are darker than some skin, or off its tint."""
+    total = even.sum(dim=1, keepdim=True)
+    tint, bright = even / total, total.log()
+    (middle, spread), (usual, varies) = (_robust(values[skin]) for values in (tint, bright))
+    otherwise = ((tint - middle) / spread.clamp(min=_TINT)).norm(dim=1)
+    darker = ((usual - bright) / varies.clamp(min=_DARKER))[:, 0]
+    return torch.maximum(otherwise, darker)
+
+
+def _robust(values: Tensor) -> tuple[Tensor, Tensor]:
+    """(C,) median of values (N, C), and the standard deviation that their middle half has."""
+    middle = values.median(dim=0).values
+    return middle, 1.4826 * (values - middle).abs().median(dim=0).values
+
+
+def with_fringe(hair: Tensor, pixel: Tensor, side: int) -> Tensor:
+    """(N,) whether places with pixels (N, 2) of a square picture have hair (N,) on them or beside them."""
+    seen = torch.zeros(1, 1, side, side)
+    seen[0, 0, pixel[:, 1], pixel[:, 0]] = hair.float()
+    near = functional.max_pool2d(seen, 2 * _FRINGE + 1, 1, _FRINGE)[0, 0]
+    return near[pixel[:, 1], pixel[:, 0]] > 0
