@@ -11,9 +11,9 @@ from meshanim.capture.look import fit_light, shade
 from meshanim.mesh import Mesh
 from meshanim.rendering import Surroundings
 
-_ABOVE, _WITHIN = 0.12, 0.02
-"""How far above the brows hair may begin, and how far within their outer ends, in units of the distance
-between the outer corners of the eyes."""
+_ABOVE, _BELOW_ENDS, _BESIDE = 0.12, 0.05, 0.05
+"""How far above the brows hair may begin, how far below their ends they reach, and how far beside the eyes
+hair may begin, in units of the distance between the outer corners of the eyes."""
 _ABOVE_EYES, _BELOW_EYES, _ABOVE_LIP = 0.05, 0.09, 0.11
 """Where the strip of the brows ends, and where cheeks begin and end, in the same units."""
 _UNLIKE = 3.5
@@ -35,15 +35,17 @@ _FRINGE = 3
 def hair_line(mesh: Mesh) -> Tensor:
     """(V,) how far a vertex is within the part of a face that hair may hang over; negative where it may not.
 
-    That is above the brows, and beside them down to the tip of the nose: further down grow beards, which are
-    a face's own.
+    That is above the brows, beside them, and beside the eyes down to the tip of the nose: further down grow
+    beards, which are a face's own.
     """
     points, unit = _landmarks(mesh)
     brows = points[17:27].numpy()
     x, y = mesh.vertices[:, 0], mesh.vertices[:, 1]
     above = y - torch.from_numpy(np.interp(x.numpy(), brows[:, 0], brows[:, 1])).to(y) - _ABOVE * unit
-    outer = points[[17, 26], 0].abs().amax()
-    beside = torch.minimum(x.abs() - outer + _WITHIN * unit, y - points[30, 1])
+    ends, corners = points[[17, 26]], points[[36, 45]]
+    below = y < ends[:, 1].mean() - _BELOW_ENDS * unit
+    side = torch.where(below, corners[:, 0].abs().amax() + _BESIDE * unit, ends[:, 0].abs().amax())
+    beside = torch.minimum(x.abs() - side, y - points[30, 1])
     return torch.maximum(above, beside) / unit
 
 
