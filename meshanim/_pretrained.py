@@ -29,6 +29,12 @@ def _shipped_folders() -> list[Path]:
     return [folder for folder in (_PACKAGE / "data", _PACKAGE.parent / "data") if folder.is_dir()]
 
 
+def shipped_configs() -> dict[str, dict[str, Any]]:
+    """What ``config.json`` says of each shipped model, by its name."""
+    paths = [path for folder in _shipped_folders() for path in folder.glob("*/config.json")]
+    return {path.parent.name: _read_config(path) for path in sorted(paths)}
+
+
 def find_model(name: str | Path) -> Path:
     """The folder of a shipped model by name, or a folder by path.
 
@@ -40,10 +46,8 @@ def find_model(name: str | Path) -> Path:
     for folder in _shipped_folders():
         if (folder / name / "config.json").is_file():
             return folder / name
-    shipped = sorted(
-        {path.parent.name for folder in _shipped_folders() for path in folder.glob("*/config.json")}
-    )
-    known = f"one of {', '.join(shipped)}" if shipped else "a shipped model (none is installed)"
+    shipped = ", ".join(shipped_configs())
+    known = f"one of {shipped}" if shipped else "a shipped model (none is installed)"
     raise InputError(f"the model must be {known} or a folder, got {str(name)!r}")
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from meshanim._check import InputError, check_finite, check_range, check_shape, check_tensor
 from meshanim.mesh import Mesh
+from meshanim.mesh.geometry import unit
 from meshanim.mesh.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 
 _TRACKS = ("motion", "weights", "residual", "labels", "head_motion", "gaze", "action_units")
@@ -24,11 +25,13 @@ def _interpolate_rotations(first: Tensor, second: Tensor, share: Tensor) -> Tens
 
 
 def _interpolate(name: str, track: Tensor, position: Tensor) -> Tensor:
-    """Read ``track`` (T, ...) at fractional frame positions (N,), linearly; rotations on their arc."""
+    """Read ``track`` (T, ...) at fractional frame positions (N,), linearly; rotations and looks on an arc."""
     low = position.floor().long().clamp(0, track.shape[0] - 1)
     high = (low + 1).clamp(max=track.shape[0] - 1)
     share = (position - low).to(track.dtype).view(-1, *([1] * (track.ndim - 1)))
     straight = torch.lerp(track[low], track[high], share)
+    if name == "gaze":
+        return torch.where(share > 0, unit(straight), straight)
     if name != "head_motion":
         return straight
     turned = _interpolate_rotations(track[low, :3], track[high, :3], share)
@@ -71,7 +74,7 @@ class Performance:
         sample_rate: samples per second of ``waveform``.
 
     Raises:
-        InputError: no motion or two, tracks of different lengths, a wrong shape, fps not positive.
+        InputError: no motion or two, tracks of different lengths, a wrong shape or type, fps not positive.
     """
 
     neutral: Mesh
@@ -115,7 +118,13 @@ class Performance:
         if self.weights is not None and self.basis is not None:
             check_shape("weights", self.weights, (frames, None))
             check_finite("weights", self.weights)
+            if self.weights.shape[1] == 0:
+                raise InputError("weights must be of at least one shape, got none")
             check_shape("basis", self.basis, (self.weights.shape[1], count, 3))
+            if self.weights.dtype != self.basis.dtype:
+                raise InputError(
+                    f"weights must be {self.basis.dtype} as the basis is, got {self.weights.dtype}"
+                )
             if len(self.weight_names) != self.weights.shape[1]:
                 raise InputError(
                     f"weight_names must name {self.weights.shape[1]} weights, got {len(self.weight_names)}"
@@ -218,8 +227,8 @@ class Performance:
     def resample(self, fps: float) -> Performance:
         """The same performance at another frame rate; its duration stays within half a new frame.
 
-        Tracks are interpolated linearly, head rotations on their shortest arc; after the last old frame
-        its value is held.
+        Tracks are interpolated linearly, head rotations and directions of gaze on their shortest arc; after
+        the last old frame its value is held.
         """
         check_range("fps", fps, 0, open_low=True)
         count = max(1, round(self.frame_count * fps / self.fps))

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from meshanim._check import MissingExtra
-from meshanim.audio.sound import SPEECH_RATE, Sound
+from meshanim.audio.sound import SPEECH_RATE, Sound, frames_beside
 from meshanim.export.blender import blender_command
 from meshanim.faces import ARKIT_NAMES, load_face
 
@@ -117,6 +117,28 @@ def pytest_configure(config: pytest.Config) -> None:
         torch.set_num_threads(1)
 
 
+def _skipping_what_is_not_installed() -> Generator[None, Any, Any]:
+    """Skip a test that needs an extra which is not here, and say which; other errors stay errors."""
+    try:
+        return (yield)
+    except MissingExtra as missing:
+        if not isinstance(missing.__context__, ImportError):
+            raise
+        pytest.skip(str(missing))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup() -> Generator[None, Any, Any]:
+    """Fixtures may need extras."""
+    return (yield from _skipping_what_is_not_installed())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, Any, Any]:
+    """Tests may need extras."""
+    return (yield from _skipping_what_is_not_installed())
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Keep with one worker what shares fixtures: a file, or all that one long run of Blender answers."""
@@ -153,7 +175,7 @@ class LoudLips:
             ready = int(len(heard) / SPEECH_RATE * fps)
             yield self._frames(heard, given, ready, fps)
             given = max(given, ready)
-        yield self._frames(heard, given, max(1, round(len(heard) / SPEECH_RATE * fps)), fps)
+        yield self._frames(heard, given, frames_beside(len(heard), fps), fps)
 
     @staticmethod
     def _frames(heard: Tensor, start: int, stop: int, fps: float) -> Tensor:

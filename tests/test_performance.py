@@ -119,6 +119,14 @@ def test_head_rotation_is_resampled_on_its_arc() -> None:
     torch.testing.assert_close(middle[1], expected, atol=1e-6, rtol=0)
 
 
+def test_gaze_stays_of_unit_length_between_two_looks() -> None:
+    looks = torch.tensor([[0.0, 0, 1], [1, 0, 0]])[:, None].expand(2, 2, 3)
+    performance = Performance(NEUTRAL, 1.0, motion=NEUTRAL.vertices.repeat(2, 1, 1), gaze=looks)
+    gaze = performance.resample(2.0).gaze
+    assert gaze is not None and torch.equal(gaze[::2], looks)
+    torch.testing.assert_close(gaze[1], torch.tensor([0.5**0.5, 0, 0.5**0.5]).expand(2, 3))
+
+
 def test_points_are_turned_then_moved_frame_by_frame() -> None:
     head = torch.zeros(3, 6)
     head[1, 2] = math.pi / 2
@@ -154,6 +162,11 @@ def test_gradients_reach_the_weights() -> None:
         ({"motion": torch.zeros(2, 4, 3), "fps": 0.0}, "fps must be above 0"),
         ({"motion": torch.zeros(2, 4, 3), "waveform": torch.zeros(3)}, "sample_rate must come together"),
         ({"weights": torch.zeros(2, 1), "basis": torch.zeros(1, 4, 3)}, "weight_names must name 1"),
+        ({"weights": torch.zeros(2, 0), "basis": torch.zeros(0, 4, 3)}, "weights must be of at least one"),
+        (
+            {"weights": torch.zeros(2, 1).double(), "basis": torch.zeros(1, 4, 3), "weight_names": ("a",)},
+            "weights must be torch.float32 as the basis is, got torch.float64",
+        ),
     ],
 )
 def test_what_does_not_fit_is_named(arguments: dict, sentence: str) -> None:

@@ -7,7 +7,6 @@ import wave
 from pathlib import Path
 
 import bpy
-import numpy as np
 from numpy.typing import NDArray
 
 
@@ -42,7 +41,8 @@ def add_sound(scene: bpy.types.Scene, name: str, waveform: NDArray, sample_rate:
         path = Path(folder) / f"{name}.wav"
         with wave.open(str(path), "wb") as file:
             file.setparams((1, 2, sample_rate, 0, "NONE", ""))
-            file.writeframes((np.clip(waveform, -1, 1) * 32767).round().astype("<i2").tobytes())
+            steps = (waveform * 2**15).round().clip(-(2**15), 2**15 - 1)
+            file.writeframes(steps.astype("<i2").tobytes())
         strip = strips.new_sound(name, str(path), channel, start)
         strip.sound.pack()
     scene.sync_mode = "AUDIO_SYNC"

@@ -4,7 +4,7 @@ from meshanim.audio.audio_to_units import SPEECH_UNITS, AudioToUnits
 from meshanim.audio.features import log_mel, log_mel_windows, mfcc_windows, stream_mfcc_windows
 from meshanim.audio.log_mel_encoder import EncoderStream, LogMelEncoder
 from meshanim.audio.noise import NOISE_DECIBELS, mix_noise
-from meshanim.audio.sound import SPEECH_RATE, Sound, find_sound, read_sound, resample
+from meshanim.audio.sound import SPEECH_RATE, Sound, find_sound, frames_beside, read_sound, resample
 from meshanim.audio.wav import encode_wav, write_sound
 from meshanim.audio.wav2vec2 import Wav2Vec2Encoder
 
@@ -19,6 +19,7 @@ __all__ = [
     "Wav2Vec2Encoder",
     "encode_wav",
     "find_sound",
+    "frames_beside",
     "log_mel",
     "log_mel_windows",
     "mfcc_windows",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -57,9 +59,17 @@ class Sound:
         return len(self.waveform) / self.sample_rate
 
     def frame_count(self, fps: float) -> int:
-        """Frames of a track beside the sound, at least one; frame t is seen at t / fps seconds."""
+        """Frames of a track beside the sound, at least one; frame t is seen at t / fps seconds.
+
+        As many as beside the sound at :data:`SPEECH_RATE`, where what listens to a stream counts them.
+        """
         check_range("fps", fps, 0, open_low=True)
-        return max(1, round(self.duration * fps))
+        return frames_beside(-(-len(self.waveform) * SPEECH_RATE // self.sample_rate), fps)
+
+
+def frames_beside(samples: int, fps: float) -> int:
+    """Frames of a track beside so many samples at :data:`SPEECH_RATE`, at least one."""
+    return max(1, round(samples * fps / SPEECH_RATE))
 
 
 def read_sound(path: str | Path) -> Sound:
@@ -80,7 +90,8 @@ def find_sound(path: str | Path) -> Sound | None:
 
     Any format that FFmpeg reads, at the rate it has; the mean of all channels, however many. The sound of a
     video begins with its first picture: what comes earlier is cut away, and silence stands before what begins
-    later. A file that breaks off ends with the last samples that can be decoded.
+    later. It ends where the file says, if it says so to the sample, as MP4 does; a file that breaks off ends
+    with the last samples that can be decoded.
 
     Raises:
         InputError: nothing that can be read, or samples that are not finite.
@@ -90,7 +101,7 @@ def find_sound(path: str | Path) -> Sound | None:
         if not container.streams.audio:
             return None
         track = container.streams.audio[0]
-        parts = [_mixed(frame) for frame in decoded(container, track)]
+        parts = list(_heard(decoded(container, track)))
         # not the picture on a record's sleeve, which has no time
         pictures = [
             s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic
@@ -124,6 +135,17 @@ def resample(sound: Sound, rate: int) -> Sound:
     taps = firwin(2 * _CROSSINGS * wider + 1, _ROLL_OFF / wider, window=("kaiser", _BETA))
     changed = resample_poly(sound.waveform.detach().numpy(), up, down, window=taps.astype(np.float32))
     return Sound(torch.from_numpy(changed), rate)
+
+
+def _heard(frames: Iterator[av.AudioFrame]) -> Iterator[NDArray[np.float32]]:
+    """Samples of each frame; of the last one those that it lasts for, since codecs fill up their blocks."""
+    frame = next(frames, None)
+    while frame is not None:
+        following, samples = next(frames, None), _mixed(frame)
+        if following is None and frame.time_base == Fraction(1, frame.sample_rate) and frame.duration > 0:
+            samples = samples[: frame.duration]
+        yield samples
+        frame = following
 
 
 def _mixed(frame: av.AudioFrame) -> NDArray[np.float32]:

@@ -14,14 +14,17 @@ from meshanim.audio.sound import Sound
 
 
 def encode_wav(waveform: Tensor, sample_rate: int) -> bytes:
-    """The bytes of a WAV file of samples (N,); those beyond [-1, 1] are held there."""
-    samples = waveform.detach().to("cpu", torch.float32).clamp(-1, 1)
+    """The bytes of a WAV file of samples (N,); those beyond [-1, 1] are held there.
+
+    In steps of 1 / 32768, as they are read: samples of 16 bits stay as they are.
+    """
+    samples = (2**15 * waveform.detach().to("cpu", torch.float32)).round().clamp(-(2**15), 2**15 - 1)
     file = io.BytesIO()
     with wave.open(file, "wb") as writer:
         writer.setnchannels(1)
         writer.setsampwidth(2)
         writer.setframerate(sample_rate)
-        writer.writeframes((32767 * samples).round().to(torch.int16).numpy().astype("<i2").tobytes())
+        writer.writeframes(samples.to(torch.int16).numpy().astype("<i2").tobytes())
     return file.getvalue()
 
 

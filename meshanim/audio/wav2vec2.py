@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from meshanim._check import InputError, MissingExtra, check_range, check_shape
-from meshanim.audio.sound import SPEECH_RATE
+from meshanim.audio.sound import SPEECH_RATE, frames_beside
 from meshanim.audio.timing import read_linearly
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class Wav2Vec2Encoder(nn.Module):
         """Features (B, T, C) of sounds (B, N), one for each frame at ``fps``."""
         check_shape("waveform", waveform, (None, None))
         check_range("fps", fps, 0, open_low=True)
-        count = max(1, round(waveform.shape[1] / SPEECH_RATE * fps))
+        count = frames_beside(waveform.shape[1], fps)
         heard = self.model.feature_extractor(self._prepared(waveform)).mT
         projected, _ = self.model.feature_projection(self._at_frames(heard, count, fps))
         return self.model.encoder(projected).last_hidden_state

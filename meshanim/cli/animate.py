@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from meshanim.faces import FaceModel
     from meshanim.performance import Performance
 
-_BUILT_IN_MODEL, _ICT_MODEL = "anny-expressions", "ict-expressions-paper"
+_BUILT_IN_MODEL = "anny-expressions"
 
 
 def animate(
@@ -68,20 +68,18 @@ def _perform(
 ) -> Performance:
     from meshanim.cli.person import person
     from meshanim.export import check_targets
+    from meshanim.synthesis import ExpressionModel, perform_prototype
 
     who = person(face, identity, seed)
     if model is None and face.name != "anny":
-        from meshanim.synthesis import perform_prototype
-
         check_targets(output, weight_names=face.weight_names)
-        other = f" ({_ICT_MODEL} is a trained --model)" if face.name == "ict" else ""
+        trained = [f"--model {name}" for name in ExpressionModel.shipped_for(face.neutral)]
+        other = f" (trained on it: {', '.join(trained)})" if trained else ""
         steps.say(f"{face.name}: its own shapes perform the expression's action units{other}")
         return perform_prototype(face, labels, fps, who)
 
-    from meshanim.synthesis import ExpressionModel
-
-    trained = ExpressionModel.from_pretrained(model or _BUILT_IN_MODEL)
-    check_targets(output, weight_names=trained.weight_names)
+    expressions = ExpressionModel.from_pretrained(model or _BUILT_IN_MODEL)
+    check_targets(output, weight_names=expressions.weight_names)
     neutral = face.neutral.with_vertices(face.vertices(who))
-    performance = trained.animate(neutral, labels, fps, progress=steps.step("animating"))
+    performance = expressions.animate(neutral, labels, fps, progress=steps.step("animating"))
     return replace(performance, face_model=face.name, identity=face.default_identity if who is None else who)

@@ -66,16 +66,16 @@ SourceFps = Annotated[
 ]
 
 
-def _folder(place: Path) -> Path:
-    """A folder, which may be yet to be made."""
+def may_be_made(option: typer.CallbackParam, place: Path | None) -> Path | None:
+    """Callback of an option for a folder, which may be yet to be made."""
     from meshanim._check import InputError
 
-    if place.exists() and not place.is_dir():
-        raise InputError(f"--out must be a folder, but {place} is a file")
+    if place is not None and place.exists() and not place.is_dir():
+        raise InputError(f"{option.opts[0]} must be a folder, but {place} is a file")
     return place
 
 
 Out = Annotated[
-    Path, typer.Option("--out", "-o", help="Folder of the run; gets the trained model.", callback=_folder)
+    Path, typer.Option("--out", "-o", help="Folder of the run; gets the trained model.", callback=may_be_made)
 ]
 Epochs = Annotated[int | None, typer.Option(help="Passes over the data; the recipe's by default.")]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from meshanim.cli.options import Face, Host, Model, Port
+from meshanim.cli.options import Face, Host, Model, Port, may_be_made
 
 _BUILT_IN_MODEL = "anny-expressions"
 
@@ -16,30 +16,28 @@ def studio(
     face: Face = "anny",
     model: Model = None,
     folder: Annotated[
-        str | None,
+        Path | None,
         typer.Option(
             help="Where the page may save files, made with the first; without it, it can only be asked to "
-            "download them."
+            "download them.",
+            callback=may_be_made,
         ),
     ] = None,
     host: Host = "127.0.0.1",
     port: Port = None,
 ) -> None:
     """Make a performance in the browser: who, what expression, when, and the face's own shapes."""
-    from meshanim._check import InputError
     from meshanim.cli.serving import open_page, serve
     from meshanim.faces import load_face
     from meshanim.synthesis import ExpressionModel
     from meshanim.viewer import Studio, close_server
 
-    if folder is not None and Path(folder).exists() and not Path(folder).is_dir():
-        raise InputError(f"folder must be a folder to write in, but {folder} is a file")
     server = open_page(host, port)
     try:
         who = load_face(face)
         named = model or (_BUILT_IN_MODEL if who.name == "anny" else None)
         trained = None if named is None else ExpressionModel.from_pretrained(named)
-        page = Studio(server, who, trained, None if folder is None else Path(folder))
+        page = Studio(server, who, trained, folder)
     except BaseException:
         close_server(server)
         raise

@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 
 from meshanim._check import InputError
 from meshanim.export import mdd, pc2
+from meshanim.export.rates import nominal_rate
 from meshanim.mesh import Mesh, read_mesh
 from meshanim.performance import Performance
 
+TIME_ERROR = 2**-23
+"""Largest relative error of a time in float32, twice over."""
 _NUMBERED = re.compile(r"(.*?)(\d+)\.(obj|ply)", re.IGNORECASE)
 
 
@@ -91,7 +94,8 @@ def read_mdd(path: Path, fps: float | None) -> Performance:
     positions = _samples(path, ">f4", mdd.HEADER.size + 4 * frames, frames, count)
     span = times[-1] - times[0]
     if fps is None and np.isfinite(span) and span > 0:
-        fps = float(f"{(frames - 1) / span:.6g}")
+        rate = (frames - 1) / float(span)
+        fps = nominal_rate(rate, TIME_ERROR * rate)
     motion = torch.from_numpy(positions)
     return Performance(neutral=_base(path, count), fps=_stated_fps(fps), motion=motion)
 

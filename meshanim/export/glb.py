@@ -131,6 +131,7 @@ def _extras(performance: Performance, mesh: Mesh, rig: Rig, copies: NDArray) -> 
         "groups": {name: vertices.tolist() for name, vertices in mesh.groups.items()},
         "landmarks": {name: int(vertex) for name, vertex in mesh.landmarks.items()},
         **({} if performance.face_model is None else {"faceModel": performance.face_model}),
+        "headMotion": performance.head_motion is not None,
         "jointTurns": rig.shared_turns(),
     }
 
@@ -151,9 +152,10 @@ def write_glb(
     the joints leave: the performance's own basis with its names, and principal components behind it where
     that is not within ``max_error`` of every vertex. Without joints the basis stands alone where it is, and
     else principal components as many as that takes. The error really made stands in the mesh's ``extras``,
-    beside ``targetNames``, the frame rate, vertex groups, landmarks, the face model, the number V of own
-    vertices, the vertex that each copy on a texture seam (they follow the first V) stands for, and in
-    ``jointTurns`` how far (rotation vector in radians) each joint turns at weight 1 of a target.
+    beside ``targetNames``, the frame rate, vertex groups, landmarks, the face model, whether there is head
+    motion, the number V of own vertices, the vertex that each copy on a texture seam (they follow the first
+    V) stands for, and in ``jointTurns`` how far (rotation vector in radians) each joint turns at weight 1 of
+    a target.
 
     Targets move positions only: in Blender 5.0 the normals follow the moved faces, three.js and others keep
     those of the neutral. One primitive with vertex colours keeps the vertex order in Blender, which would

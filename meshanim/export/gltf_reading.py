@@ -179,6 +179,7 @@ def _as_written(part: Part, extras: dict[str, Any]) -> Part:
         groups=groups,
         landmarks=landmarks,
         face_model=str(extras["faceModel"]) if extras.get("faceModel") else None,
+        posed=extras.get("headMotion") is True,
     )
 
 

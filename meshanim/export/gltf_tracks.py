@@ -10,10 +10,13 @@ from scipy.spatial.transform import Rotation, Slerp
 
 from meshanim._check import InputError
 from meshanim.export.gltf_file import GltfFile
+from meshanim.export.rates import nominal_rate
 
 Floats = NDArray[np.float64]
 MOST_FRAMES = 2**22
 """More than 19 hours at 60 fps: a file that says so lies."""
+RATE_ERROR = 1e-4
+"""Relative error of a rate told by keys, a tenth of what 30 and 30 / 1.001 differ by."""
 _PATHS = ("weights", "translation", "rotation", "scale")
 
 
@@ -84,12 +87,16 @@ def tracks_of(file: GltfFile) -> dict[tuple[int, str], Track]:
 
 
 def _rate(tracks: list[Track]) -> float | None:
-    """Frames per second that the keys stand on: one over the shortest step, whole where it is near."""
-    steps = [np.diff(track.times).min() for track in tracks if len(track.times) > 1]
-    if not steps:
+    """Frames per second that the keys stand on, whose shortest steps are of one frame.
+
+    By all steps together: late in a long animation, rounding changes single ones by thousandths.
+    """
+    steps = np.concatenate([np.zeros(0), *(np.diff(track.times) for track in tracks)])
+    if not len(steps):
         return None
-    rate = 1 / min(steps)
-    return float(round(rate)) if abs(rate - round(rate)) < 1e-3 * rate and round(rate) else float(rate)
+    frames = np.rint(steps / steps[steps < 1.5 * steps.min()].mean())
+    rate = float(frames.sum() / steps.sum())
+    return nominal_rate(rate, RATE_ERROR * rate)
 
 
 def moments_of(tracks: list[Track], fps: float | None) -> tuple[float, Floats]:

@@ -86,7 +86,7 @@ def _add_sound(name: str, samples: np.ndarray, rate: int, folder: Path) -> None:
     place = folder / f"{name}.wav"
     with wave.open(str(place), "wb") as file:
         file.setparams((1, 2, rate, 0, "NONE", ""))
-        file.writeframes((samples.clip(-1, 1) * 32767).round().astype("<i2").tobytes())
+        file.writeframes((samples * 2**15).round().clip(-(2**15), 2**15 - 1).astype("<i2").tobytes())
     strip = bpy.context.scene.sequence_editor_create().strips.new_sound(name, str(place), 1, 0)
     strip.sound.pack()
     bpy.context.scene.sync_mode = "AUDIO_SYNC"

@@ -147,7 +147,7 @@ def _read_mesh(arrays: dict[str, NDArray]) -> Mesh:
 
 
 def read_npz(path: Path) -> Performance:
-    """Read back what :func:`write_npz` wrote: the same tensors, to the last bit.
+    """Read back what :func:`write_npz` wrote: the same tensors, to the last bit; motion in float32.
 
     Raises:
         InputError: not an NPZ, not a performance, or from a later meshanim.

@@ -37,6 +37,8 @@ class Part:
         groups: name to vertices.
         landmarks: name to vertex.
         face_model: name of the face model that it is the mesh of, where the file says so.
+        posed: whether a head's motion takes it to its places, even to one and the same: our own files say so,
+            in others what stands still is how the mesh is placed.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Part:
     groups: dict[str, NDArray[np.int64]] = field(default_factory=dict)
     landmarks: dict[str, int] = field(default_factory=dict)
     face_model: str | None = None
+    posed: bool = False
 
     def placed(self, place: Floats) -> Part:
         """The part under a still transform (4, 4); one that mirrors turns the faces round."""
@@ -76,9 +79,9 @@ class Part:
         return (self.vertices + moved).astype(np.float32)
 
 
-def _head_motion(places: Floats) -> tuple[torch.Tensor | None, Floats]:
+def _head_motion(places: Floats, posed: bool) -> tuple[torch.Tensor | None, Floats]:
     """Head motion (T, 6), and the still transform (4, 4) that comes before it."""
-    if np.abs(places - places[0]).max() <= 1e-9:
+    if not posed and np.abs(places - places[0]).max() <= 1e-9:
         return None, places[0]
     scale = np.linalg.norm(places[:, :3, :3], axis=1)
     if np.abs(scale - scale[0]).max() > RIGID * scale[0].max() or scale[0].min() == 0:
@@ -143,7 +146,7 @@ def _named_places(
 def _gathered(parts: list[Part]) -> tuple[list[Part], torch.Tensor | None]:
     """The parts by the side of the leading one, the first that is not still, and the motion of its head."""
     lead = next((part for part in parts if part.names or part.motion is not None), parts[0])
-    head, before = _head_motion(lead.places)
+    head, before = _head_motion(lead.places, lead.posed)
     to_head = np.eye(4) if head is None else np.linalg.inv(lead.places @ np.linalg.inv(before))
     gathered = []
     for part in parts:

@@ -11,14 +11,14 @@ from torch import Tensor
 
 from meshanim.mesh import Mesh
 from meshanim.rendering import wrap
+from meshanim.rendering.shading import encode_srgb
 from meshanim.talking_heads.appearance import Appearance
 
 
 def _png(image: Tensor) -> bytes:
     """A linear picture (H, W, 3) as files want base colours: encoded as sRGB."""
-    encoded = torch.where(image <= 0.0031308, 12.92 * image, 1.055 * image.clamp(min=0) ** (1 / 2.4) - 0.055)
     file = BytesIO()
-    Image.fromarray((255 * encoded.clamp(0, 1)).round().to(torch.uint8).numpy()).save(file, "PNG")
+    Image.fromarray((255 * encode_srgb(image)).round().to(torch.uint8).numpy()).save(file, "PNG")
     return file.getvalue()
 
 

@@ -22,7 +22,7 @@ from meshanim.export.frames import head_tracks, local_chunks
 from meshanim.export.joints import Rig, fitting_rig, skeleton_of
 from meshanim.export.picture import put_on
 from meshanim.export.usd_materials import bind_materials
-from meshanim.export.usd_places import FACE_MODEL, name_places
+from meshanim.export.usd_places import FACE_MODEL, HEAD_MOTION, name_places
 from meshanim.export.usd_skeleton import add_skeleton, bind_joints
 from meshanim.faces import FaceModel
 from meshanim.performance import Performance
@@ -142,6 +142,8 @@ def _add_mesh(stage: Usd.Stage, path: str, performance: Performance, picture: st
     name_places(shape, mesh)
     if performance.face_model:
         shape.GetPrim().SetCustomDataByKey(FACE_MODEL, performance.face_model)
+    if performance.head_motion is not None:
+        shape.GetPrim().SetCustomDataByKey(HEAD_MOTION, True)
     return shape
 
 

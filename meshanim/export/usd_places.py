@@ -12,7 +12,7 @@ from meshanim.mesh import Mesh
 
 FAMILY = "vertexGroups"
 """Of the subsets that are vertex groups; materials have one of their own."""
-LANDMARKS, FACE_MODEL = "landmarks", "faceModel"
+LANDMARKS, FACE_MODEL, HEAD_MOTION = "landmarks", "faceModel", "headMotion"
 
 
 def name_places(shape: Any, mesh: Mesh) -> None:

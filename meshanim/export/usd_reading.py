@@ -13,7 +13,7 @@ from meshanim._check import InputError
 from meshanim.export.parts import Floats, Part, assemble
 from meshanim.export.skinning import joint_shares, skinned
 from meshanim.export.usd import require_usd
-from meshanim.export.usd_places import FACE_MODEL, read_places
+from meshanim.export.usd_places import FACE_MODEL, HEAD_MOTION, read_places
 from meshanim.performance import Performance
 
 if TYPE_CHECKING:
@@ -207,8 +207,8 @@ def _part(mesh: Any, codes: Floats, to_ours: Floats) -> Part:
     weights = _weights(mesh, names, codes)
     name = mesh.GetPrim().GetName()
     placed = read_places(mesh, faces, polygons, len(rest))
-    face_model = mesh.GetPrim().GetCustomDataByKey(FACE_MODEL)
-    part = Part(name, rest, faces, uv, uv_faces, names, targets, weights, places, motion, *placed, face_model)
+    said = [mesh.GetPrim().GetCustomDataByKey(key) for key in (FACE_MODEL, HEAD_MOTION)]
+    part = Part(name, rest, faces, uv, uv_faces, names, targets, weights, places, motion, *placed, *said)
     return _skinned(mesh, part, codes, to_ours)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from meshanim.mesh import Mesh
+from meshanim.mesh import Mesh, fit_sphere
 
 LID_CLEARANCE = 3e-4
 """Metres between a lid that moves and the eyeball."""
@@ -30,15 +30,6 @@ def lid_limits(rest: Tensor, lids: Tensor, ball: Tensor, centre: Tensor) -> tupl
     return lids[near], torch.minimum(distance[near], radius + LID_CLEARANCE)
 
 
-def sphere_centre(points: Tensor) -> Tensor:
-    """Centre (3,) of the sphere that points (N, 3) lie on, by linear least squares."""
-    points = points.double()
-    middle = points.mean(dim=0)
-    arm = points - middle
-    system = torch.cat([2 * arm, torch.ones_like(arm[:, :1])], dim=1)
-    return middle + torch.linalg.lstsq(system, arm.square().sum(dim=1)).solution[:3]
-
-
 def clear_lids(neutral: Mesh, vertices: Tensor) -> Tensor:
     """Vertices (..., V, 3) whose lids are in front of the eyeballs: outwards from the ball's centre.
 
@@ -54,7 +45,7 @@ def clear_lids(neutral: Mesh, vertices: Tensor) -> Tensor:
     eyes = [groups[name] for name in ("eye_left", "eye_right") if name in groups and "lids" in groups]
     cleared = vertices.clone() if eyes else vertices
     for ball in eyes:
-        centre = sphere_centre(neutral.vertices[ball]).to(vertices)
+        centre = fit_sphere(neutral.vertices[ball]).centre.to(vertices)
         lids, least = lid_limits(neutral.vertices.to(vertices), groups["lids"], ball, centre)
         place = cleared[..., lids, :]
         arm = place - centre

@@ -55,10 +55,10 @@ def solve_performance(
         smoothness: of neighbouring frames; see :class:`meshanim.mesh.WeightSolver`.
         sparsity: how much a weight costs; see there.
         articulated: find the weights with which the jaw turns, lids slide and eyes roll
-            (:class:`meshanim.faces.Articulation`), and not those of straight lines; errors are to that face.
+            (:class:`meshanim.faces.Articulation`), and not those of straight lines; so does the performance.
         moving_head: the vertices hold the head's rigid motion, which becomes ``head_motion``; what a neck
             does that no unit knows is taken for the face's.
-        residual: keep what the linear units leave, so that the vertices come back as they were.
+        residual: keep what the units leave, so that the vertices come back as they were.
         progress: called with the name of each step, gives the callback that is told done and total.
 
     Raises:
@@ -72,18 +72,19 @@ def solve_performance(
     def walk(step: Progress = unheard) -> Iterator[Tensor]:
         return _head_local(performance, motion, step)
 
-    weights, moved = solver.weights(walk(progress("finding weights"))), basis.vertices
-    if articulated:
-        articulation = Articulation(mover, who)
-        refined = ArticulatedSolver(articulation, solver).refine(weights, walk, progress("bending"))
-        weights, moved = refined, articulation.vertices
+    weights = solver.weights(walk(progress("finding weights")))
+    articulation = Articulation(mover, who) if articulated else None
+    if articulation is not None:
+        weights = ArticulatedSolver(articulation, solver).refine(weights, walk, progress("bending"))
     weights = weights.float()
+    moved = basis.vertices if articulation is None else articulation.vertices
     errors, left, start = [], [], 0
     for chunk in walk(progress("measuring")):
         part = weights[start : start + len(chunk)]
-        errors.append(distances_mm(moved(part), chunk))
+        found = moved(part)
+        errors.append(distances_mm(found, chunk))
         if residual:
-            left.append(chunk - basis.vertices(part))
+            left.append(chunk - found)
         start += len(chunk)
     mean_mm, largest_mm = (torch.cat(part) for part in zip(*errors, strict=True))
     solved = replace(
@@ -93,7 +94,7 @@ def solve_performance(
         basis=basis.shapes,
         weight_names=basis.names,
         residual=torch.cat(left) if residual else None,
-        mover=None,
+        mover=articulation,
         face_model=face.name,
         identity=who,
         head_motion=performance.head_motion if motion is None else _joined(performance.head_motion, motion),

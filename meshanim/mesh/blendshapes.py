@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 
+import torch
 from torch import Tensor
 
-from meshanim._check import InputError, check_finite, check_shape
+from meshanim._check import InputError, check_finite, check_shape, check_tensor
 
 
 class Blendshapes:
@@ -19,11 +20,13 @@ class Blendshapes:
         shapes: (K, V, 3) displacements in metres at weight one.
 
     Raises:
-        InputError: no shape, a name too many, too few or twice, a number of vertices that differs, a value
-            that is not finite.
+        InputError: no shape, a name too many, too few or twice, a number of vertices that differs, arrays
+            that are no tensors, a value that is not finite.
     """
 
     def __init__(self, names: Sequence[str], rest: Tensor, shapes: Tensor) -> None:
+        check_tensor("rest", rest)
+        check_tensor("shapes", shapes)
         check_shape("rest", rest, (None, 3))
         check_shape("shapes", shapes, (None, len(rest), 3))
         check_finite("rest", rest)
@@ -41,11 +44,13 @@ class Blendshapes:
         return f"Blendshapes({len(self.names)} shapes of {len(self.rest)} vertices)"
 
     @cached_property
+    @torch.inference_mode(False)  # gradients may go through it later
     def gram(self) -> Tensor:
         """(K, K) float64 inner products of the shapes, square metres summed over all vertices."""
         return self._flat @ self._flat.mT
 
     @cached_property
+    @torch.inference_mode(False)  # gradients may go through it later
     def _flat(self) -> Tensor:
         return self.shapes.detach().flatten(1).double()
 

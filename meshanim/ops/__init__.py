@@ -3,6 +3,9 @@
 Those that layers are made of take tensors and are registered with PyTorch, gradients and all. Those that
 prepare a mesh take NumPy arrays: nothing there has a gradient, or belongs into a compiled graph. They give
 the same bits as their references.
+
+What is worked out of a tensor of indices is kept as long as it lives. A change of it in place is seen where
+PyTorch counts it, and not where it comes through NumPy or ``.data``: give a copy then.
 """
 
 from meshanim.ops._library import kernels_in_use

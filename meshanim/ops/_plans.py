@@ -2,7 +2,7 @@
 
 A plan holds the indices as the kernels want them (checked, 32 bit) and the inverse lists that turn the
 gradient's scatter into a gather. Plans are found again by storage, place in it and version counter, so that
-views and detached aliases share one, and a change in place makes a new one.
+views and detached aliases share one, and a change in place that PyTorch counts makes a new one.
 """
 
 from __future__ import annotations

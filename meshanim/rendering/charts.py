@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from meshanim._check import InputError, check_finite, check_range
+from meshanim.rendering.shading import encode_srgb
 from meshanim.vision import check_image
 
 HEAT_STOPS = (
@@ -40,8 +41,7 @@ _LMS_TO_RGB = (
 def _oklab_to_display(colours: Tensor) -> Tensor:
     """OKLab (..., 3) to sRGB in [0, 1]."""
     cones = (colours @ torch.tensor(_OKLAB_TO_LMS).T) ** 3
-    linear = (cones @ torch.tensor(_LMS_TO_RGB).T).clamp(0, 1)
-    return torch.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return encode_srgb(cones @ torch.tensor(_LMS_TO_RGB).T)
 
 
 def heat_colours(values: Tensor, maximum: float) -> Tensor:

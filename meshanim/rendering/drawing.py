@@ -44,6 +44,11 @@ class Texture:
     uv: Tensor
     uv_faces: Tensor
 
+    def __post_init__(self) -> None:
+        for name, shape in {"image": (None, None, 3), "uv": (None, 2), "uv_faces": (None, 3)}.items():
+            check_tensor(name, getattr(self, name))
+            check_shape(name, getattr(self, name), shape)
+
     def __call__(self, fragments: Fragments) -> Tensor:
         """Reflectance (..., H, W, 3) of what the pixels see, from a copy of fitting size."""
         places = interpolate(fragments, self.uv.to(fragments.depth), self.uv_faces)

@@ -13,7 +13,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from meshanim._check import check_shape
+from meshanim._check import check_shape, check_tensor
 from meshanim.mesh.geometry import unit
 
 HARMONICS = 9
@@ -80,8 +80,9 @@ class Lamp:
     colour: Tensor
 
     def __post_init__(self) -> None:
-        check_shape("direction", self.direction, (3,), batched=True)
-        check_shape("colour", self.colour, (3,), batched=True)
+        for name, vector in (("direction", self.direction), ("colour", self.colour)):
+            check_tensor(name, vector)
+            check_shape(name, vector, (3,), batched=True)
 
     def diffuse(self, normals: Tensor) -> Tensor:
         """Lambert's cosine law; black where a surface faces away."""
@@ -114,6 +115,7 @@ class Surroundings:
     coefficients: Tensor
 
     def __post_init__(self) -> None:
+        check_tensor("coefficients", self.coefficients)
         check_shape("coefficients", self.coefficients, (HARMONICS, 3), batched=True)
 
     @classmethod

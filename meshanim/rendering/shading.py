@@ -112,9 +112,14 @@ def to_display(linear: Tensor) -> Tensor:
     """Linear RGB to uint8 sRGB, with a soft shoulder instead of a hard clip above 0.7."""
     knee, room = 0.7, 0.3
     over = (linear - knee).clamp(min=0)
-    linear = torch.where(linear > knee, knee + room * over / (over + room), linear).clamp(0, 1)
-    encoded = torch.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear.pow(1 / 2.4) - 0.055)
-    return (255 * encoded).round().to(torch.uint8)
+    linear = torch.where(linear > knee, knee + room * over / (over + room), linear)
+    return (255 * encode_srgb(linear)).round().to(torch.uint8)
+
+
+def encode_srgb(linear: Tensor) -> Tensor:
+    """Linear RGB to sRGB in [0, 1]; what is beyond white is white."""
+    linear = linear.clamp(0, 1)
+    return torch.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear.pow(1 / 2.4) - 0.055)
 
 
 def from_display(colours: Tensor) -> Tensor:

@@ -14,8 +14,9 @@ def texture(image: Tensor, uv: Tensor, level: Tensor | None = None) -> Tensor:
     """Colours (..., C) of a picture at texture coordinates; gradients go to both.
 
     Between the middles of four texels the colour is bilinear, beyond the outermost ones it is held. With
-    ``level``, colours come from copies of half the size, a quarter and so on (each the mean of two by two),
-    linearly between the two nearest copies, so that fine patterns neither flicker nor alias.
+    ``level``, colours come from copies of half the size, a quarter and so on (each the mean of two by two; a
+    little more of an odd number), linearly between the two nearest copies, so that fine patterns neither
+    flicker nor alias.
 
     Args:
         image: (H, W, C), row 0 on top.
@@ -39,15 +40,30 @@ def texture(image: Tensor, uv: Tensor, level: Tensor | None = None) -> Tensor:
         if len(near):
             found = _sampled(copy, places.index_select(0, near)) * share[near, None].to(image)
             colours = colours.index_add(0, near, found)
-        copy = (
-            functional.avg_pool2d(copy, [min(2, side) for side in copy.shape[2:]]) if number < last else copy
-        )
+        copy = _halved(_halved(copy, 2), 3)
     return colours.view(*uv.shape[:-1], -1)
 
 
 def _levels(image: Tensor) -> int:
     """Number of copies down to one texel along the longer side."""
     return max(image.shape[:2]).bit_length()
+
+
+def _halved(image: Tensor, dim: int) -> Tensor:
+    """Half as many rows or columns of a picture (1, C, H, W), each the mean of the stretch that it covers.
+
+    Of 2 n + 1 each covers two and the n-th part of one, in parts of three neighbours (Guthe and Heckbert,
+    "Non-Power-of-Two Mipmapping", 2005), so that no copy is shifted against the picture.
+    """
+    count = image.shape[dim] // 2
+    if count == 0:
+        return image
+    first, second = image.narrow(dim, 0, 2 * count).unflatten(dim, (count, 2)).unbind(dim + 1)
+    if image.shape[dim] == 2 * count:
+        return (first + second) / 2
+    third = image.narrow(dim, 1, 2 * count).unflatten(dim, (count, 2)).select(dim + 1, 1)
+    place = torch.arange(count).to(image).view(-1, *[1] * (3 - dim))
+    return ((count - place) * first + count * second + (place + 1) * third) / (2 * count + 1)
 
 
 def _sampled(image: Tensor, uv: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor
 from meshanim._check import InputError, check_choice, check_range, check_shape, check_tensor
 from meshanim._pretrained import settings_from
 from meshanim._progress import Progress
+from meshanim.audio.timing import read_linearly
 from meshanim.faces.facs import EXPRESSIONS
 from meshanim.faces.lid_clearing import clear_lids
 from meshanim.mesh import Mesh
@@ -23,7 +24,7 @@ from meshanim.synthesis.mesh_model import MeshModel
 from meshanim.synthesis.motion_decoders import BlendshapeMotion, Blocks, SpiralMotion
 from meshanim.synthesis.neutral_encoder import Condition, NeutralEncoder
 from meshanim.synthesis.pretrained import check_topology
-from meshanim.synthesis.timing import frames_needed, read_linearly, read_smoothly
+from meshanim.synthesis.timing import frames_needed, read_smoothly
 
 CHUNK = 64
 """Frames that are decoded at once."""

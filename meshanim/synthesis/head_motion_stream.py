@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from meshanim._check import check_finite, check_range, check_shape
-from meshanim.audio import SPEECH_RATE
+from meshanim.audio import SPEECH_RATE, frames_beside
 from meshanim.synthesis.timing import GrowingTrack, read_motion_smoothly
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class HeadMotionStream:
 
     def finish(self) -> Tensor:
         """The head motion (m, 6) that is left; after the end is silence."""
-        count = max(1, round(self._samples / SPEECH_RATE * self.fps))
+        count = frames_beside(self._samples, self.fps)
         frames = math.floor((count - 1) * OWN_RATE / self.fps) + 1 + _AHEAD
         missing = self.model.samples(frames - self._heard) - len(self._sound)
         self._sound = functional.pad(self._sound, (0, max(0, missing)))

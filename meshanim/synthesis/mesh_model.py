@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from meshanim._check import check_shape
-from meshanim._pretrained import Pretrained
+from meshanim._pretrained import Pretrained, shipped_configs
 from meshanim.mesh import Mesh
 from meshanim.nn import HasLevels, MeshLevels
 from meshanim.synthesis.pretrained import topology_digest
@@ -42,6 +42,12 @@ class MeshModel(Pretrained):
     def template(self) -> Mesh:
         """The mean mesh, with the faces that every input shares."""
         return Mesh(self.mean, self.faces)
+
+    @classmethod
+    def shipped_for(cls, mesh: Mesh) -> list[str]:
+        """Names of the shipped models of this kind that are of a mesh's topology."""
+        said = {"model": cls.kind, "topology": topology_digest(mesh)}
+        return [name for name, config in shipped_configs().items() if said.items() <= config.items()]
 
     def settings(self) -> dict[str, Any]:
         """What the model is built from beside its mesh, as JSON values."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from meshanim.audio import SPEECH_RATE
+from meshanim.audio import SPEECH_RATE, frames_beside
 from meshanim.audio.wav2vec2 import LARGE, Wav2Vec2Encoder
 from meshanim.synthesis.speech_config import SpeechConfig
 
@@ -68,7 +68,7 @@ class OverlappingHearing:
 
     def finish(self) -> Tensor:
         """Features (1, t, C) of the frames that are left."""
-        return self._answer(max(1, round(self._samples / SPEECH_RATE * self.fps)), 0)
+        return self._answer(frames_beside(self._samples, self.fps), 0)
 
     def _answer(self, stop: int, after: int) -> Tensor:
         """Frames up to ``stop``, with ``after`` frames of context behind them."""

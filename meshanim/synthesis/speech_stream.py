@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from meshanim._check import check_finite, check_range, check_shape
-from meshanim.audio import SPEECH_RATE
+from meshanim.audio import SPEECH_RATE, frames_beside
 from meshanim.synthesis.speech_encoding import Hearing
 from meshanim.synthesis.speech_memory import joined
 from meshanim.synthesis.speech_network import SpeechNetwork, SpeechState
@@ -58,7 +58,7 @@ class SpeechStream:
     def finish(self) -> Tensor:
         """The expressions (m, E) that are left; after the end is silence."""
         self._say(self.hearing.finish(), self.recalling.finish() if self.recalling else None)
-        return self._track.until(max(1, round(self._samples / SPEECH_RATE * self.fps)))
+        return self._track.until(frames_beside(self._samples, self.fps))
 
     def _say(self, features: Tensor, recalled: Tensor | None) -> None:
         if features.shape[1]:

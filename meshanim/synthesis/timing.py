@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from meshanim._check import check_range
+from meshanim.audio.timing import read_linearly
 from meshanim.mesh.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 
 
@@ -21,14 +22,6 @@ def ease(share: Tensor) -> Tensor:
 def frames_needed(frames: int, fps: float, to_fps: float) -> int:
     """Frames at ``to_fps`` that reach at least as far in time as ``frames`` frames at ``fps``."""
     return math.ceil((frames - 1) * to_fps / fps - 1e-6) + 1
-
-
-def read_linearly(track: Tensor, position: Tensor) -> Tensor:
-    """Values (N, C) of a track (T, C) at fractional frames (N,), linear between frames, held outside."""
-    position = position.clamp(0, len(track) - 1)
-    low = position.floor().long()
-    high = (low + 1).clamp(max=len(track) - 1)
-    return torch.lerp(track[low], track[high], (position - low).to(track.dtype)[:, None])
 
 
 def read_smoothly(track: Tensor, position: Tensor) -> Tensor:

@@ -38,11 +38,20 @@ def read_image(path: str | Path) -> NDArray[np.uint8]:
         raise FileNotFoundError(f"{path} does not exist, or is not a file")
     try:
         with Image.open(path) as opened:
-            image = np.array(ImageOps.exif_transpose(opened).convert("RGB"))
+            image = np.array(_in_colour(ImageOps.exif_transpose(opened)))
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise InputError(f"{path} must be a picture, and cannot be read as one") from error
     check_image(str(path), image)
     return image
+
+
+def _in_colour(image: Image.Image) -> Image.Image:
+    """A picture as RGB; of 16 bits of grey the upper half, where pillow would make nearly all of it white."""
+    if image.mode.startswith("I;16"):
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        raise ValueError("numbers without a known white are no picture")
+    return image.convert("RGB")
 
 
 def write_image(path: str | Path, image: NDArray[np.uint8]) -> None:

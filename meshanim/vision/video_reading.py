@@ -41,7 +41,7 @@ class Video:
         return max(1, round(self.duration * self.fps))
 
     def frames(self) -> Iterator[NDArray[np.uint8]]:
-        """(H, W, 3) uint8 RGB at the steady rate :attr:`fps`, turned upright.
+        """(H, W, 3) uint8 RGB at the steady rate :attr:`fps`, turned upright, of square pixels.
 
         A file of uneven rate repeats and leaves out frames, as a player does. A file that breaks off ends
         with the last frame that can be decoded.
@@ -52,7 +52,7 @@ class Video:
         count = 0
         with opened(self.path, _KIND) as container:
             for frame, repeats in _steady(container, self.fps):
-                image = _upright(frame)
+                image = _upright(frame, container.streams.video[0])
                 for _ in range(repeats):
                     count += 1
                     yield image
@@ -75,7 +75,7 @@ def read_video(path: str | Path) -> Video:
         first = next(decoded(container, stream), None)
         if first is None:
             raise InputError(f"{place} must hold at least one frame that can be decoded, got none")
-        size = _upright(first).shape[:2]
+        size = _upright(first, stream).shape[:2]
         rate = stream.average_rate or stream.guessed_rate or _UNKNOWN_RATE
         return Video(place, float(rate), (size[0], size[1]), _duration(container, stream))
 
@@ -107,9 +107,10 @@ def _steady(container: av.container.InputContainer, fps: float) -> Iterator[tupl
         yield last, 1
 
 
-def _upright(frame: av.VideoFrame) -> NDArray[np.uint8]:
-    """(H, W, 3), turned as the file says, and dense: PyAV's own rows may have gaps between them."""
-    image = frame.to_ndarray(format="rgb24")
+def _upright(frame: av.VideoFrame, stream: av.VideoStream) -> NDArray[np.uint8]:
+    """(H, W, 3), of square pixels, turned as the file says, and dense: PyAV's rows may have gaps between."""
+    width = max(1, round(frame.width * (stream.sample_aspect_ratio or 1)))
+    image = frame.to_ndarray(format="rgb24", width=width, height=frame.height)
     quarters = round((getattr(frame, "rotation", 0) or 0) / 90) % 4
     return np.ascontiguousarray(np.rot90(image, quarters))
 

@@ -14,7 +14,15 @@ import torch
 from numpy.typing import NDArray
 
 from meshanim._check import InputError
-from meshanim.audio import Sound, encode_wav, find_sound, read_sound, resample, write_sound
+from meshanim.audio import (
+    Sound,
+    encode_wav,
+    find_sound,
+    frames_beside,
+    read_sound,
+    resample,
+    write_sound,
+)
 from meshanim.vision import read_video, write_video
 
 RATE = 16_000
@@ -69,6 +77,13 @@ def test_sound_of_a_video_is_in_step_with_its_frames(tmp_path, tone):
     # AAC keeps a steady tone's place to a fraction of its period.
     back, meant = sound.waveform[2000:12_000], tone(300).waveform[2000:12_000]
     assert (back - meant).abs().max() < 0.02
+
+
+@pytest.mark.parametrize("samples", [16_000, 15_999, 15_361, 15_360])
+def test_sound_of_a_video_is_as_long_as_what_was_written(tmp_path, tone, samples):
+    path = tmp_path / "clip.mp4"
+    write_video(path, frames(25), 25, tone(300).waveform[:samples].numpy(), RATE)
+    assert len(read_sound(path).waveform) == samples
 
 
 @pytest.mark.parametrize("late", [-0.25, 0.25])
@@ -168,6 +183,15 @@ def test_frames_beside_a_sound_are_counted_as_performances_count_them(tone):
     assert tone(300, 0.001).frame_count(25) == 1
 
 
+@pytest.mark.parametrize("rate", [8000, 22_050, 44_100, 48_000])
+@pytest.mark.parametrize("fps", [25, 24_000 / 1001, 60])
+def test_frames_beside_a_sound_are_as_many_at_the_rate_that_speech_is_heard_at(rate, fps):
+    # Lengths about half a frame, where the one sample that resampling may add tips the balance.
+    for samples in {round((frame + 0.5) / fps * rate) + step for frame in range(9) for step in (-1, 0, 1)}:
+        sound = Sound(torch.zeros(samples), rate)
+        assert sound.frame_count(fps) == frames_beside(len(resample(sound, RATE).waveform), fps)
+
+
 @pytest.mark.parametrize("rate", [8000, 11_025, 44_100, 48_000, 192_000])
 def test_resampling_keeps_a_tone_in_its_place(tone, rate):
     changed = resample(tone(440, 0.5, rate), RATE)
@@ -197,5 +221,7 @@ def test_what_is_written_is_read(tmp_path):
     sound = Sound(torch.linspace(-1.2, 1.2, 4000), 8000)
     back = read_sound(write_sound(tmp_path / "a.wav", sound))
     assert back.sample_rate == 8000
-    # Half a step of rounding, and full scale is 32767 steps when written and 32768 when read.
-    assert (back.waveform - sound.waveform.clamp(-1, 1)).abs().max() < 1.6 / 32768
+    # Half a step of rounding, and a whole one at the upper end.
+    assert (back.waveform - sound.waveform.clamp(-1, 1)).abs().max() <= 1 / 32768
+    again = read_sound(write_sound(tmp_path / "b.wav", back))
+    assert torch.equal(again.waveform, back.waveform)

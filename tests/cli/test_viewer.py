@@ -77,7 +77,7 @@ def test_the_studio_takes_a_folder_that_is_yet_to_be_made(
     ("arguments", "said"),
     [
         (["view", "nowhere.npz"], "nowhere.npz"),
-        (["studio", "--folder", __file__], "must be a folder to write in, but"),
+        (["studio", "--folder", __file__], f"--folder must be a folder, but {__file__} is a file"),
         (["studio", "--face", "nobody", "--port", "0"], "nobody"),
         (["studio", "--host", "192.0.2.1"], "cannot listen at 192.0.2.1"),
         (["studio", "--port", "70000"], "port must be at least 0 and at most 65535"),

@@ -56,6 +56,24 @@ def test_a_head_that_turns_far_and_a_fraction_of_a_rate_come_back(moving, tmp_pa
     assert millimetres(posed(back), posed(moving)) < 1e-3 + FLOAT32_MM
 
 
+@pytest.mark.parametrize("name", ["a.glb", "a.gltf", "a.usda"])
+@pytest.mark.parametrize("frames", [1, 3])
+def test_a_head_that_is_held_still_stays_out_of_the_mesh(weighted, tmp_path, name, frames):
+    cut = weighted.slice(0, frames)
+    held = replace(cut, head_motion=weighted.head_motion[:1].expand(frames, 6))
+    back = read(write(held, tmp_path, name))
+    assert torch.equal(back.neutral.vertices, held.neutral.vertices)
+    assert torch.allclose(back.head_motion, held.head_motion, atol=1e-6)
+    none = read(write(replace(held, head_motion=None), tmp_path, name))
+    assert none.head_motion is None and torch.equal(none.neutral.vertices, held.neutral.vertices)
+
+
+@pytest.mark.parametrize("fps", [25.0, 30 / 1.001, 12.5])
+def test_times_of_an_mdd_tell_the_rate_that_was_meant(moving, tmp_path, fps):
+    back = read(export(replace(moving, fps=fps), tmp_path / "a.mdd"))
+    assert back.fps == pytest.approx(fps, rel=1e-12)
+
+
 def test_points_of_usd_come_back_to_the_last_bit(moving, tmp_path):
     back = read(export(moving, tmp_path / "a.usdc", targets="points"))
     assert torch.equal(back.motion, moving.motion) and back.weights is None

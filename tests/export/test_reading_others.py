@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from meshanim._check import InputError
 from meshanim.export import export
-from meshanim.export.gltf_tracks import Track
+from meshanim.export.gltf_tracks import Track, moments_of
 
 CORNERS = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0]])
 RISE = np.array([[0, 0, 1], [0, 0, 0], [0, 0, 0]])
@@ -100,6 +100,15 @@ def test_meshes_of_another_program_become_one_that_a_head_carries(tmp_path):
         wanted = np.concatenate([local, local + np.array([0, 0, 3])]) * 2 @ turn.T + [0, frame / 2, 0]
         assert posed(back)[frame] == pytest.approx(wanted, abs=1e-5)
     assert back.neutral.faces.tolist() == [[0, 1, 2], [3, 4, 5]]
+
+
+@pytest.mark.parametrize("fps", [24, 24 / 1.001, 30 / 1.001, 60, 12.5])
+@pytest.mark.parametrize("seconds", [2, 1800])
+def test_rounded_keys_tell_the_rate_that_was_meant(fps, seconds):
+    times = (np.arange(round(seconds * fps)) / fps).astype(np.float32).astype(np.float64)
+    for kept in (times, np.delete(times, np.arange(10, len(times), 3))):
+        rate, moments = moments_of([Track(kept, kept[:, None], "LINEAR", False)], None)
+        assert rate == pytest.approx(fps, rel=1e-12) and len(moments) == 1 + round(kept[-1] * fps)
 
 
 def test_the_rate_is_that_of_the_keys(tmp_path):

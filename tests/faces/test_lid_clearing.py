@@ -1,19 +1,12 @@
 import torch
 
-from meshanim.faces.lid_clearing import clear_lids, lid_limits, sphere_centre
-from meshanim.mesh import Mesh
-
-
-def test_centre_of_points_on_a_part_of_a_sphere():
-    directions = torch.randn(50, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    directions = directions[directions[:, 2] > 0]
-    points = torch.tensor([0.03, -0.01, 0.05]) + 0.012 * directions / directions.norm(dim=1, keepdim=True)
-    assert torch.allclose(sphere_centre(points), torch.tensor([0.03, -0.01, 0.05]).double(), atol=1e-8)
+from meshanim.faces.lid_clearing import clear_lids, lid_limits
+from meshanim.mesh import Mesh, fit_sphere
 
 
 def test_eyes_are_found_where_the_face_turns_them(anny):
     for name in ("eye_left", "eye_right"):
-        centre = sphere_centre(anny.neutral.vertices[anny.neutral.groups[name]]).float()
+        centre = fit_sphere(anny.neutral.vertices[anny.neutral.groups[name]]).centre
         # The cornea draws the sphere a little forward.
         assert (centre - anny.joints()[name].position).norm() < 1.5e-3
 
@@ -28,7 +21,7 @@ def test_a_face_at_rest_and_one_without_eyes_stay_as_they_are(anny):
 def test_lids_that_sank_in_come_back_and_nothing_else_moves(anny):
     neutral = anny.neutral
     ball, lids = neutral.groups["eye_left"], neutral.groups["lids"]
-    centre = sphere_centre(neutral.vertices[ball]).float()
+    centre = fit_sphere(neutral.vertices[ball]).centre
     near, least = lid_limits(neutral.vertices, lids, ball, centre)
     assert 100 < len(near) < len(lids)
     sunk = neutral.vertices.expand(2, -1, -1).clone()

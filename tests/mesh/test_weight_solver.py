@@ -141,6 +141,8 @@ def test_a_basis_names_its_shapes(basis):
         Blendshapes(["a", "a"], basis.rest, basis.shapes[:2])
     with pytest.raises(InputError, match=r"shapes must have shape \(any, 60, 3\)"):
         Blendshapes(["a"], basis.rest, basis.shapes[:1, :50])
+    with pytest.raises(InputError, match=r"shapes must be a tensor, got numpy\.ndarray"):
+        Blendshapes(basis.names, basis.rest, basis.shapes.numpy())
 
 
 def test_what_does_not_fit_is_named(basis, weights):

@@ -188,5 +188,10 @@ def test_bad_arguments_are_named():
         render(vertices.numpy(), faces, camera_at(), torch.ones_like(vertices), WHITE)
     with pytest.raises(InputError, match=r"faces must be a tensor, got numpy\.ndarray"):
         render(vertices, faces.numpy(), camera_at(), torch.ones_like(vertices), WHITE)
+    image, uv, corners = torch.ones(4, 4, 3), torch.zeros(3, 2), torch.tensor([[0, 1, 2]])
+    with pytest.raises(InputError, match=r"image must be a tensor, got numpy\.ndarray"):
+        Texture(image.numpy(), uv, corners)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"uv_faces must have shape \(any, 3\), got \(3,\)"):
+        Texture(image, uv, corners[0])
     with pytest.raises(InputError, match="shininess must be above 0"):
         Gloss(0.1, 0.0)

@@ -118,3 +118,7 @@ def test_bad_arguments_are_named():
         Surroundings(torch.zeros(4, 3))
     with pytest.raises(InputError, match="direction must have a shape ending in"):
         Lamp(torch.zeros(2), torch.ones(3))
+    with pytest.raises(InputError, match=r"colour must be a tensor, got numpy\.ndarray"):
+        Lamp(torch.ones(3), torch.ones(3).numpy())  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"coefficients must be a tensor, got numpy\.ndarray"):
+        Surroundings(torch.zeros(9, 3).numpy())  # type: ignore[arg-type]

@@ -1,8 +1,16 @@
 """Laws of the light: brighter towards it, never negative, and display values that come back."""
 
+import pytest
 import torch
 
-from meshanim.rendering.shading import background, from_display, shade, surroundings, to_display
+from meshanim.rendering.shading import (
+    background,
+    encode_srgb,
+    from_display,
+    shade,
+    surroundings,
+    to_display,
+)
 
 
 def test_what_faces_the_key_light_is_brightest():
@@ -26,6 +34,8 @@ def test_display_values_come_back():
     # Below the shoulder at linear 0.7, sRGB 0.85, only rounding to 255 steps is left.
     assert (back - values)[values < 0.85].abs().max() < 0.003
     assert (back.diff() >= 0).all()
+    assert torch.allclose(encode_srgb(from_display(values)), values, atol=1e-6)
+    assert encode_srgb(torch.tensor([-1.0, 2.0])).tolist() == pytest.approx([0, 1])
 
 
 def test_a_flat_surface_has_no_hollows_and_a_pit_has():

@@ -30,6 +30,20 @@ def test_levels_are_means_of_smaller_copies():
     assert torch.allclose(texture(image, uv, torch.tensor(0.25)), mixed, atol=1e-6)
 
 
+@pytest.mark.parametrize("size", [(64, 64), (385, 1000), (1023, 511)])
+def test_smaller_copies_stay_in_their_place(size):
+    ramps = torch.meshgrid(*((torch.arange(side) + 0.5) / side for side in size), indexing="ij")
+    image = torch.stack([ramps[1], 1 - ramps[0]], dim=-1)
+    uv = torch.rand(99, 2, generator=torch.Generator().manual_seed(0))
+    for level in range(6):
+        # Beyond the outermost middles colours are held.
+        least = 0.5 / torch.tensor([max(1, side >> level) for side in size]).flip(0)
+        wanted = uv.clamp(least, 1 - least)
+        # Of a texel that two share, each takes the middle: at most 4 % of a texel of the copy.
+        near = 0.04 / torch.tensor([max(1, side >> level) for side in size]).flip(0) + 1e-5
+        assert ((texture(image, uv, torch.full((99,), float(level))) - wanted).abs() < near).all()
+
+
 def test_gradients_of_picture_and_places():
     generator = torch.Generator().manual_seed(0)
     image = torch.rand(5, 6, 2, generator=generator, dtype=torch.float64, requires_grad=True)

@@ -7,7 +7,7 @@ import torch
 from meshanim._check import InputError
 from meshanim._pretrained import find_model
 from meshanim.mesh import Mesh, MeshHierarchy
-from meshanim.synthesis import SpiralAutoencoder, topology_digest
+from meshanim.synthesis import ExpressionModel, SpiralAutoencoder, topology_digest
 
 
 @pytest.fixture
@@ -34,6 +34,12 @@ def test_the_digest_sees_connections_alone(face: Mesh) -> None:
 def test_unknown_names_are_answered_with_known_ones() -> None:
     with pytest.raises(InputError, match=r"the model must be .* or a folder, got 'no-such-model'"):
         find_model("no-such-model")
+
+
+def test_shipped_models_are_found_by_the_topology_of_a_mesh(face: Mesh) -> None:
+    of_ict = ExpressionModel.from_pretrained("ict-expressions-paper").template
+    assert ExpressionModel.shipped_for(of_ict) == ["ict-expressions-paper"]
+    assert SpiralAutoencoder.shipped_for(of_ict) == ExpressionModel.shipped_for(face) == []
 
 
 def damage(folder: Path, name: str, content: bytes | None) -> None:

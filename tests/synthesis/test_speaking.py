@@ -92,6 +92,22 @@ def test_any_sample_rate_and_frame_rate(
     assert said.frame_count == 24 and said.sample_rate == rate
 
 
+class Still:
+    """A head that is told how long it is to be still by the sound."""
+
+    def head_motion(self, sound: Sound, *, fps: float) -> torch.Tensor:
+        return torch.zeros(sound.frame_count(fps), 6)
+
+
+def test_a_head_that_hears_the_whole_moves_as_long_as_lips_that_hear_a_stream(
+    face: FaceModel, lip_model: LipModel
+) -> None:
+    # One and a half frames but for a sample, which is more once it is resampled.
+    sound = Sound(torch.zeros(2645), 44_100)
+    said = speak(sound, face, lip_model, head=Still())
+    assert said.head_motion is not None and len(said.head_motion) == said.frame_count
+
+
 def test_progress_goes_up_to_the_last_frame(face: FaceModel, lip_model: LipModel, babble: Babble) -> None:
     told: list[tuple[int, int]] = []
     speak(babble(3.5), face, lip_model, progress=lambda done, total: told.append((done, total)))

@@ -2,8 +2,9 @@ import pytest
 import torch
 
 from meshanim._check import InputError
+from meshanim.audio.timing import read_linearly
 from meshanim.synthesis import retime
-from meshanim.synthesis.timing import GrowingTrack, frames_needed, read_linearly, read_smoothly
+from meshanim.synthesis.timing import GrowingTrack, frames_needed, read_smoothly
 
 
 @pytest.mark.parametrize("read", [read_linearly, read_smoothly])

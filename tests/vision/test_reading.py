@@ -1,7 +1,9 @@
 """What was written is read back; files that are not what they should be end in one sentence."""
 
 import wave
+from fractions import Fraction
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -34,6 +36,17 @@ def test_frames_come_back_in_order_and_as_often_as_asked(clip):
         level = [float(frame[10:-10, -20:-5].mean()) for frame in read]
         # H.264 at crf 18 and limited range lose a few of 255 levels.
         assert level == pytest.approx([40 + 4 * index for index in range(25)], abs=4)
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_sixteen_bits_of_grey_become_eight(tmp_path, suffix):
+    grey = np.linspace(0, 65535, 32 * 32).reshape(32, 32).astype(np.uint16)
+    Image.fromarray(grey).save(tmp_path / f"a.{suffix}")
+    read = read_image(tmp_path / f"a.{suffix}")
+    assert np.array_equal(read, np.repeat((grey >> 8)[..., None], 3, axis=2))
+    Image.fromarray(grey / np.float32(65535)).save(tmp_path / "b.tif")
+    with pytest.raises(InputError, match="must be a picture"):
+        read_image(tmp_path / "b.tif")
 
 
 def test_a_clip_may_be_one_frame_long(tmp_path):
@@ -74,6 +87,21 @@ def test_sound_alone_is_no_video(tmp_path):
         file.writeframes(bytes(1600))
     with pytest.raises(InputError, match="video stream"):
         read_video(path)
+
+
+def test_pixels_that_are_shown_wide_become_square(tmp_path):
+    path = tmp_path / "wide.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = Fraction(3, 2)
+        stream.codec_context.time_base = Fraction(1, 25)
+        frame = av.VideoFrame.from_ndarray(next(frames(1, 48, 64)), "rgb24")
+        container.mux([*stream.encode(frame), *stream.encode(None)])
+    video = read_video(path)
+    (image,) = video.frames()
+    assert video.size == (48, 96) and image.shape == (48, 96, 3)
+    assert image[:, :44].max() < 12 and image[:, 52:].min() > 28
 
 
 def test_pictures_come_back_upright(tmp_path):
