@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from meshanim._progress import Progress
-from meshanim.capture.hair import cheeks, find_hair, hair_line, with_fringe
+from meshanim.capture.hair import brow_band, cheeks, find_hair, hair_line, with_fringe
 from meshanim.capture.landmark_fit import LandmarkFit, Person
 from meshanim.capture.look import FAINT, FINE_SIDE, SQUARELY, Look, TextureMean, fit_light, shade
 from meshanim.capture.photometric import SkinPictures
@@ -65,19 +65,18 @@ class Refinement:
         """
         seen, colours = self._seen(state)
         person = self._fit.face.neutral.with_vertices(self.skin.rest)
-        where = torch.stack([cheeks(person).float(), hair_line(person)], dim=1)
-        cheek, line = torch.cat([at_places(where, each.corners, each.weight) for each in seen]).unbind(dim=1)
-        normals = torch.cat([places.normals for places in seen])
-        may_be = line > 0
-        hair, typical, light = find_hair(torch.cat(colours), normals, cheek > 0.5, may_be)
+        parts = torch.stack([cheeks(person).float(), hair_line(person), brow_band(person).float()], dim=1)
+        places = Seen(*(torch.cat(part) for part in zip(*seen, strict=True)))
+        cheek, line, brow = at_places(parts, places.corners, places.weight).unbind(dim=1)
+        colour, may_be = torch.cat(colours), line > 0
+        hair, bare, light = find_hair(colour, places.normals, cheek > 0.5, may_be, brow > 0.5)
+        frames = zip(hair.split([len(each.uv) for each in seen]), seen, strict=True)
+        near = torch.cat([with_fringe(part, each.pixel, self.window.pixels) for part, each in frames])
+        hair = hair | (near & may_be)
+        clear = (places.normals[:, 2] >= SQUARELY) & ~hair
         mean = TextureMean(FINE_SIDE)
-        counts = [len(places.uv) for places in seen]
-        frames = zip(seen, colours, hair.split(counts), may_be.split(counts), strict=True)
-        for places, colour, hairy, there in frames:
-            over = with_fringe(hairy, places.pixel, self.window.pixels) & there
-            clear = (places.normals[:, 2] >= SQUARELY) & ~over
-            mean.add(places.uv[clear], (colour / shade(places.normals, light))[clear])
-            mean.add(places.uv[over], typical.expand(int(over.sum()), 3), FAINT)
+        mean.add(places.uv[clear], (colour / shade(places.normals, light))[clear])
+        mean.add(places.uv[hair], bare.expand(int(hair.sum()), 3), FAINT)
         return Look(mean.texture(), light)
 
     def _seen(self, state: State) -> tuple[list[Seen], list[Tensor]]:

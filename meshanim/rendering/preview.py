@@ -61,6 +61,27 @@ class _Painted(NamedTuple):
     over: Callable[[Tensor, Tensor], Tensor]
 
 
+def _brows(mesh: Mesh, seen: Tensor) -> _Painted:
+    """Brows of the face's own on the triangles that are seen (F,)."""
+    places, faces = brow_coordinates(mesh), mesh.faces[seen]
+    return _Painted(places, faces, (places[:, 1] > 0)[faces].all(1), paint_brows)
+
+
+def _worn(mesh: Mesh, seen: Tensor, skin: Tensor) -> _Painted:
+    """A captured skin (S, S, 3)."""
+    check_shape("skin", skin, (None, None, 3))
+    corners = skin_coordinates(mesh)[seen].flatten(0, 1)
+    faces = torch.arange(len(corners)).view(-1, 3)
+    paint = partial(paint_skin, skin=skin.to(torch.float32).clamp(0, 1))
+    return _Painted(corners, faces, torch.ones(len(faces), dtype=torch.bool), paint)
+
+
+def _irises(mesh: Mesh, seen: Tensor, colour: Tensor | None) -> _Painted:
+    """Irises and pupils."""
+    places, faces = eye_coordinates(mesh), mesh.faces[seen]
+    return _Painted(places, faces, (places != 0).any(1)[faces].all(1), partial(paint_eyes, colour=colour))
+
+
 class Preview:
     """Draws frames of one mesh; what does not change from frame to frame is made once.
 
@@ -86,20 +107,10 @@ class Preview:
             check_shape("eyes", eyes, (2, 3))
             white, iris = eyes.to(torch.float32)
             self._materials[group_mask(mesh, "eyes"), :3] = white
-        places, brows = eye_coordinates(mesh), brow_coordinates(mesh)
-        everywhere = torch.ones(len(self._faces), dtype=torch.bool)
-        self._painted: list[_Painted] = []
-        if skin is None:
-            above = (brows[:, 1] > 0)[self._faces].all(1)
-            self._painted.append(_Painted(brows, self._faces, above, paint_brows))
-        else:
-            check_shape("skin", skin, (None, None, 3))
-            corners = skin_coordinates(mesh)[seen].flatten(0, 1)
-            own = torch.arange(len(corners)).view(-1, 3)
-            skin = skin.to(torch.float32).clamp(0, 1)
-            self._painted.append(_Painted(corners, own, everywhere, partial(paint_skin, skin=skin)))
-        balls = (places != 0).any(1)[self._faces].all(1)
-        self._painted.append(_Painted(places, self._faces, balls, partial(paint_eyes, colour=iris)))
+        self._painted = [
+            _brows(mesh, seen) if skin is None else _worn(mesh, seen, skin),
+            _irises(mesh, seen, iris),
+        ]
         self._extent = float((mesh.vertices.amax(0) - mesh.vertices.amin(0)).amax())
 
     def seen_by(self, camera: Camera) -> Preview:

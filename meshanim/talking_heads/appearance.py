@@ -178,7 +178,7 @@ class Appearance:
 
     @cached_property
     def eyes(self) -> Tensor | None:
-        """(2, 3) linear colours of the eyes' white and of their irises, as the light shows them.
+        """(2, 3) linear colours of the eyes' white and irises, which go with :attr:`skin`.
 
         None where no frame shows an open eye well enough.
         """

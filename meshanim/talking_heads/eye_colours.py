@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from meshanim._check import check_shape
+from meshanim.rendering.materials import ALBEDO
 from meshanim.rendering.shading import from_display
 
 _SIDE = 64
@@ -32,9 +33,10 @@ _LEAST = 40
 
 
 def eye_colours(pictures: Tensor, landmarks: Tensor) -> Tensor | None:
-    """(2, 3) linear colours of white and iris as the pictures show them, each the median of all eyes.
+    """(2, 3) linear colours of white and iris; None where no eye is open and seen well enough.
 
-    None where no eye is open and seen well enough.
+    The iris is as the pictures show it, the median of all eyes. The white is the geometric mean of what they
+    show and a bare eye's: beside the white, small pictures have lids and their shade between the lids.
 
     Args:
         pictures: (N, H, W, 3) uint8, of one person.
@@ -48,7 +50,10 @@ def eye_colours(pictures: Tensor, landmarks: Tensor) -> Tensor | None:
         for first in (36, 42)
     ]
     colours = [each for each in found if each is not None]
-    return torch.stack(colours).quantile(0.5, dim=0) if colours else None
+    if not colours:
+        return None
+    white, iris = torch.stack(colours).quantile(0.5, dim=0)
+    return torch.stack([(white * torch.tensor(ALBEDO["eyes"])).sqrt(), iris])
 
 
 def _colours(picture: Tensor, points: Tensor) -> Tensor | None:

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from meshanim.capture import capture
-from meshanim.capture.hair import cheeks, find_hair, hair_line, with_fringe
+from meshanim.capture.hair import brow_band, cheeks, find_hair, hair_line, with_fringe
 from meshanim.capture.look import shade
 from meshanim.faces import load_face
 from meshanim.mesh import Mesh
@@ -21,6 +21,7 @@ from meshanim.vision import read_video, write_image
 SKINS = {"light": (0.62, 0.40, 0.30), "dark": (0.16, 0.09, 0.06)}
 HAIRS = {"black": (0.012, 0.010, 0.009), "brown": (0.09, 0.05, 0.03), "grey": (0.35, 0.34, 0.33)}
 COUNT = 6000
+NOWHERE = torch.zeros(COUNT, dtype=torch.bool)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +53,7 @@ def face(skin: tuple[float, ...], hair: tuple[float, ...]) -> tuple[Tensor, ...]
 @pytest.mark.parametrize("skin", SKINS)
 def test_hair_is_found_on_any_skin(skin: str, hair: str) -> None:
     colours, normals, may_be, hairy, bare = face(SKINS[skin], HAIRS[hair])
-    found, typical, seen = find_hair(colours, normals, ~may_be, may_be)
+    found, typical, seen = find_hair(colours, normals, ~may_be, may_be, NOWHERE)
     assert float(found[hairy].float().mean()) > 0.97
     assert float(found[~hairy].float().mean()) < 0.03
     assert not found[~may_be].any()
@@ -62,14 +63,27 @@ def test_hair_is_found_on_any_skin(skin: str, hair: str) -> None:
 
 def test_a_bare_forehead_stays_and_so_do_beards(mesh: Mesh) -> None:
     colours, normals, may_be, hairy, _ = face(SKINS["light"], SKINS["light"])
-    assert float(find_hair(colours, normals, ~may_be, may_be)[0].float().mean()) < 0.03
+    assert float(find_hair(colours, normals, ~may_be, may_be, NOWHERE)[0].float().mean()) < 0.03
     colours, normals, may_be, hairy, _ = face(SKINS["light"], HAIRS["black"])
-    assert not find_hair(colours, normals, ~may_be, may_be & ~hairy)[0][hairy].any()
+    assert not find_hair(colours, normals, ~may_be, may_be & ~hairy, NOWHERE)[0][hairy].any()
+
+
+def test_only_a_full_fringe_goes_on_over_the_brows() -> None:
+    """Grey hair over a strip of brows, that are dark themselves; and over a little forehead, or all of it."""
+    colours, normals, half, grey, _ = face(SKINS["light"], HAIRS["grey"])
+    dark = torch.arange(COUNT) >= COUNT - COUNT // 20
+    colours[dark] *= 0.12
+    brow = torch.arange(COUNT) >= COUNT - COUNT // 10
+    for may_be in (half & ~brow, grey & ~brow):
+        found, _, _ = find_hair(colours, normals, ~half, may_be, brow)
+        full = torch.equal(may_be, grey & ~brow)
+        assert float(found[brow & ~dark].float().mean()) == pytest.approx(float(full), abs=0.03)
+        assert float(found[dark].float().mean()) < 0.03
 
 
 def test_without_cheeks_nothing_is_told(mesh: Mesh) -> None:
     colours, normals, may_be, _, _ = face(SKINS["light"], HAIRS["black"])
-    found, typical, _ = find_hair(colours, normals, torch.zeros_like(may_be), may_be)
+    found, typical, _ = find_hair(colours, normals, NOWHERE, may_be, NOWHERE)
     assert not found.any() and bool(typical.isfinite().all())
 
 
@@ -90,6 +104,10 @@ def test_hair_hangs_over_forehead_and_temples(mesh: Mesh) -> None:
     assert forehead.any() and bool((line[forehead] > 0).all())
     assert bool(cheek[points[30]]) and not cheek[[points[8], points[51], points[37], points[19]]].any()
     assert not (cheek & (line > 0)).any()
+    band = brow_band(mesh)
+    assert bool(band[[points[number] for number in range(18, 26)]].all())
+    assert not band[[points[number] for number in range(27, 68)]].any()
+    assert not (band & ((line > 0) | cheek)).any()
 
 
 def test_a_captured_forehead_is_without_its_fringe(mesh: Mesh, shared_data: Path, tmp_path: Path) -> None:

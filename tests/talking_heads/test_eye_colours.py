@@ -14,6 +14,7 @@ from meshanim.performance import Performance
 from meshanim.rendering import Camera, framing_camera
 from meshanim.rendering.framing import head_points
 from meshanim.rendering.preview import Preview
+from meshanim.rendering.shading import from_display, to_display
 from meshanim.talking_heads import LANDMARKS, Appearance, MeshRenderer
 from meshanim.talking_heads.eye_colours import eye_colours
 
@@ -68,6 +69,16 @@ def test_the_median_of_pictures_counts(drawn: Callable[..., Drawing]) -> None:
     alone = eye_colours(*drawn(BROWN))
     assert found is not None and alone is not None
     assert redness(found[1]) == pytest.approx(redness(alone[1]), rel=0.3)
+
+
+def test_light_changes_an_iris_wholly_and_the_white_by_half(drawn: Callable[..., Drawing]) -> None:
+    """Half the light: half the iris, and a white of the square root of that."""
+    picture, landmarks = drawn(HAZEL)
+    bright = eye_colours(picture, landmarks)
+    dark = eye_colours(to_display(from_display(picture / 255) / 2), landmarks)
+    assert bright is not None and dark is not None
+    assert torch.allclose(dark[1], bright[1] / 2, rtol=0.1)
+    assert torch.allclose(dark[0], bright[0] / 2**0.5, rtol=0.15)
 
 
 def test_shut_and_missing_eyes_say_nothing(drawn: Callable[..., Drawing]) -> None:
