@@ -82,6 +82,17 @@ def check_range(
         raise InputError(f"{name} must be {wanted}, got {value:g}")
 
 
+def check_item(name: str, item: int, count: int) -> int:
+    """The place of an item of ``count``, which may be counted from the end, as -1.
+
+    Raises:
+        IndexError: there is none; iteration ends by it.
+    """
+    if not -count <= item < count:
+        raise IndexError(f"{name} must be at least {-count} and at most {count - 1}, got {item}")
+    return item % count
+
+
 def check_choice(name: str, value: Any, choices: Iterable[Any]) -> None:
     """Raise unless ``value`` is one of ``choices``."""
     known = list(choices)

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -115,6 +115,28 @@ def pytest_configure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):  # one of several processes of pytest-xdist
         os.environ.setdefault("OMP_NUM_THREADS", "1")
         torch.set_num_threads(1)
+
+
+def _skipping_what_is_not_installed() -> Generator[None, Any, Any]:
+    """Skip a test that needs an extra which is not here, and say which; other errors stay errors."""
+    try:
+        return (yield)
+    except MissingExtra as missing:
+        if not isinstance(missing.__context__, ImportError):
+            raise
+        pytest.skip(str(missing))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup() -> Generator[None, Any, Any]:
+    """Fixtures may need extras."""
+    return (yield from _skipping_what_is_not_installed())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, Any, Any]:
+    """Tests may need extras."""
+    return (yield from _skipping_what_is_not_installed())
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -82,6 +82,15 @@ def test_range_lets_its_ends_pass() -> None:
     _check.check_range("duration", 1, low=0, high=1)
 
 
+def test_items_count_from_either_end() -> None:
+    assert [_check.check_item("item", item, 3) for item in range(-3, 3)] == [0, 1, 2] * 2
+    for item in (-4, 3):
+        with pytest.raises(IndexError, match=f"item must be at least -3 and at most 2, got {item}"):
+            _check.check_item("item", item, 3)
+    with pytest.raises(IndexError):
+        _check.check_item("item", 0, 0)
+
+
 def test_choice_lists_what_is_known() -> None:
     _check.check_choice("expression", "happy", ("happy", "sad"))
     with pytest.raises(InputError, match="expression must be one of happy, sad, got 'glad'"):

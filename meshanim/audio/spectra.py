@@ -28,6 +28,7 @@ def mel_to_hertz(mel: Tensor) -> Tensor:
 
 
 @cache
+@torch.inference_mode(False)  # gradients may go through it later
 def mel_filters(bands: int) -> Tensor:
     """(bands, TRANSFORM / 2 + 1) triangles of height 1 up to 8 kHz, evenly spaced in mel."""
     top = hertz_to_mel(torch.tensor(SPEECH_RATE / 2, dtype=torch.float64))

@@ -15,7 +15,7 @@ from meshanim._check import InputError
 from meshanim._progress import Progress, Steps, silent
 from meshanim.audio import Sound, find_sound
 from meshanim.capture.landmark_fit import LandmarkFit, Person
-from meshanim.capture.look import FINE_SIDE, SQUARELY, Look
+from meshanim.capture.look import Look
 from meshanim.capture.references import choose_references
 from meshanim.capture.refinement import Refinement
 from meshanim.capture.residuals import State
@@ -103,7 +103,7 @@ def capture(path: str | Path, face: FaceModel, progress: Steps = silent) -> Capt
     if face.neutral.uv is not None:
         refinement = Refinement(clip.frames, fit, person, landmarks)
         state = refinement.refine(state, refinement.look(state), progress("fitting pixels"))
-        look = refinement.look(state, FINE_SIDE, SQUARELY)
+        look = refinement.bare_look(state)
     performance, camera = _performance(clip, fit, person, state)
     return Captured(performance, _appearance(clip, performance, camera, landmarks, look), landmarks)
 

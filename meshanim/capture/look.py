@@ -19,6 +19,8 @@ FINE_SIDE = 1024
 SQUARELY = 0.5
 """Cosine between normal and the camera's axis from which skin goes into a texture that is kept: nearer to
 the outline, a pixel of error in the fit brings in what is behind."""
+FAINT = 0.01
+"""Weight of a place whose colour is a guess: skin within some millimetres goes before it."""
 _EVEN = 0.005
 """How much of the data's weight says that light comes from everywhere alike, alike for all coefficients,
 so that it prefers no direction."""
@@ -63,12 +65,18 @@ class TextureMean:
         self._side = side
         self._sum = torch.zeros(side * side, 4)
 
-    def add(self, uv: Tensor, colours: Tensor) -> None:
-        """Colours (N, 3) seen at texture coordinates (N, 2), shared among the four nearest texels."""
+    def add(self, uv: Tensor, colours: Tensor, weight: float = 1.0) -> None:
+        """Colours (N, 3) seen at texture coordinates (N, 2), shared among the four nearest texels.
+
+        Args:
+            uv: (N, 2) texture coordinates.
+            colours: (N, 3) seen there.
+            weight: of each; one that is small is only heard where little else is near.
+        """
         place = torch.stack([uv[:, 0], 1 - uv[:, 1]], dim=1) * self._side - 0.5
         corner = place.floor()
         part = place - corner
-        values = torch.cat([colours, torch.ones_like(colours[:, :1])], dim=1)
+        values = weight * torch.cat([colours, torch.ones_like(colours[:, :1])], dim=1)
         for across, down in ((0, 0), (1, 0), (0, 1), (1, 1)):
             share = (part[:, 0] if across else 1 - part[:, 0]) * (part[:, 1] if down else 1 - part[:, 1])
             column, row = (corner + torch.tensor([across, down])).clamp(0, self._side - 1).long().unbind(1)

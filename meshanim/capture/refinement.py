@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from meshanim._progress import Progress
+from meshanim.capture.hair import brow_band, cheeks, find_hair, hair_line, with_fringe
 from meshanim.capture.landmark_fit import LandmarkFit, Person
-from meshanim.capture.look import TEXTURE_SIDE, Look, TextureMean, fit_light, shade
+from meshanim.capture.look import FAINT, FINE_SIDE, SQUARELY, Look, TextureMean, fit_light, shade
 from meshanim.capture.photometric import SkinPictures
 from meshanim.capture.residuals import State
-from meshanim.capture.skin import Skin, Window
+from meshanim.capture.skin import Seen, Skin, Window, at_places
 from meshanim.rendering.shading import to_display
 
 Frames = Callable[[], Iterator[NDArray[np.uint8]]]
@@ -43,24 +44,51 @@ class Refinement:
         wanted = set(self._chosen.tolist())
         self._samples = [self.window.cut(image) for index, image in enumerate(frames()) if index in wanted]
 
-    def look(self, state: State, side: int = TEXTURE_SIDE, least_facing: float = 0.0) -> Look:
-        """Light and texture of the face, from frames spread over the clip, where the state puts the face.
+    def look(self, state: State) -> Look:
+        """Light and texture of the face, hair and all: what frames are fitted to.
 
         Args:
-            state: of all frames.
-            side: texels along each side.
-            least_facing: cosine between a normal and the camera's axis from which skin goes into the texture.
+            state: of all frames; the look is taken from some, spread over the clip.
         """
-        sampled = zip(state.pose[self._chosen], state.weights[self._chosen], strict=True)
-        seen = [self.skin.seen(pose, weights) for pose, weights in sampled]
-        colours = [places.pick(image) for places, image in zip(seen, self._samples, strict=True)]
+        seen, colours = self._seen(state)
         light = fit_light(torch.cat([places.normals for places in seen]), torch.cat(colours))
-        mean = TextureMean(side)
+        mean = TextureMean()
         for places, colour in zip(seen, colours, strict=True):
-            # The window is black beyond the picture.
-            kept = (places.normals[:, 2] >= least_facing) & (colour > 0).any(dim=1)
-            mean.add(places.uv[kept], (colour / shade(places.normals, light))[kept])
+            mean.add(places.uv, colour / shade(places.normals, light))
         return Look(mean.texture(), light)
+
+    def bare_look(self, state: State) -> Look:
+        """The look to keep: fine, of what is seen squarely, with skin where hair hangs over the face.
+
+        Args:
+            state: of all frames, as for :meth:`look`.
+        """
+        seen, colours = self._seen(state)
+        person = self._fit.face.neutral.with_vertices(self.skin.rest)
+        parts = torch.stack([cheeks(person).float(), hair_line(person), brow_band(person).float()], dim=1)
+        places = Seen(*(torch.cat(part) for part in zip(*seen, strict=True)))
+        cheek, line, brow = at_places(parts, places.corners, places.weight).unbind(dim=1)
+        colour, may_be = torch.cat(colours), line > 0
+        hair, bare, light = find_hair(colour, places.normals, cheek > 0.5, may_be, brow > 0.5)
+        frames = zip(hair.split([len(each.uv) for each in seen]), seen, strict=True)
+        near = torch.cat([with_fringe(part, each.pixel, self.window.pixels) for part, each in frames])
+        hair = hair | (near & may_be)
+        clear = (places.normals[:, 2] >= SQUARELY) & ~hair
+        mean = TextureMean(FINE_SIDE)
+        mean.add(places.uv[clear], (colour / shade(places.normals, light))[clear])
+        mean.add(places.uv[hair], bare.expand(int(hair.sum()), 3), FAINT)
+        return Look(mean.texture(), light)
+
+    def _seen(self, state: State) -> tuple[list[Seen], list[Tensor]]:
+        """Places of the sampled frames that the picture has, and their colours (N, 3)."""
+        sampled = zip(state.pose[self._chosen], state.weights[self._chosen], strict=True)
+        seen, colours = [], []
+        for (pose, weights), image in zip(sampled, self._samples, strict=True):
+            places = self.skin.seen(pose, weights)
+            inside = (places.pick(image) > 0).any(dim=1)  # the window is black beyond the picture
+            seen.append(Seen(*(part[inside] for part in places)))
+            colours.append(seen[-1].pick(image))
+        return seen, colours
 
     def error(self, state: State, look: Look) -> float:
         """Mean absolute difference between frames and the face drawn, over skin seen, in levels of 255."""

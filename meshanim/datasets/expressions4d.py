@@ -16,15 +16,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from meshanim._check import check_choice, check_range
+from meshanim._check import check_choice, check_item, check_range
 from meshanim._files import atomic_folder, cache_folder
 from meshanim._progress import Progress
+from meshanim.datasets._mapped import MappedArray
 from meshanim.datasets._seeds import generator_of
 from meshanim.datasets.performing import (
     STYLE_SIZE,
@@ -204,7 +206,7 @@ class Expressions4D:
 
     def _open(self) -> None:
         index = json.loads((self.folder / "index.json").read_text())
-        self._frames = np.load(self.folder / "frames.npy", mmap_mode="r", allow_pickle=False)
+        self._frames = MappedArray(self.folder / "frames.npy")
         self._starts = np.concatenate([[0], np.cumsum(index["lengths"])])
         self.deformation = torch.tensor(index["deformation"]).view(-1, len(EXPRESSIONS))
         known = self.deformation[self.train_subjects]
@@ -212,7 +214,7 @@ class Expressions4D:
         self.extremeness = extremeness(self.deformation, self.deformation_mean, self.deformation_deviation)
 
     def _place(self, item: int) -> tuple[int, str]:
-        check_range("item", item, 0, len(self) - 1)
+        item = check_item("item", item, len(self))
         return self.subjects[item // len(EXPRESSIONS)], EXPRESSIONS[item % len(EXPRESSIONS)]
 
     def labels(self, item: int) -> Tensor:
@@ -225,6 +227,9 @@ class Expressions4D:
         level = torch.from_numpy(np.interp(times.numpy(), marks, [0.0, 1.0, 1.0, 0.0])).float()
         track[:, column] = level * self.extremeness[subject, column]
         return track
+
+    def __iter__(self) -> Iterator[ExpressionSequence]:
+        return (self[item] for item in range(len(self)))
 
     def __getitem__(self, item: int) -> ExpressionSequence:
         subject, emotion = self._place(item)

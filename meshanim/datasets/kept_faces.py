@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from meshanim._check import InputError
+from meshanim._check import InputError, check_item
 from meshanim._files import cache_folder
+from meshanim.datasets._mapped import MappedArray
 from meshanim.datasets.rendered_faces import RenderedFace, RenderedFaces
 from meshanim.faces import FaceModel
 from meshanim.rendering import Camera
@@ -58,7 +59,8 @@ class KeptFaces(RenderedFaces):
         self._records = _opened(path, record, count)
 
     def __getitem__(self, item: int) -> RenderedFace:
-        if not 0 <= item < self.count or not self._records[item]["drawn"]:
+        item = check_item("item", item, self.count)
+        if not self._records[item]["drawn"]:
             self._keep(item, super().__getitem__(item))
         record = self._records[item]
         kept = {name: torch.from_numpy(record[name].copy()) for name in record.dtype.names[:-1]}
@@ -79,7 +81,7 @@ class KeptFaces(RenderedFaces):
         record["drawn"] = 1
 
 
-def _opened(path: Path, record: np.dtype, count: int) -> np.memmap:
+def _opened(path: Path, record: np.dtype, count: int) -> MappedArray:
     """The file's records, which are made empty where there is no file."""
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -87,9 +89,10 @@ def _opened(path: Path, record: np.dtype, count: int) -> np.memmap:
         np.lib.format.open_memmap(made, "w+", record, (count,)).flush()
         made.replace(path)
     try:
-        records = np.lib.format.open_memmap(path, "r+")
+        records = MappedArray(path, "r+")
     except (ValueError, EOFError) as error:
         raise InputError(f"{path} must be a file of kept faces, got {error}") from None
-    if records.dtype != record or records.shape != (count,):
-        raise InputError(f"{path} must hold {count} faces of these settings, got {len(records)} of others")
+    found = records.array
+    if found.dtype != record or found.shape != (count,):
+        raise InputError(f"{path} must hold {count} faces of these settings, got {len(found)} of others")
     return records

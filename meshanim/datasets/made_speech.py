@@ -24,12 +24,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from meshanim._check import check_choice, check_range
+from meshanim._check import check_choice, check_item, check_range
 from meshanim._files import atomic_folder, cache_folder
 from meshanim._progress import Progress
 from meshanim.audio.espeak import Spoken, speak_text
 from meshanim.audio.phones import Phone
 from meshanim.audio.sound import SPEECH_RATE, Sound, resample
+from meshanim.datasets._mapped import MappedArray
 from meshanim.datasets._seeds import generator_of
 from meshanim.datasets.coarticulation import STYLE_SIZE, LipCloser, SpeakingStyle, speech_curves
 from meshanim.datasets.head_styles import HEAD_STYLES, HELD_OUT_STYLES, HeadStyle, head_track
@@ -193,7 +194,7 @@ class MadeSpeech(Sequence[Utterance]):
             self._make(progress)
         self._index = json.loads((self.folder / "index.json").read_text())
         self._tracks = {
-            name: np.load(self.folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+            name: MappedArray(self.folder / f"{name}.npy")
             for name in ("samples", "weights", "head_motion", "identities")
         }
 
@@ -241,9 +242,7 @@ class MadeSpeech(Sequence[Utterance]):
     def __getitem__(self, item: int | slice) -> Utterance | list[Utterance]:
         if isinstance(item, slice):
             return [self[place] for place in range(*item.indices(self._count))]
-        if not -self._count <= item < self._count:
-            raise IndexError(f"utterances go from 0 to {self._count - 1}, got {item}")
-        return self._utterance(item % self._count)
+        return self._utterance(check_item("item", item, self._count))
 
     def _span(self, item: int, unit: str) -> slice:
         start = sum(row[unit] for row in self._index[:item])

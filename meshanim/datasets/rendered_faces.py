@@ -11,13 +11,14 @@ nobody wears glasses; light comes through folds but nothing casts a shadow. Phot
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from meshanim._check import check_range
+from meshanim._check import check_item, check_range
 from meshanim.datasets._grooming import Grooming, beard_cover, dressed, exposure, groom, hair_cover
 from meshanim.datasets._seeds import generator_of
 from meshanim.faces import ARKIT_NAMES, FaceModel
@@ -101,10 +102,12 @@ class RenderedFaces:
     def __len__(self) -> int:
         return self.count
 
+    def __iter__(self) -> Iterator[RenderedFace]:
+        return (self[item] for item in range(len(self)))
+
     @torch.no_grad()
     def __getitem__(self, item: int) -> RenderedFace:
-        check_range("item", item, 0, self.count - 1)
-        generator = generator_of(self.seed, item)
+        generator = generator_of(self.seed, check_item("item", item, self.count))
         identity = self.face.sample_identity(generator, 1)[0]
         weights = self.face.weights_from_arkit(_expression(generator))
         motion = _pose(generator)

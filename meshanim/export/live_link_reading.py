@@ -17,6 +17,9 @@ from meshanim.export.rates import nominal_rate
 from meshanim.faces import ARKIT_NAMES, FaceModel
 from meshanim.performance import Performance
 
+_DAY = 86_400.0
+"""Seconds."""
+
 
 class LiveLinkTake(NamedTuple):
     """Curves at a steady rate: weights (T, 52) in the order of ARKIT_NAMES; head (T, 3) as axis-angle, and
@@ -29,32 +32,42 @@ class LiveLinkTake(NamedTuple):
 
 
 def _rows(path: Path) -> tuple[list[str], list[str], NDArray[np.float64]]:
-    """Column names, timecodes, and values (T, C); a row without a face keeps the values before it."""
+    """Column names, timecodes, and values (T, C).
+
+    A row without a face keeps the values before it; the first face that is seen holds for the rows before.
+    """
     with open(path, encoding="utf-8-sig", newline="") as file:
         lines = [line for line in csv.reader(file) if line]
     header = [name.strip() for name in lines[0]] if lines else []
     if [name.lower() for name in header[:2]] != ["timecode", "blendshapecount"]:
         raise InputError("it is no Live Link Face CSV: it does not begin with Timecode,BlendShapeCount")
-    values = np.zeros((len(lines) - 1, len(header) - 2))
-    for index, line in enumerate(lines[1:]):
+    faces: list[list[float]] = []
+    for number, line in enumerate(lines[1:], 2):
         if len(line) == len(header):
-            values[index] = [float(cell) for cell in line[2:]]
-        elif len(line) <= 3 and index:
-            values[index] = values[index - 1]
-        elif len(line) > 3 or not index:
-            raise InputError(f"line {index + 2} must have {len(header)} cells, got {len(line)}")
-    if not len(values):
-        raise InputError("it has no frame")
-    if not np.isfinite(values).all():
+            faces.append([float(cell) for cell in line[2:]])
+        elif len(line) > 3:
+            raise InputError(f"line {number} must have {len(header)} cells, got {len(line)}")
+    if not faces:
+        raise InputError("it has no frame with a face")
+    if not np.isfinite(faces).all():
         raise InputError("it has a value that is not finite")
-    return header[2:], [line[0] for line in lines[1:]], values
+    latest = np.cumsum([len(line) == len(header) for line in lines[1:]]) - 1
+    return header[2:], [line[0] for line in lines[1:]], np.array(faces)[latest.clip(min=0)]
+
+
+def _times(timecodes: list[str]) -> NDArray[np.float64]:
+    """(T,) seconds, one after the other, over midnight too."""
+    times = seconds_of(timecodes)
+    days = np.cumsum(np.diff(times, prepend=times[0]) < -_DAY / 2)
+    times = times + _DAY * days
+    if (np.diff(times) <= 0).any():
+        raise InputError("its timecodes must follow one another")
+    return times
 
 
 def _rate(times: NDArray[np.float64]) -> float:
     """Frames per second: a whole number, or one over 1.001, where the timecodes' thousandths allow it."""
     steps = np.diff(times)
-    if (steps <= 0).any():
-        raise InputError("its timecodes must follow one another")
     if not len(steps):
         return 60.0
     rate, span = 1 / float(np.median(steps)), float(times[-1] - times[0])
@@ -79,7 +92,7 @@ def read_live_link(path: Path, fps: float | None = None) -> LiveLinkTake:
     columns = {name[:1].lower() + name[1:]: column for column, name in enumerate(names)}
     if not columns.keys() & known:
         raise InputError("it has none of ARKit's 52 shapes among its columns")
-    times = seconds_of(timecodes)
+    times = _times(timecodes)
     rate = fps or _rate(times)
     moments = np.arange(round((times[-1] - times[0]) * rate) + 1) / rate + times[0]
 

@@ -35,5 +35,5 @@ def put_on(mesh: Mesh, appearance: Appearance | None) -> tuple[Mesh, bytes | Non
     if not has_picture(mesh, appearance):
         return mesh, None
     assert appearance is not None and appearance.skin is not None
-    wrapped = wrap(mesh, appearance.skin)
+    wrapped = wrap(mesh, appearance.skin, appearance.eyes)
     return replace(mesh, uv=wrapped.uv, uv_faces=wrapped.uv_faces), _png(wrapped.image)

@@ -15,3 +15,4 @@ from meshanim.faces.loading import load_face as load_face
 from meshanim.faces.performance_solving import SolvedPerformance as SolvedPerformance
 from meshanim.faces.performance_solving import fitting_face as fitting_face
 from meshanim.faces.performance_solving import solve_performance as solve_performance
+from meshanim.faces.retargeting import retarget as retarget

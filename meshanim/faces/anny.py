@@ -163,6 +163,7 @@ class AnnyFace(FaceModel):
         return self._blend(identity)
 
     @cached_property
+    @torch.inference_mode(False)  # gradients may go through it later
     def _carrier(self) -> Carrier:
         return Carrier(self.neutral, self._joints)
 

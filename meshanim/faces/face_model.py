@@ -113,6 +113,7 @@ class FaceModel(ABC):
         return values
 
     @cached_property
+    @torch.inference_mode(False)  # gradients may go through it later
     def _lids(self) -> LidCarrier:
         return LidCarrier(self.neutral, self.units, self.weight_names)
 

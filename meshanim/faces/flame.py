@@ -111,6 +111,7 @@ class FlameFace(FaceModel):
         return low - EXPRESSION_LIMIT * expression, torch.where(expression, EXPRESSION_LIMIT, high)
 
     @cached_property
+    @torch.inference_mode(False)  # gradients may go through it later
     def _carrier(self) -> Carrier:
         return Carrier(self.neutral, self.joints())
 

@@ -94,6 +94,7 @@ class IctFace(FaceModel):
         return drawn.clamp(-IDENTITY_LIMIT, IDENTITY_LIMIT)
 
     @cached_property
+    @torch.inference_mode(False)  # gradients may go through it later
     def _carrier(self) -> Carrier:
         return Carrier(self.neutral, self._joints)
 

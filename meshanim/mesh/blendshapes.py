@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 
+import torch
 from torch import Tensor
 
 from meshanim._check import InputError, check_finite, check_shape, check_tensor
@@ -43,11 +44,13 @@ class Blendshapes:
         return f"Blendshapes({len(self.names)} shapes of {len(self.rest)} vertices)"
 
     @cached_property
+    @torch.inference_mode(False)  # gradients may go through it later
     def gram(self) -> Tensor:
         """(K, K) float64 inner products of the shapes, square metres summed over all vertices."""
         return self._flat @ self._flat.mT
 
     @cached_property
+    @torch.inference_mode(False)  # gradients may go through it later
     def _flat(self) -> Tensor:
         return self.shapes.detach().flatten(1).double()
 

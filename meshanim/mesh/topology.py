@@ -71,7 +71,8 @@ class Topology:
 
     def __init__(self, faces: Tensor, vertex_count: int) -> None:
         self.vertex_count = vertex_count
-        self._faces = faces.detach().cpu().numpy()
+        # A copy: a tensor that goes to a worker process moves, and an array over it would stay behind.
+        self._faces = faces.detach().cpu().numpy().copy()
 
     def __repr__(self) -> str:
         return f"Topology(vertices={self.vertex_count}, faces={len(self._faces)})"
@@ -131,6 +132,7 @@ class Topology:
         return torch.from_numpy(np.diff(self._neighbours[0]))
 
     @cached_property
+    @torch.inference_mode(False)  # gradients may go through it later
     def one_rings(self) -> Tensor:
         """(V, largest degree) neighbours counter-clockwise seen from outside, -1 where a ring ends.
 
@@ -158,6 +160,7 @@ class Topology:
         return int(connected_labels(edges.numpy(), len(vertices)).max(initial=-1)) + 1
 
     @cached_property
+    @torch.inference_mode(False)  # gradients may go through it later
     def components(self) -> Tensor:
         """(V,) label of the connected component of each vertex, numbered by lowest vertex."""
         return torch.from_numpy(connected_labels(self._half_edges.edges, self.vertex_count))
@@ -199,6 +202,7 @@ class Topology:
         return self.edges[torch.from_numpy(self._half_edges.inconsistent)]
 
     @cached_property
+    @torch.inference_mode(False)  # gradients may go through it later
     def non_manifold_vertices(self) -> Tensor:
         """Sorted indices of the vertices whose faces do not form one fan, whichever way these are turned."""
         half_edges = self._half_edges

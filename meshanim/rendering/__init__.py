@@ -4,10 +4,11 @@ from meshanim.rendering.antialiasing import antialias
 from meshanim.rendering.camera import Camera
 from meshanim.rendering.charts import colour_bar, contact_sheet, heat_colours
 from meshanim.rendering.drawing import Gloss, Picture, Texture, render
+from meshanim.rendering.framing import framing_camera
 from meshanim.rendering.light import Lamp, Light, Surroundings
 from meshanim.rendering.materials import vertex_colours
 from meshanim.rendering.position_map import FoundFace, PositionMapModel, picture_positions, picture_scale
-from meshanim.rendering.preview import framing_camera, render_frames, render_mesh
+from meshanim.rendering.preview import render_frames, render_mesh
 from meshanim.rendering.rasterizer import Fragments, interpolate, rasterize
 from meshanim.rendering.soft import SoftFragments, soft_blend, soft_rasterize
 from meshanim.rendering.texture import mip_level, texture

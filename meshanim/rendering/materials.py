@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from meshanim._check import InputError
 from meshanim.mesh import Mesh, Sphere, fit_sphere
+from meshanim.rendering.texture import texture
 
 SKIN = (0.62, 0.36, 0.26)
 """Linear RGB reflectance of what no group below names."""
@@ -47,9 +49,14 @@ def group_mask(mesh: Mesh, *names: str) -> Tensor:
     return mask
 
 
+def shown(mesh: Mesh) -> Tensor:
+    """(F,) whether a triangle is of another part than those of :data:`HIDDEN`."""
+    return ~group_mask(mesh, *HIDDEN)[mesh.faces].all(1)
+
+
 def shown_faces(mesh: Mesh) -> Tensor:
     """(F', 3) the triangles of a mesh but those of :data:`HIDDEN` parts."""
-    return mesh.faces[~group_mask(mesh, *HIDDEN)[mesh.faces].all(1)]
+    return mesh.faces[shown(mesh)]
 
 
 def part_numbers(mesh: Mesh) -> Tensor:
@@ -158,6 +165,19 @@ def paint_eyes(albedo: Tensor, places: Tensor, colour: Tensor | None = None) -> 
     painted = albedo.clone()
     painted[on_eye] = torch.lerp(torch.lerp(albedo[on_eye], tint, iris), torch.tensor(0.005), pupil)
     return painted
+
+
+def skin_coordinates(mesh: Mesh) -> Tensor:
+    """(F, 3, 3) texture coordinates of each triangle's corners, and one where skin is, zero within it."""
+    if mesh.uv is None or mesh.uv_faces is None:
+        raise InputError("mesh must have texture coordinates, got one without")
+    outside = (~group_mask(mesh, *WITHIN)[mesh.faces]).to(torch.float32)
+    return torch.cat([mesh.uv[mesh.uv_faces].to(torch.float32), outside[..., None]], dim=2)
+
+
+def paint_skin(albedo: Tensor, places: Tensor, skin: Tensor) -> Tensor:
+    """(N, 3) reflectance that goes over to that of a skin (S, S, 3) where (N, 3) skin coordinates say so."""
+    return torch.lerp(albedo, texture(skin, places[:, :2]), places[:, 2:])
 
 
 def vertex_colours(mesh: Mesh) -> Tensor:

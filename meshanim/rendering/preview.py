@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import copy
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,25 +18,22 @@ from meshanim.mesh import Mesh
 from meshanim.mesh.geometry import vertex_normals
 from meshanim.performance import Performance
 from meshanim.rendering.camera import Camera
+from meshanim.rendering.framing import framing_camera, head_points, reach
 from meshanim.rendering.materials import (
     brow_coordinates,
     eye_coordinates,
     group_mask,
     paint_brows,
     paint_eyes,
+    paint_skin,
     part_numbers,
-    shown_faces,
+    shown,
+    skin_coordinates,
     vertex_materials,
 )
 from meshanim.rendering.rasterizer import Fragments, interpolate, rasterize
 from meshanim.rendering.shading import background, from_display, shade, surroundings, to_display
 
-FOV = 20.0
-"""Vertical field of view in degrees: that of a portrait lens."""
-MARGIN = 1.12
-"""Room around the head."""
-JAW_ROOM = 0.03
-"""How far below its middle the camera looks at a head, in units of its height: jaws open downwards."""
 SUPERSAMPLING = 2
 """Samples along each side of a pixel."""
 CHART_FLATNESS = 0.6
@@ -47,22 +45,41 @@ HOLLOW_STEP, HOLLOW_RADIUS, HOLLOW_LEAST, HOLLOW_DEPTH = 4, 0.02, 0.001, 0.025
 of the light are gone, in units of the mesh's largest side."""
 
 
-def framing_camera(points: Tensor, size: tuple[int, int] = (512, 512), yaw: float = 0.0) -> Camera:
-    """Camera that has (N, 3) points in its picture, and would have them at any yaw.
+class _Painted(NamedTuple):
+    """Looks that are finer than the vertices.
 
     Args:
-        points: (N, 3) in metres.
-        size: (height, width) in pixels.
-        yaw: degrees that the camera stands to the side; positive shows more of the head's left side.
+        places: (U, C) coordinates that they are given in.
+        faces: (F, 3) rows of ``places`` at the corners of each triangle.
+        where: (F,) the triangles that they are on.
+        over: reflectance (N, 3) and places (N, C) to the new reflectance.
     """
-    low, high = points.amin(0), points.amax(0)
-    centre = (low + high) / 2 - JAW_ROOM * torch.tensor([0.0, float(high[1] - low[1]), 0.0])
-    reach = (points - centre)[:, [0, 2]].norm(dim=1).amax()
-    half_height = max(float(high[1] - low[1]) / 2, float(reach) * size[0] / size[1])
-    distance = MARGIN * half_height / math.tan(math.radians(FOV) / 2) + float(reach) / 2
-    angle = math.radians(yaw)
-    direction = torch.tensor([math.sin(angle), 0.0, math.cos(angle)])
-    return Camera.looking_at(centre + distance * direction, centre, FOV, size)
+
+    places: Tensor
+    faces: Tensor
+    where: Tensor
+    over: Callable[[Tensor, Tensor], Tensor]
+
+
+def _brows(mesh: Mesh, seen: Tensor) -> _Painted:
+    """Brows of the face's own on the triangles that are seen (F,)."""
+    places, faces = brow_coordinates(mesh), mesh.faces[seen]
+    return _Painted(places, faces, (places[:, 1] > 0)[faces].all(1), paint_brows)
+
+
+def _worn(mesh: Mesh, seen: Tensor, skin: Tensor) -> _Painted:
+    """A captured skin (S, S, 3)."""
+    check_shape("skin", skin, (None, None, 3))
+    corners = skin_coordinates(mesh)[seen].flatten(0, 1)
+    faces = torch.arange(len(corners)).view(-1, 3)
+    paint = partial(paint_skin, skin=skin.to(torch.float32).clamp(0, 1))
+    return _Painted(corners, faces, torch.ones(len(faces), dtype=torch.bool), paint)
+
+
+def _irises(mesh: Mesh, seen: Tensor, colour: Tensor | None) -> _Painted:
+    """Irises and pupils."""
+    places, faces = eye_coordinates(mesh), mesh.faces[seen]
+    return _Painted(places, faces, (places != 0).any(1)[faces].all(1), partial(paint_eyes, colour=colour))
 
 
 class Preview:
@@ -71,22 +88,29 @@ class Preview:
     Args:
         mesh: the neutral, whose groups give the colours.
         camera: where it is seen from.
-        albedo: (V, 3) linear reflectance in place of the groups' own, brows included.
+        skin: (S, S, 3) linear reflectance over texture coordinates in place of the skin's own, brows
+            included; eyes and what lies within the mouth keep their colours.
+        eyes: (2, 3) linear reflectance of white and iris in place of the eyes' own.
     """
 
-    def __init__(self, mesh: Mesh, camera: Camera, albedo: Tensor | None = None) -> None:
+    def __init__(
+        self, mesh: Mesh, camera: Camera, skin: Tensor | None = None, eyes: Tensor | None = None
+    ) -> None:
         self.mesh, self.camera = mesh, camera
         self._fine = camera.scaled(SUPERSAMPLING)
-        self._faces = shown_faces(mesh)
+        seen = shown(mesh)
+        self._faces = mesh.faces[seen]
         self._parts = part_numbers(mesh)[self._faces].amax(1)
         self._materials = vertex_materials(mesh)
-        eyes, brows = eye_coordinates(mesh), brow_coordinates(mesh)
-        self._painted = [((eyes != 0).any(1)[self._faces].all(1), eyes, paint_eyes)]
-        if albedo is None:
-            self._painted.append(((brows[:, 1] > 0)[self._faces].all(1), brows, paint_brows))
-        else:
-            check_shape("albedo", albedo, tuple(mesh.vertices.shape))
-            self._materials = torch.cat([albedo.to(self._materials), self._materials[:, 3:]], dim=1)
+        iris = None
+        if eyes is not None:
+            check_shape("eyes", eyes, (2, 3))
+            white, iris = eyes.to(torch.float32)
+            self._materials[group_mask(mesh, "eyes"), :3] = white
+        self._painted = [
+            _brows(mesh, seen) if skin is None else _worn(mesh, seen, skin),
+            _irises(mesh, seen, iris),
+        ]
         self._extent = float((mesh.vertices.amax(0) - mesh.vertices.amin(0)).amax())
 
     def seen_by(self, camera: Camera) -> Preview:
@@ -148,10 +172,10 @@ class Preview:
         normal, albedo, gloss = pixel[:, :3], pixel[:, 3:6], pixel[:, 6]
         normal = functional.normalize(torch.where(fragments.front[:, None], normal, -normal), dim=1)
         if colours is None:
-            for faces, places, paint in self._painted:
-                there = faces[fragments.face].nonzero()[:, 0]
-                where = interpolate(fragments.at(there), places)
-                albedo[there] = paint(albedo[there], where)
+            for paint in self._painted:
+                there = paint.where[fragments.face].nonzero()[:, 0]
+                places = interpolate(fragments.at(there), paint.places, paint.faces)
+                albedo[there] = paint.over(albedo[there], places)
         light = shade(normal, albedo, gloss)
         return light if colours is None else torch.lerp(light, albedo, CHART_FLATNESS)
 
@@ -195,30 +219,16 @@ def render_mesh(
     Returns:
         (H, W, 3) uint8.
     """
-    camera = camera or framing_camera(_head(mesh), size, yaw)
+    camera = camera or framing_camera(head_points(mesh), size, yaw)
     return Preview(mesh, camera).frame(mesh.vertices if vertices is None else vertices, colours)
-
-
-def _head(mesh: Mesh) -> Tensor:
-    """(N, 3) what a picture should be filled with: all vertices but those of the neck."""
-    head = ~group_mask(mesh, "neck")
-    return mesh.vertices[head if head.any() else ~head].to(torch.float32)
-
-
-def reach(performance: Performance) -> Tensor:
-    """(N, 3) the neutral head; where the head moves, the corners of its bounding box in all poses."""
-    head = _head(performance.neutral)
-    if performance.head_motion is None:
-        return head
-    corners = torch.cartesian_prod(*torch.stack([head.amin(0), head.amax(0)]).T)
-    return performance.pose(corners.expand(performance.frame_count, 8, 3)).reshape(-1, 3)
 
 
 def render_frames(
     performance: Performance,
     size: tuple[int, int] = (512, 512),
     yaw: float = 0.0,
-    albedo: Tensor | None = None,
+    skin: Tensor | None = None,
+    eyes: Tensor | None = None,
 ) -> Iterator[NDArray[np.uint8]]:
     """Draw a performance frame by frame; the camera stands still and has the whole of it in view.
 
@@ -226,12 +236,12 @@ def render_frames(
         performance: its head motion is applied here.
         size: (height, width) in pixels.
         yaw: degrees that the camera stands to the side; positive shows more of the head's left side.
-        albedo: (V, 3) linear reflectance in place of the face's own.
+        skin, eyes: in place of the face's own, see :class:`Preview`.
 
     Yields:
         (H, W, 3) uint8.
     """
-    preview = Preview(performance.neutral, framing_camera(reach(performance), size, yaw), albedo)
+    preview = Preview(performance.neutral, framing_camera(reach(performance), size, yaw), skin, eyes)
     for start, chunk in performance.chunks(16):
         for index, vertices in enumerate(performance.pose(chunk, start)):
             if not torch.isfinite(vertices).all():

@@ -62,6 +62,7 @@ class UvLayout:
         return interpolate(self._fragments, attributes)
 
     @cached_property
+    @torch.inference_mode(False)  # gradients may go through it later
     def mirrored_uv(self) -> Tensor:
         """(R, R, 2) texture coordinates of each texel's mirror image on the other side of the face."""
         result = torch.zeros(self.size, self.size, 2)

@@ -21,7 +21,7 @@ INNER = ("mouth_inner", "gums", "tongue", "teeth", "eyes")
 """Groups that have a plain field of their own."""
 
 
-def wrap(mesh: Mesh, skin: Tensor) -> Texture:
+def wrap(mesh: Mesh, skin: Tensor, eyes: Tensor | None = None) -> Texture:
     """The mesh's looks with a captured skin: where the skin is not, parts have their usual colours.
 
     The picture has the skin on top. Below it stand an eye, seen from the front, and one plain field for each
@@ -30,6 +30,7 @@ def wrap(mesh: Mesh, skin: Tensor) -> Texture:
     Args:
         mesh: with texture coordinates.
         skin: (S, S, 3) linear reflectance over them, row 0 on top.
+        eyes: (2, 3) linear reflectance of the eyes' white and irises, where they are known.
 
     Returns:
         A texture (S' + S' / 4, S', 3) with its own texture coordinates.
@@ -41,11 +42,15 @@ def wrap(mesh: Mesh, skin: Tensor) -> Texture:
     side = skin.shape[1]
     strip = side // EYE_SHARE
     inner = [torch.tensor(ALBEDO[name]) for name in INNER]
+    iris = None
+    if eyes is not None:
+        check_shape("eyes", eyes, (2, 3))
+        inner[-1], iris = eyes.to(torch.float32)
     fields = torch.stack([skin.flatten(0, 1).median(dim=0).values, *inner])
     width = (side - strip) // len(fields)
     beside = fields.repeat_interleave(width, 0).expand(strip, -1, -1)
     rest = fields[-1].expand(strip, side - strip - beside.shape[1], 3)
-    picture = torch.cat([skin, torch.cat([_eye(strip), beside, rest], dim=1)])
+    picture = torch.cat([skin, torch.cat([_eye(strip, inner[-1], iris), beside, rest], dim=1)])
 
     share = strip / (side + strip)
     own = torch.stack([mesh.uv[:, 0], share + (1 - share) * mesh.uv[:, 1]], dim=1)
@@ -66,13 +71,13 @@ def _enlarged(skin: Tensor) -> Tensor:
     return functional.interpolate(image, size, mode="bilinear", align_corners=False)[0].permute(1, 2, 0)
 
 
-def _eye(side: int) -> Tensor:
+def _eye(side: int, white: Tensor, iris: Tensor | None) -> Tensor:
     """(side, side, 3) an eyeball from the front; beyond its outline the white goes on."""
     along = ((torch.arange(side) + 0.5) / side - 0.5) / EYE_REACH
     y, x = torch.meshgrid(-along, along, indexing="ij")
     z = (1 - x**2 - y**2).clamp(min=0).sqrt()
-    white = torch.tensor(ALBEDO["eyes"]).repeat(side * side, 1)
-    return paint_eyes(white, torch.stack([x, y, z], dim=-1).view(-1, 3)).view(side, side, 3)
+    places = torch.stack([x, y, z], dim=-1).view(-1, 3)
+    return paint_eyes(white.repeat(len(places), 1), places, iris).view(side, side, 3)
 
 
 def _parts(mesh: Mesh) -> Tensor:

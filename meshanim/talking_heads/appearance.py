@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from meshanim._check import InputError, check_finite, check_range, check_shape
 from meshanim.rendering import Camera, Surroundings
+from meshanim.talking_heads.eye_colours import eye_colours
 from meshanim.vision import (
     IMAGE_SUFFIXES,
     FaceCrop,
@@ -173,6 +175,15 @@ class Appearance:
             return self.texture
         towards = -self.camera.rotation[..., 2, :].to(self.light)
         return self.texture * Surroundings(self.light).diffuse(towards)
+
+    @cached_property
+    def eyes(self) -> Tensor | None:
+        """(2, 3) linear colours of the eyes' white and irises, which go with :attr:`skin`.
+
+        None where no frame shows an open eye well enough.
+        """
+        placed = self.landmarks @ self.crop[:, :, :2].mT + self.crop[:, None, :, 2]
+        return eye_colours(self.frames, placed)
 
     def __repr__(self) -> str:
         known = [name for name in ("texture", "light") if getattr(self, name) is not None]

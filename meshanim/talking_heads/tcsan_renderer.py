@@ -44,7 +44,7 @@ class TcsanRenderer(Renderer):
         """(112, 112)."""
         return TCSAN_CROP.size
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def _chunks(
         self, performance: Performance, appearance: Appearance, generator: torch.Generator
     ) -> Iterator[Tensor]:

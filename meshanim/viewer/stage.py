@@ -12,7 +12,7 @@ from torch import Tensor
 from meshanim.mesh import Mesh
 from meshanim.mesh.rotations import axis_angle_to_quaternion
 from meshanim.rendering import framing_camera
-from meshanim.rendering.preview import FOV
+from meshanim.rendering.framing import FOV
 from meshanim.rendering.shading import background, to_display
 from meshanim.viewer.surface import Surface
 

@@ -11,7 +11,7 @@ from meshanim._check import InputError
 from meshanim.export import FORMATS
 from meshanim.faces import EXPRESSIONS, FaceModel
 from meshanim.performance import Performance
-from meshanim.rendering.preview import reach
+from meshanim.rendering.framing import reach
 from meshanim.synthesis import ExpressionModel
 from meshanim.viewer.actor import Actor
 from meshanim.viewer.exporting import packed, save

@@ -9,7 +9,7 @@ import torch
 from meshanim._check import check_finite
 from meshanim.performance import Performance
 from meshanim.rendering import colour_bar, heat_colours
-from meshanim.rendering.preview import reach
+from meshanim.rendering.framing import reach
 from meshanim.rendering.shading import from_display
 from meshanim.viewer.comparing import Comparison
 from meshanim.viewer.player import Player, Shown

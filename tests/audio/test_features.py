@@ -164,3 +164,12 @@ def test_log_mel_windows_are_the_spectrum_about_each_frame():
     assert windows.shape == (25, 40, 21)
     # An odd number of steps has one at the frame itself, which every fourth step of the spectrum is.
     assert torch.allclose(windows[5], spectrum[10:31].mT) and torch.allclose(windows[:, :, 10], spectrum[::4])
+
+
+def test_gradients_pass_after_use_in_inference_mode():
+    windows = torch.rand(2, WINDOW, generator=torch.Generator().manual_seed(0))
+    mel_filters.cache_clear()
+    with torch.inference_mode():
+        log_energies(windows, 20)
+    log_energies(windows.requires_grad_(), 20).sum().backward()
+    assert windows.grad is not None and windows.grad.abs().max() > 0

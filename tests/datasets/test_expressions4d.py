@@ -1,5 +1,6 @@
 """The corpus: seeded, split by subject, not linear, and predictable to the degree that it says."""
 
+import pickle
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from meshanim._check import InputError
 from meshanim.datasets import Expressions4D
 from meshanim.datasets.expressions4d import draw_styles, extremeness, shape_features
 from meshanim.faces import FaceModel, load_face
+from meshanim.faces.facs import EXPRESSIONS
 
 SUBJECTS = 6
 
@@ -51,6 +53,21 @@ def test_the_same_seed_gives_the_same_bytes(corpus, face: FaceModel, tmp_path: P
         again = Expressions4D(face, "test", subjects=SUBJECTS)[1]
     assert torch.equal(first.vertices, again.vertices)
     assert torch.equal(first.labels, again.labels)
+
+
+def test_they_are_a_sequence(corpus) -> None:
+    test = corpus("test")
+    assert [sequence.expression for sequence in test] == list(EXPRESSIONS)
+    assert test[-1].expression == "fear" and torch.equal(test.labels(-1), test[-1].labels)
+    with pytest.raises(IndexError, match="item must be at least -6 and at most 5, got 6"):
+        test.oracle(6)
+
+
+def test_a_worker_reads_the_same_file(corpus) -> None:
+    train = corpus()
+    pickled = pickle.dumps(train)
+    assert len(pickled) < (train.folder / "frames.npy").stat().st_size
+    assert torch.equal(pickle.loads(pickled)[3].vertices, train[3].vertices)
 
 
 def test_motion_is_not_linear_in_the_units(corpus, face: FaceModel) -> None:

@@ -1,5 +1,6 @@
 """Kept faces: drawn once, and as the ones that are drawn each time."""
 
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,13 @@ def test_they_are_those_that_are_drawn_but_for_rounding(face, tmp_path: Path, mo
         again[0]
 
 
+def test_a_worker_draws_into_the_same_file(face, tmp_path: Path):
+    kept = KeptFaces(face, 2, 0, 32, tmp_path)
+    worker = pickle.loads(pickle.dumps(kept))
+    drawn = worker[1].image
+    assert kept._records[1]["drawn"] and torch.equal(kept[1].image, drawn)
+
+
 def test_every_setting_has_its_file(face, tmp_path: Path):
     for settings in ((3, 0, 32), (4, 0, 32), (3, 1, 32), (3, 0, 64)):
         KeptFaces(face, *settings, tmp_path)
@@ -46,6 +54,10 @@ def test_damaged_files_are_refused(face, tmp_path: Path):
         KeptFaces(face, 3, 0, 32, tmp_path)
 
 
-def test_bad_items_are_named(face, tmp_path: Path):
-    with pytest.raises(InputError, match="item must be at least 0 and at most 2"):
-        KeptFaces(face, 3, 0, 32, tmp_path)[3]
+def test_they_are_a_sequence(face, tmp_path: Path):
+    drawn = [item.image for item in RenderedFaces(face, 2, 0, 32)]
+    kept = KeptFaces(face, 2, 0, 32, tmp_path)
+    assert (kept[-1].image - drawn[1]).abs().max() < 0.51 / 255
+    assert len(list(kept)) == len(drawn) == 2
+    with pytest.raises(IndexError, match="item must be at least -2 and at most 1, got 2"):
+        kept[2]

@@ -47,7 +47,7 @@ def test_pictures_show_faces_from_many_sides(face, pictures):
 
 
 def test_bad_arguments_are_named(face, pictures):
-    with pytest.raises(InputError, match="item must be at least 0 and at most 11"):
+    with pytest.raises(IndexError, match="item must be at least -12 and at most 11, got 12"):
         pictures[12]
     with pytest.raises(InputError, match="count must be at least 1"):
         RenderedFaces(face, 0)

@@ -120,6 +120,28 @@ def test_a_recording_with_dropped_frames_is_made_steady(tmp_path):
     assert torch.allclose(back.weights[19], middle, atol=1e-4)
 
 
+def test_a_recording_may_begin_before_a_face_is_seen(tmp_path):
+    path = export(take(10, 60.0), tmp_path / "a.csv")
+    lines = path.read_text().splitlines()
+    lines[1:4] = [f"{line.split(',')[0]},0" for line in lines[1:4]]
+    path.write_text("\n".join(lines) + "\n")
+    back = read(path, face=load_face("anny"))
+    assert back.frame_count == 10
+    assert torch.allclose(back.weights[:4], take(10, 60.0).weights[3], atol=2e-3)
+    path.write_text("\n".join(lines[:4]) + "\n")
+    with pytest.raises(InputError, match="no frame with a face"):
+        read(path, face=load_face("anny"))
+
+
+def test_a_recording_may_go_over_midnight(tmp_path):
+    path = export(take(40, 30.0), tmp_path / "a.csv")
+    before = path.read_text().replace("\n00:00:00:", "\n23:59:59:").replace("\n00:00:01:", "\n00:00:00:")
+    path.write_text(before)
+    back = read(path, face=load_face("anny"))
+    assert back.frame_count == 40 and back.fps == 30
+    assert torch.allclose(back.weights, take(40, 30.0).weights, atol=2e-3)
+
+
 def test_a_performance_without_arkit_names_is_sent_to_the_solver(moving, weighted, tmp_path):
     named = replace(weighted, weight_names=("a", "b", "c", "d"))
     for performance in (moving, named):
@@ -144,8 +166,9 @@ def test_a_performance_without_arkit_names_is_sent_to_the_solver(moving, weighte
 def test_bad_files_are_named(tmp_path, old, new, wrong):
     path = export(take(3, 30.0), tmp_path / "a.csv")
     path.write_text(path.read_text().replace(old, new, 1))
-    with pytest.raises(InputError, match=wrong):
-        read(path, face=load_face("anny"))
+    for fps in (None, 30.0):
+        with pytest.raises(InputError, match=wrong):
+            read(path, fps, face=load_face("anny"))
 
 
 def test_curves_need_a_face(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 
@@ -53,6 +55,17 @@ def test_gradients_reach_identity_and_weights(face, someone):
     assert torch.isfinite(weights.grad).all() and (weights.grad != 0).all()
     if len(identity):
         assert torch.isfinite(identity.grad).all() and (identity.grad != 0).float().mean() > 0.5
+
+
+def test_gradients_pass_after_use_in_inference_mode(face, someone):
+    unused = copy.copy(face)
+    for kept in ("_carrier", "_lids"):
+        vars(unused).pop(kept, None)
+    with torch.inference_mode():
+        unused.vertices(someone, _weights(face))
+    identity, weights = someone.clone().requires_grad_(), _weights(face).requires_grad_()
+    unused.vertices(identity, weights).square().sum().backward()
+    assert (weights.grad != 0).all()
 
 
 def test_gradients_reach_named_coefficients(face):

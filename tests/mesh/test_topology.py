@@ -131,3 +131,21 @@ def test_a_vertex_of_high_degree():
     faces = [[0, i + 1, (i + 1) % count + 1] for i in range(count)]
     topology = Topology(torch.tensor(faces), count + 1)
     assert topology.neighbours[:count].tolist() == list(range(1, count + 1))
+
+
+def test_holds_no_memory_of_the_faces(tetrahedron):
+    """Which goes where the tensor moves, into shared memory for another process."""
+    edges, topology = tetrahedron.topology.edges.clone(), Topology(tetrahedron.faces, 4)
+    tetrahedron.faces.zero_()
+    assert torch.equal(topology.edges, edges)
+
+
+def test_gradients_pass_after_use_in_inference_mode(bow_tie):
+    kept = ("one_rings", "components", "non_manifold_vertices")
+    with torch.inference_mode():
+        for name in kept:
+            getattr(bow_tie.topology, name)
+    vertices = bow_tie.vertices.clone().requires_grad_()
+    for name in kept:
+        vertices.square()[getattr(bow_tie.topology, name)].sum().backward()
+    assert (vertices.grad != 0).any()

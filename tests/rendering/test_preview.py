@@ -86,6 +86,37 @@ def test_head_motion_is_applied_and_stays_in_view(head):
     assert all(is_background(image)[:, [0, -1]].all() for image in images)
 
 
+def test_a_head_that_turns_is_as_large_as_one_at_rest(head):
+    turn = torch.zeros(5, 6)
+    turn[:, 0] = torch.linspace(-0.1, 0.1, 5)
+    turn[:, 1] = torch.linspace(0.2, -0.2, 5)
+    motion = head.vertices.expand(5, -1, -1)
+    turning = Performance(neutral=head, fps=25.0, motion=motion, head_motion=turn)
+    skull = [
+        np.argwhere(~is_background(image)[:100])  # above the neck
+        for image in (render_mesh(head, size=(128, 128)), *render_frames(turning, size=(128, 128)))
+    ]
+    widths = [float(np.ptp(place[:, 1])) for place in skull]
+    assert widths[1:] == pytest.approx(5 * widths[:1], rel=0.08)
+    assert all(place[:, 0].min() > 0 for place in skull)
+
+
+def test_a_skin_is_finer_than_the_vertices(head):
+    """A stripe as narrow as a third of a triangle is seen, and not on the eyes."""
+    low, high = head.vertices[:, :2].amin(0), head.vertices[:, :2].amax(0)
+    mapped = Mesh(
+        head.vertices, head.faces, (head.vertices[:, :2] - low) / (high - low), head.faces, {}, head.groups
+    )
+    skin = torch.full((512, 512, 3), 0.5)
+    skin[:, 254:258] = 0.02
+    (image,) = render_frames(Performance(neutral=mapped, fps=25.0, motion=head.vertices[None]), skin=skin)
+    row = grey(image)[300, 200:312]
+    assert row.min() < 0.5 * row.max()
+    assert ((row < 0.7 * row.max()).sum()) < 8
+    with pytest.raises(InputError, match="mesh must have texture coordinates"):
+        list(render_frames(Performance(neutral=head, fps=25.0, motion=head.vertices[None]), skin=skin))
+
+
 def test_bad_vertices_are_named(head):
     with pytest.raises(InputError, match="vertices must have shape"):
         render_mesh(head, head.vertices[:-1])

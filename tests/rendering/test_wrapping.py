@@ -47,6 +47,19 @@ def test_eyes_have_white_iris_and_pupil_whatever_the_skin(head):
     assert float(image[top:bottom, left:right].amax(-1).min()) < 0.03
 
 
+def test_eyes_have_the_colours_that_are_known(head):
+    white, iris = torch.tensor([[0.6, 0.5, 0.4], [0.08, 0.04, 0.02]])
+    known = wrap(mapped(head), halves(), torch.stack([white, iris])).image
+    own = wrap(mapped(head), halves()).image
+    side = halves().shape[1] * (known.shape[1] // halves().shape[1])
+    assert torch.equal(known[:side], own[:side])
+    eye = known[side:, : known.shape[0] - side]
+    middle = len(eye) // 2
+    assert torch.allclose(eye[0, 0], white)
+    ring = eye[middle, middle + round(0.3 * 0.48 * len(eye))]
+    assert torch.allclose(ring / ring.sum(), iris / iris.sum(), atol=1e-3)
+
+
 def test_skin_of_other_tiles_has_the_median(head):
     skin = torch.full((64, 64, 3), 0.3)
     skin[:8] = 0.9

@@ -156,6 +156,7 @@ def test_a_renderer_draws_the_whole_in_chunks(appearance):
     assert len(chunks) > 1 and sum(map(len, chunks)) == 30
     assert torch.equal(torch.cat(chunks), renderer.render(spoken(), appearance))
     assert chunks[0].shape[1:] == (112, 112, 3) and chunks[0].dtype == torch.uint8
+    chunks[0].zero_()  # frames are to be drawn on
 
 
 def test_a_renderer_of_mesh_units_needs_them(appearance):
