@@ -81,12 +81,13 @@ class FaceModel(ABC):
     @property
     def default_identity(self) -> Tensor:
         """Coefficients (I,) of the mean face."""
-        return torch.zeros(len(self.identity_names))
+        return self.units.new_zeros(len(self.identity_names))
 
     @property
     def weight_bounds(self) -> tuple[Tensor, Tensor]:
         """Lowest and highest weight (K,) of each unit in a performance: 0 and 1, as ARKit's."""
-        return torch.zeros(len(self.weight_names)), torch.ones(len(self.weight_names))
+        count = len(self.weight_names)
+        return self.units.new_zeros(count), self.units.new_ones(count)
 
     @property
     def identity_ranges(self) -> tuple[tuple[float, float], ...]:
@@ -181,7 +182,7 @@ class FaceModel(ABC):
     def arkit_mapping(self) -> Tensor:
         """(52, K) matrix that takes ARKit weights to this model's: by name, 0 for shapes it lacks."""
         wanted = {name: row for row, name in enumerate(ARKIT_NAMES)}
-        mapping = torch.zeros(len(ARKIT_NAMES), len(self.weight_names))
+        mapping = self.units.new_zeros(len(ARKIT_NAMES), len(self.weight_names))
         for column, name in enumerate(self.weight_names):
             if name in wanted:
                 mapping[wanted[name], column] = 1.0

@@ -56,12 +56,12 @@ def framing_camera(points: Tensor, size: tuple[int, int] = (512, 512), yaw: floa
         yaw: degrees that the camera stands to the side; positive shows more of the head's left side.
     """
     low, high = points.amin(0), points.amax(0)
-    centre = (low + high) / 2 - JAW_ROOM * torch.tensor([0.0, float(high[1] - low[1]), 0.0])
+    centre = (low + high) / 2 - JAW_ROOM * points.new_tensor([0.0, float(high[1] - low[1]), 0.0])
     reach = (points - centre)[:, [0, 2]].norm(dim=1).amax()
     half_height = max(float(high[1] - low[1]) / 2, float(reach) * size[0] / size[1])
     distance = MARGIN * half_height / math.tan(math.radians(FOV) / 2) + float(reach) / 2
     angle = math.radians(yaw)
-    direction = torch.tensor([math.sin(angle), 0.0, math.cos(angle)])
+    direction = points.new_tensor([math.sin(angle), 0.0, math.cos(angle)])
     return Camera.looking_at(centre + distance * direction, centre, FOV, size)
 
 
