@@ -170,4 +170,4 @@ class Pretrained(nn.Module):
         except (KeyError, TypeError, RuntimeError) as error:
             lacking = f"{folder} must hold a whole {cls.__name__}, got one that lacks {error}"
             raise InputError(lacking) from None
-        return model.eval()
+        return model.float().eval()  # whatever type the caller has made the default

@@ -59,7 +59,7 @@ class Performance:
             for every frame.
         fps: frames per second, any positive number; frame t is seen at t / fps seconds.
         motion: (T, V, 3) positions in metres.
-        weights: (T, K) weights; vertices are ``neutral + weights @ basis + residual``.
+        weights: (T, K) weights of any type; vertices are ``neutral + weights @ basis + residual``.
         basis: (K, V, 3) displacements in metres.
         weight_names: K names, ARKit's camelCase where the shape is ARKit's.
         residual: (T, V, 3) displacements in metres that the basis does not explain.
@@ -187,7 +187,8 @@ class Performance:
         start, end = self._span(start, stop)
         if self.weights is None or self.basis is None:
             raise InputError("a performance must have weights to move along straight lines, got motion")
-        return self.neutral.vertices + torch.einsum("tk,kvc->tvc", self.weights[start:end], self.basis)
+        weights = self.weights[start:end].to(self.basis)
+        return self.neutral.vertices + torch.einsum("tk,kvc->tvc", weights, self.basis)
 
     def chunks(self, size: int = 64) -> Iterator[tuple[int, Tensor]]:
         """Walk through the performance: pairs of first frame and (n <= size, V, 3) positions in metres."""

@@ -43,6 +43,14 @@ class Squares:
         return NEUTRAL.vertices + weights[:, :1, None].square() * torch.tensor([0.0, 1.0, 0.0])
 
 
+def test_weights_may_be_of_any_type() -> None:
+    weights, basis = torch.rand(5, 2, dtype=torch.float64), torch.rand(2, 3, 3)
+    neutral = Mesh(torch.rand(3, 3), torch.tensor([[0, 1, 2]]))
+    told = Performance(neutral, 25.0, weights=weights, basis=basis, weight_names=("a", "b")).vertices()
+    wanted = Performance(neutral, 25.0, weights=weights.float(), basis=basis, weight_names=("a", "b"))
+    assert told.dtype == torch.float32 and torch.equal(told, wanted.vertices())
+
+
 def test_a_mover_takes_the_place_of_straight_lines() -> None:
     bent, straight = by_weights(mover=Squares()), by_weights()
     assert bent.weights is not None

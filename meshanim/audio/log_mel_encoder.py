@@ -164,7 +164,7 @@ class EncoderStream:
         """Features (B, t, C) of the frames that can be known with the next samples (B, n); t may be 0."""
         check_shape("waveform", waveform, (len(self._held), None))
         self._samples += waveform.shape[1]
-        self._held = torch.cat([self._held, waveform], dim=1)
+        self._held = torch.cat([self._held.to(waveform), waveform], dim=1)
         reach = self.encoder.samples_before + self.encoder.samples_after
         return self._take((self._held.shape[1] - reach) // self.encoder.frame_samples + 1)
 

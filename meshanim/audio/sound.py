@@ -26,6 +26,14 @@ _CROSSINGS, _ROLL_OFF, _BETA = 32, 0.94, 10.0
 Nyquist frequency, and Kaiser's beta, which leaves less than -95 dB beyond the edge's slope."""
 
 
+def check_samples(name: str, samples: Tensor) -> None:
+    """Raise unless samples are finite and of a floating type, whose full scale is 1 as integers' is not."""
+    check_tensor(name, samples)
+    if not samples.is_floating_point():
+        raise InputError(f"{name} must be of a floating type, with full scale at 1, got {samples.dtype}")
+    check_finite(name, samples)
+
+
 @dataclass(frozen=True, eq=False)
 class Sound:
     """One channel of sound; immutable.

@@ -68,10 +68,10 @@ class Skeleton:
 
     def _transforms(self, turns: Tensor) -> tuple[Tensor, Tensor]:
         """Linear parts (n, L, 3, 3) and shifts (n, L, 3) of the led vertices."""
-        extra = axis_angle_to_matrix(turns) - torch.eye(3)
+        extra = axis_angle_to_matrix(turns) - torch.eye(3).to(turns)
         shift = -(extra @ self.positions[:, :, None])[..., 0]
         shares = self.shares[self._led]
-        linear = torch.einsum("vj,njab->nvab", shares, extra) + torch.eye(3)
+        linear = torch.einsum("vj,njab->nvab", shares, extra) + torch.eye(3).to(extra)
         return linear, torch.einsum("vj,nja->nva", shares, shift)
 
     def straightened(self, points: Tensor, turns: Tensor) -> Tensor:

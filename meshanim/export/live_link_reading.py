@@ -112,7 +112,7 @@ def read_live_link(path: Path, fps: float | None = None) -> LiveLinkTake:
 def perform_live_link(take: LiveLinkTake, face: FaceModel) -> Performance:
     """The mean face of a model, moved by a take; its weights keep ARKit's names."""
     basis = torch.einsum("ak,kvc->avc", face.arkit_mapping, face.basis())
-    head = torch.cat([take.head, torch.zeros(len(take.head), 3)], dim=1)
+    head = torch.cat([take.head, take.head.new_zeros(len(take.head), 3)], dim=1)
     return Performance(
         neutral=face.neutral,
         fps=take.fps,

@@ -95,7 +95,7 @@ def frame_targets(performance: Performance, progress: Progress | None = None) ->
     rest = performance.neutral.vertices.to(torch.float32)
     basis = torch.cat([chunk - rest for _, chunk in local_chunks(performance, progress)])
     names = tuple(f"frame_{index + 1:06d}" for index in range(len(basis)))
-    return Targets(names, basis, torch.eye(len(basis)), 0.0, "frames")
+    return Targets(names, basis, torch.eye(len(basis)).to(basis), 0.0, "frames")
 
 
 def within_unit(targets: Targets) -> Targets:

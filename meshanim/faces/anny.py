@@ -88,7 +88,7 @@ class AnnyFace(FaceModel):
         self._tensors = tensors
         local_names = tuple(metadata["local"].split())
         identity_names = (*_PHENOTYPES, *local_names)
-        self._default = torch.zeros(len(identity_names))
+        self._default = torch.zeros(len(identity_names), dtype=torch.float32)
         self._default[: len(_PHENOTYPES)] = torch.tensor([0.5, _MEAN_AGE, 0.5, 0.5, 0.5, 0.5, 1.0, 1.0, 1.0])
         order = [metadata["units"].split().index(name) for name in ARKIT_NAMES]
         units = dict(zip(ARKIT_NAMES, tensors["units"][order], strict=True))
@@ -226,7 +226,7 @@ def _fit_joints(
     joints = {"jaw": Joint(hinge.position, hinge.axis, shares[0])}
     for name, share in zip(("eye_left", "eye_right"), shares[1:], strict=True):
         front = mean[groups[name]][_front(mean[groups[name]])]
-        joints[name] = Joint(fit_sphere(front).centre, torch.tensor([1.0, 0.0, 0.0]), share)
+        joints[name] = Joint(fit_sphere(front).centre, torch.tensor([1.0, 0.0, 0.0]).to(mean), share)
     return joints
 
 

@@ -170,8 +170,9 @@ class Articulation:
         return part
 
     def vertices(self, weights: Tensor) -> Tensor:
-        """Vertices (T, V, 3) in metres of weights (T, K)."""
+        """Vertices (T, V, 3) in metres of weights (T, K), of the identity's type."""
         check_shape("weights", weights, (None, self.weight_count))
+        weights = weights.to(self.rest)
         return torch.cat([self._moved(part) for part in weights.split(CHUNK)])
 
     def _moved(self, weights: Tensor) -> Tensor:

@@ -53,17 +53,16 @@ class Carrier:
         check_shape("vertices", vertices, tuple(self._mesh.vertices.shape))
         found = {}
         for name, joint in self._joints.items():
+            position, axis = joint.position.to(vertices), joint.axis.to(vertices)
             if len(self._led[name]) >= _LEAST:
                 motion = self._motion(name, vertices)
-                joint = joint._replace(
-                    position=motion.point(joint.position), axis=motion.direction(joint.axis)
-                )
-            found[name] = joint
+                position, axis = motion.point(position), motion.direction(axis)
+            found[name] = joint._replace(position=position, axis=axis)
         return found
 
     def maps(self, vertices: Tensor) -> Tensor:
         """Linear maps (..., V, 3, 3) that carry displacements to the faces with vertices (..., V, 3)."""
-        exact = deformation_gradients(self._mesh.vertices, vertices, self._mesh.faces)
+        exact = deformation_gradients(self._mesh.vertices.to(vertices), vertices, self._mesh.faces)
         smooth = self._smooth(exact.flatten(-2)).unflatten(-1, (3, 3))
         for name, joint in self._joints.items():
             if len(self._led[name]) >= _LEAST:

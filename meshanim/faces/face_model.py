@@ -81,12 +81,13 @@ class FaceModel(ABC):
     @property
     def default_identity(self) -> Tensor:
         """Coefficients (I,) of the mean face."""
-        return torch.zeros(len(self.identity_names))
+        return self.units.new_zeros(len(self.identity_names))
 
     @property
     def weight_bounds(self) -> tuple[Tensor, Tensor]:
         """Lowest and highest weight (K,) of each unit in a performance: 0 and 1, as ARKit's."""
-        return torch.zeros(len(self.weight_names)), torch.ones(len(self.weight_names))
+        count = len(self.weight_names)
+        return self.units.new_zeros(count), self.units.new_ones(count)
 
     @property
     def identity_ranges(self) -> tuple[tuple[float, float], ...]:
@@ -122,7 +123,8 @@ class FaceModel(ABC):
 
         Here the deformation gradients as they are, for models that have nothing better.
         """
-        return deformation_gradients(self.neutral.vertices, self.rest(identity), self.neutral.faces)
+        vertices = self.rest(identity)
+        return deformation_gradients(self.neutral.vertices.to(vertices), vertices, self.neutral.faces)
 
     def basis(self, identity: Tensor | None = None) -> Tensor:
         """Displacements (K, V, 3) in metres of all units on one identity (I,)."""
@@ -130,14 +132,14 @@ class FaceModel(ABC):
             return self.units
         self._check_identity(identity)
         maps = self.carry(identity)
-        carried = torch.einsum("vij,kvj->kvi", maps, self.units)
+        carried = torch.einsum("vij,kvj->kvi", maps, self.units.to(maps))
         if self._lids.columns:
             closing = self._lids.corrections(self.rest(identity), maps)
             carried = carried.index_add(0, torch.tensor(self._lids.columns), closing)
         return carried
 
     def vertices(self, identity: Tensor | None = None, weights: Tensor | None = None) -> Tensor:
-        """Vertices (..., V, 3) in metres, linear in the weights and differentiable.
+        """Vertices (..., V, 3) in metres, linear in the weights and differentiable; of their wider type.
 
         Args:
             identity: (..., I) coefficients; the mean face without them.
@@ -147,12 +149,16 @@ class FaceModel(ABC):
             InputError: a wrong number of coefficients or weights.
         """
         self._check_identity(identity)
-        rest = self.rest(identity)
         if weights is None:
-            return rest
+            return self.rest(identity)
         check_tensor("weights", weights)
         check_shape("weights", weights, (len(self.weight_names),), batched=True)
-        moved = torch.einsum("...k,kvc->...vc", weights, self.units)
+        kind = torch.promote_types(self.units.dtype, weights.dtype)
+        if identity is not None:
+            kind = torch.promote_types(kind, identity.dtype)
+            identity = identity.to(kind)
+        rest, weights = self.rest(identity), weights.to(kind)
+        moved = torch.einsum("...k,kvc->...vc", weights, self.units.to(weights))
         if identity is not None:
             maps = self.carry(identity)
             moved = (maps @ moved[..., None])[..., 0]
@@ -170,13 +176,13 @@ class FaceModel(ABC):
         """Weights (..., K) of this model from ARKit's (..., 52), in the order of ARKIT_NAMES."""
         check_tensor("weights", weights)
         check_shape("weights", weights, (len(ARKIT_NAMES),), batched=True)
-        return weights @ self.arkit_mapping
+        return weights @ self.arkit_mapping.to(weights)
 
     @property
     def arkit_mapping(self) -> Tensor:
         """(52, K) matrix that takes ARKit weights to this model's: by name, 0 for shapes it lacks."""
         wanted = {name: row for row, name in enumerate(ARKIT_NAMES)}
-        mapping = torch.zeros(len(ARKIT_NAMES), len(self.weight_names))
+        mapping = self.units.new_zeros(len(ARKIT_NAMES), len(self.weight_names))
         for column, name in enumerate(self.weight_names):
             if name in wanted:
                 mapping[wanted[name], column] = 1.0

@@ -84,7 +84,7 @@ def arkit_weights(units: Mapping[int, float | Tensor], names: Sequence[str]) -> 
         (..., K) weights, summed over units and held to [0, 1].
     """
     shape = torch.broadcast_shapes(*(torch.as_tensor(value).shape for value in units.values()))
-    weights = {name: torch.zeros(shape) for name in names}
+    weights = {name: torch.zeros(shape, dtype=torch.float32) for name in names}
     for unit, intensity in units.items():
         for name, share in ACTION_UNITS[unit].items():
             if name in weights:

@@ -47,7 +47,7 @@ class MeshFace(FaceModel):
         if identity is None:
             return self.neutral.vertices
         self._check_identity(identity)
-        return self.neutral.vertices.expand(*identity.shape[:-1], -1, -1)
+        return self.neutral.vertices.to(identity).expand(*identity.shape[:-1], -1, -1)
 
     def sample_identity(self, generator: torch.Generator, count: int) -> Tensor:
         """(count, 0): there is one identity only."""

@@ -52,7 +52,7 @@ class IctFace(FaceModel):
     """
 
     def __init__(self, shapes: IctShapes) -> None:
-        mean = shapes.mean - torch.tensor(ORIGIN)
+        mean = shapes.mean - torch.tensor(ORIGIN).to(shapes.mean)
         units = dict(zip(shapes.unit_names, shapes.units, strict=True))
         joints = _fit_joints(mean, units)
         _turn_eyeballs(units, mean, joints)
@@ -135,9 +135,9 @@ def _fit_eye(name: str, mean: Tensor) -> Joint:
     centre = fit_sphere(sclera).centre
     arm = sclera - centre
     white = arm[:, 2] < _CORNEA * arm.norm(dim=1)
-    weights = torch.zeros(len(mean))
+    weights = mean.new_zeros(len(mean))
     weights[slice(*layout.RANGES[name])] = 1.0
-    return Joint(fit_sphere(sclera[white]).centre, torch.tensor([1.0, 0.0, 0.0]), weights)
+    return Joint(fit_sphere(sclera[white]).centre, torch.tensor([1.0, 0.0, 0.0]).to(mean), weights)
 
 
 def _turn_eyeballs(units: dict[str, Tensor], mean: Tensor, joints: Mapping[str, Joint]) -> None:

@@ -60,8 +60,8 @@ class _Blink:
     def _carried(self, points: Tensor, shares: Tensor, vertices: Tensor, maps: Tensor) -> Tensor:
         """Where the space takes points (M, 3): (..., M, 3)."""
         linear = maps[..., self._anchors, :, :]
-        shift = vertices[..., self._anchors, :] - (linear @ self._skin[..., None])[..., 0]
-        shares = shares.to(maps)
+        skin, points, shares = (value.to(maps) for value in (self._skin, points, shares))
+        shift = vertices[..., self._anchors, :] - (linear @ skin[..., None])[..., 0]
         turned = (shares @ linear.flatten(-2)).unflatten(-1, (3, 3)) @ points[..., None]
         return turned[..., 0] + shares @ shift
 
@@ -70,7 +70,7 @@ class _Blink:
         opened, closed = self._shares
         end = self._carried(self._start + self._way, closed, vertices, maps)
         way = end - self._carried(self._start, opened, vertices, maps)
-        more = way - (maps[..., self.moved, :, :] @ self._way[..., None])[..., 0]
+        more = way - (maps[..., self.moved, :, :] @ self._way.to(maps)[..., None])[..., 0]
         return torch.zeros_like(vertices).index_copy(-2, self.moved, more)
 
 

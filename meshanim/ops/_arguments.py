@@ -47,6 +47,23 @@ def checked_once(check: Callable[..., None]) -> Callable[..., None]:
     return checked
 
 
+def autocast(x: Tensor, *values: Tensor | None) -> tuple[Any, ...]:
+    """Values of the type of ``x`` where ``torch.autocast`` is on; elsewhere as they are.
+
+    So features in a lower type, which PyTorch's own layers give there, meet weights in theirs. Features that
+    come in float32 stay: they may be positions.
+    """
+    for value in values:
+        if value is not None and isinstance(x, Tensor) and value.dtype != x.dtype:
+            break
+    else:
+        return values
+    kind = x.device.type
+    if not (torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)):
+        return values
+    return tuple(None if value is None else value.to(x.dtype) for value in values)
+
+
 def check_kinds(
     x: Tensor, values: Mapping[str, Tensor], indices: Mapping[str, Tensor], called: str = "x"
 ) -> None:

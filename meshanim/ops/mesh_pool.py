@@ -10,7 +10,7 @@ from torch import Tensor
 
 from meshanim._check import check_indices, check_shape
 from meshanim.ops import _cuda, _cuda_ops
-from meshanim.ops._arguments import check_kinds, checked_once
+from meshanim.ops._arguments import autocast, check_kinds, checked_once
 from meshanim.ops._library import MeshPoolShape, check_result, library_for, pointer, structure
 from meshanim.ops._plans import pool_plan
 from meshanim.ops._registered import registered_op
@@ -24,7 +24,8 @@ def mesh_pool(x: Tensor, indices: Tensor, weights: Tensor) -> Tensor:
     Args:
         x: features (B, V_c, C), any floating type; float32 and float64 on a CPU take the compiled code.
         indices: rows of ``x`` (V_f, K) int64.
-        weights: (V_f, K), of the type of ``x``; gets a gradient where it asks for one.
+        weights: (V_f, K), of the type of ``x``, which they take under ``torch.autocast``; get a gradient
+            where they ask for one.
 
     Returns:
         Features (B, V_f, C).
@@ -32,6 +33,7 @@ def mesh_pool(x: Tensor, indices: Tensor, weights: Tensor) -> Tensor:
     Raises:
         InputError: where a shape, type, device or index does not fit; names the argument.
     """
+    (weights,) = autocast(x, weights)
     _check_arguments(x, indices, weights)
     return _forward_op(x, indices, weights)
 

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from meshanim._check import check_choice, check_indices, check_shape
 from meshanim.ops import _cuda, _cuda_ops
-from meshanim.ops._arguments import check_kinds, checked_once
+from meshanim.ops._arguments import autocast, check_kinds, checked_once
 from meshanim.ops._library import (
     ACTIVATIONS,
     SpiralConvBackward,
@@ -37,6 +37,7 @@ def spiral_conv(
 
     Args:
         x: features (B, V, C_in), any floating type; float32 and float64 on a CPU take the compiled code.
+            Under ``torch.autocast`` weight and bias take its type.
         spirals: vertex indices (V, L) int64, -1 for none, which counts as a row of zeros.
         weight: (C_out, L * C_in), as a ``Linear`` over the concatenated spiral has it.
         bias: (C_out,) or None.
@@ -49,6 +50,7 @@ def spiral_conv(
         InputError: where a shape, type, device or index does not fit; names the argument.
     """
     name = activation or "none"
+    weight, bias = autocast(x, weight, bias)
     _check_arguments(x, spirals, weight, bias, name)
     return _forward_op(x, spirals, weight, bias, name)
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from meshanim._check import InputError, check_choice, check_indices, check_shape
 from meshanim.ops import _cuda, _cuda_decode
-from meshanim.ops._arguments import check_kinds, checked_once
+from meshanim.ops._arguments import autocast, check_kinds, checked_once
 from meshanim.ops._library import (
     SpiralDecodeBackward,
     SpiralDecodeForward,
@@ -55,7 +55,8 @@ def spiral_decode(
 
     Args:
         x: features of the coarse level (B, V_c, C_in), any floating type; float32 and float64 on a CPU,
-            float32, float16 and bfloat16 on a GPU take the compiled code.
+            float32, float16 and bfloat16 on a GPU take the compiled code. Under ``torch.autocast`` weights
+            and bias take its type.
         up_indices: rows of ``x`` (V_f, K) int64.
         up_weights: (V_f, K), of the type of ``x``; a constant, without gradient.
         spirals: vertex indices of the fine level (V_f, L) int64, -1 for none, which counts as a row of zeros.
@@ -70,6 +71,7 @@ def spiral_decode(
         InputError: where a shape, type, device or index does not fit; names the argument.
     """
     name = activation or "none"
+    up_weights, weight, bias = autocast(x, up_weights, weight, bias)
     _check_arguments(x, up_indices, up_weights, spirals, weight, bias, name)
     return _forward_op(x, up_indices, up_weights, spirals, weight, bias, name)
 

@@ -32,12 +32,12 @@ def framing_camera(points: Tensor, size: tuple[int, int] = (512, 512), yaw: floa
         yaw: degrees that the camera stands to the side; positive shows more of the head's left side.
     """
     low, high = points.amin(0), points.amax(0)
-    centre = (low + high) / 2 - JAW_ROOM * torch.tensor([0.0, float(high[1] - low[1]), 0.0])
+    centre = (low + high) / 2 - JAW_ROOM * points.new_tensor([0.0, float(high[1] - low[1]), 0.0])
     reach = (points - centre)[:, [0, 2]].norm(dim=1).amax()
     half_height = max(float(high[1] - low[1]) / 2, float(reach) * size[0] / size[1])
     distance = MARGIN * half_height / math.tan(math.radians(FOV) / 2) + float(reach) / 2
     angle = math.radians(yaw)
-    direction = torch.tensor([math.sin(angle), 0.0, math.cos(angle)])
+    direction = points.new_tensor([math.sin(angle), 0.0, math.cos(angle)])
     return Camera.looking_at(centre + distance * direction, centre, FOV, size)
 
 
@@ -55,6 +55,6 @@ def reach(performance: Performance) -> Tensor:
     head = head_points(performance.neutral)
     if performance.head_motion is None:
         return head
-    ways = torch.cartesian_prod(*3 * [torch.linspace(-1, 1, REACH_WAYS)])
+    ways = torch.cartesian_prod(*3 * [torch.linspace(-1, 1, REACH_WAYS, dtype=head.dtype)])
     outer = head[(head @ ways.T).argmax(dim=0).unique()]
     return performance.pose(outer.expand(performance.frame_count, -1, 3)).reshape(-1, 3)

@@ -72,15 +72,15 @@ def _blend_neighbours(values: Tensor, faces: Tensor) -> Tensor:
     over_faces = values[faces].mean(1)
     index = faces.flatten()
     total = torch.zeros_like(values).index_add_(0, index, over_faces.repeat_interleave(3, 0))
-    count = torch.zeros(len(values)).index_add_(0, index, torch.ones(len(index)))
+    count = values.new_zeros(len(values)).index_add_(0, index, values.new_ones(len(index)))
     return torch.where(count[:, None] > 0, 0.5 * values + 0.5 * total / count.clamp(min=1)[:, None], values)
 
 
 def vertex_materials(mesh: Mesh) -> Tensor:
     """(V, 4) linear RGB reflectance and gloss of every vertex, from the mesh's groups."""
-    materials = torch.tensor([*SKIN, 1.0]).repeat(mesh.vertices.shape[0], 1)
+    materials = torch.tensor([*SKIN, 1.0], dtype=torch.float32).repeat(mesh.vertices.shape[0], 1)
     for name, colour in ALBEDO.items():
-        materials[group_mask(mesh, name)] = torch.tensor([*colour, GLOSS.get(name, 1.0)])
+        materials[group_mask(mesh, name)] = torch.tensor([*colour, GLOSS.get(name, 1.0)]).to(materials)
     return _blend_neighbours(materials, mesh.faces)
 
 
@@ -98,12 +98,12 @@ def _iris_axis(mesh: Mesh, name: str, ball: Sphere) -> Tensor:
     to the nose than the opening before them, and with irises straight ahead they squint.
     """
     corners = [mesh.landmarks.get(f"{name}_{corner}") for corner in ("inner", "outer")]
-    aside = torch.zeros(())
+    aside = ball.radius.new_zeros(())
     if None not in corners:
         middle = mesh.vertices[corners].to(ball.centre).mean(0)
         aside = (middle - ball.centre)[0] / ball.radius.clamp(min=1e-6)
     aside = aside.clamp(-MOST_ASIDE, MOST_ASIDE)
-    return torch.stack([aside, torch.zeros(()), (1 - aside**2).sqrt()])
+    return torch.stack([aside, torch.zeros_like(aside), (1 - aside**2).sqrt()])
 
 
 def eye_coordinates(mesh: Mesh) -> Tensor:
@@ -111,12 +111,12 @@ def eye_coordinates(mesh: Mesh) -> Tensor:
 
     They travel with the vertices, so that iris and pupil turn with an eyeball that turns.
     """
-    places = torch.zeros(mesh.vertices.shape[0], 3)
+    places = torch.zeros(mesh.vertices.shape[0], 3, dtype=torch.float32)
     for name, ball in _eyeballs(mesh).items():
         index = mesh.groups[name]
         arm = (mesh.vertices[index].to(torch.float32) - ball.centre) / ball.radius.clamp(min=1e-6)
         axis = _iris_axis(mesh, name, ball)
-        across = torch.stack([axis[2], torch.zeros(()), -axis[0]])
+        across = torch.stack([axis[2], torch.zeros_like(axis[2]), -axis[0]])
         places[index] = torch.stack([arm @ across, arm[:, 1], arm @ axis], dim=1)
     return places
 
@@ -129,7 +129,7 @@ def brow_coordinates(mesh: Mesh) -> Tensor:
     the skin.
     """
     eyes = _eyeballs(mesh)
-    places = torch.full((mesh.vertices.shape[0], 2), -1.0)
+    places = torch.full((mesh.vertices.shape[0], 2), -1.0, dtype=torch.float32)
     if len(eyes) < 2:
         return places
     left, right = eyes["eye_left"].centre, eyes["eye_right"].centre
@@ -147,13 +147,13 @@ def paint_brows(albedo: Tensor, places: Tensor, colour: Tensor | None = None) ->
     half = BROW_THICKNESS * (1 - 0.75 * along.clamp(0, 1) ** 1.5)
     across = ((half - (places[:, 1] - middle).abs()) / (0.8 * half)).clamp(0, 1)
     ends = (along / 0.2).clamp(0, 1) * ((1 - along) / 0.2).clamp(0, 1)
-    colour = torch.tensor(BROW_COLOUR) if colour is None else colour
+    colour = torch.tensor(BROW_COLOUR).to(albedo) if colour is None else colour
     return torch.lerp(albedo, colour, BROW_DENSITY * (across * ends)[:, None])
 
 
 def paint_eyes(albedo: Tensor, places: Tensor, colour: Tensor | None = None) -> Tensor:
     """(N, 3) reflectance with pupil and iris, of IRIS_COLOUR or another, by (N, 3) eye coordinates."""
-    colour = torch.tensor(IRIS_COLOUR) if colour is None else colour
+    colour = torch.tensor(IRIS_COLOUR).to(albedo) if colour is None else colour
     length = places.norm(dim=1)
     on_eye = length > 0.5
     places = places[on_eye] / length[on_eye, None]
@@ -163,7 +163,7 @@ def paint_eyes(albedo: Tensor, places: Tensor, colour: Tensor | None = None) -> 
     # The iris is lighter towards its pupil and has a dark rim.
     tint = colour * (1.6 - 1.4 * (off_axis / IRIS).clamp(0, 1) ** 2)[:, None]
     painted = albedo.clone()
-    painted[on_eye] = torch.lerp(torch.lerp(albedo[on_eye], tint, iris), torch.tensor(0.005), pupil)
+    painted[on_eye] = torch.lerp(torch.lerp(albedo[on_eye], tint, iris), torch.full_like(tint, 0.005), pupil)
     return painted
 
 

@@ -40,18 +40,18 @@ TO_CAMERA = (0.0, 0.0, -1.0)
 """The camera is taken to be far away, as with a portrait lens it nearly is."""
 
 
-def _towards(direction: tuple[float, float, float]) -> Tensor:
-    return functional.normalize(torch.tensor(direction), dim=0)
+def _towards(direction: tuple[float, float, float], like: Tensor) -> Tensor:
+    return functional.normalize(like.new_tensor(direction), dim=0)
 
 
 def _diffuse(normals: Tensor, light: Light) -> Tensor:
-    facing = normals @ _towards(light.direction)
-    return ((facing + WRAP) / (1 + WRAP)).clamp_(min=0)[:, None] * torch.tensor(light.colour)
+    facing = normals @ _towards(light.direction, normals)
+    return ((facing + WRAP) / (1 + WRAP)).clamp_(min=0)[:, None] * normals.new_tensor(light.colour)
 
 
 def _highlight(normals: Tensor, light: Light, sharpness: Tensor) -> Tensor:
     """Blinn's highlight (N,): strongest where the normal halves the angle between light and camera."""
-    half = functional.normalize(_towards(light.direction) + torch.tensor(TO_CAMERA), dim=0)
+    half = functional.normalize(_towards(light.direction, normals) + normals.new_tensor(TO_CAMERA), dim=0)
     return (normals @ half).clamp_(min=0).pow_(sharpness).mul_((sharpness + 8) / 40)
 
 
@@ -64,7 +64,7 @@ def shade(normals: Tensor, albedo: Tensor, gloss: Tensor) -> Tensor:
         gloss: (N,) strength of highlights; zero for a matt, one for a skin, six for a wet surface.
     """
     upwards = (0.5 - 0.5 * normals[:, 1:2]).clamp_(0, 1)
-    light = torch.lerp(torch.tensor(GROUND), torch.tensor(SKY), upwards)
+    light = torch.lerp(normals.new_tensor(GROUND), normals.new_tensor(SKY), upwards)
     for lamp in (KEY, FILL, RIM):
         light += _diffuse(normals, lamp)
     sharpness = 12 * gloss.clamp(min=1).square()
@@ -104,7 +104,7 @@ def surroundings(depth: Tensor, radius: int) -> Tensor:
 
 def background(size: tuple[int, int]) -> Tensor:
     """(H, W, 3) light neutral backdrop, linear."""
-    grey = torch.linspace(BACKGROUND[0], BACKGROUND[1], size[0])
+    grey = torch.linspace(BACKGROUND[0], BACKGROUND[1], size[0], dtype=torch.float32)
     return grey[:, None, None].expand(*size, 3).clone()
 
 

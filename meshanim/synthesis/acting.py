@@ -60,7 +60,7 @@ class Acting:
         self.fps, self.reach = fps, reach_of(fps)
         self._lips, self.blinks, self.gaze, self.amplitude = lips, blinks, gaze, amplitude
         mixture = {} if emotion is None else parse_mixture(emotion)
-        self.label = torch.tensor([mixture.get(name, 0.0) for name in EXPRESSIONS])
+        self.label = torch.tensor([mixture.get(name, 0.0) for name in EXPRESSIONS], dtype=torch.float32)
         self._expression = prototype_weights(self.label[None])
 
     def weights(self, speech: Tensor, first: int = 0) -> Tensor:

@@ -183,6 +183,7 @@ class ExpressionModel(MeshModel):
 
     def decode(self, code: Tensor, neutral: Tensor) -> Tensor:
         """Vertices (N, V, 3) in metres of codes (N, Z) on one neutral face (V, 3)."""
+        check_shape("code", code, (None, self.config.latent_size))
         check_shape("neutral", neutral, tuple(self.mean.shape))
         return neutral + self.displacements(code, self.condition(neutral[None]))
 

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from meshanim._check import check_finite, check_range, check_shape
+from meshanim._check import check_range, check_shape
 from meshanim.audio import SPEECH_RATE, frames_beside
+from meshanim.audio.sound import check_samples
 from meshanim.synthesis.timing import GrowingTrack, read_motion_smoothly
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class HeadMotionStream:
             InputError: not one channel, or a sample that is not finite.
         """
         check_shape("waveform", waveform, (None,))
-        check_finite("waveform", waveform)
+        check_samples("waveform", waveform)
         self._samples += len(waveform)
         self._sound = torch.cat([self._sound, waveform.to(self._sound)])
         reach = self.model.context - _FRAME // 2

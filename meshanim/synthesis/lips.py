@@ -72,7 +72,7 @@ class Lips:
         self._mapping, self._close = face.arkit_mapping, ARKIT_NAMES.index("mouthClose")
         if self.known:
             self._points = articulation.of(torch.cat(lip_pairs(face)))
-            self._rest = self.gap(torch.zeros(1, len(ARKIT_NAMES)))
+            self._rest = self.gap(self._mapping.new_zeros(1, len(ARKIT_NAMES)))
 
     def gap(self, weights: Tensor) -> Tensor:
         """Metres (T, 3) by which upper points are above lower ones, of ARKit weights (T, 52)."""
@@ -120,7 +120,7 @@ class Lips:
         """Weights (T, 52) with as much of their mouth in place of that of ``speech`` as keeps lips apart."""
         least = self.gap(speech).clamp(max=0) - _TOUCH
         mouth = mouth_columns("jaw", "mouth")
-        low, high = torch.zeros(len(weights), 1), torch.ones(len(weights), 1)
+        low, high = weights.new_zeros(len(weights), 1), weights.new_ones(len(weights), 1)
         kept, share = weights.clone(), high
         for _ in range(_HALVINGS):
             kept[:, mouth] = torch.lerp(speech[:, mouth], weights[:, mouth], share)

@@ -35,7 +35,7 @@ class MeshModel(Pretrained):
         super().__init__()
         self.levels = MeshLevels.of(hierarchy)
         check_shape("template's vertices", template.vertices, (self.levels.vertex_counts[0], 3))
-        self.register_buffer("mean", template.vertices.float().clone())
+        self.register_buffer("mean", template.vertices.to(torch.get_default_dtype()).clone())
         self.register_buffer("faces", template.faces.clone(), persistent=False)
 
     @property

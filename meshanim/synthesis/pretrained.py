@@ -23,6 +23,9 @@ def topology_digest(mesh: Mesh) -> str:
 
 def check_topology(name: str, mesh: Mesh, template: Mesh) -> None:
     """Raise unless ``mesh`` has the vertices and triangles of ``template``, in the same vertex order."""
+    if not isinstance(mesh, Mesh):
+        made = "as with_vertices of a face's neutral makes one"
+        raise InputError(f"{name} must be a Mesh, {made}, got {type(mesh).__name__}")
     counts = [f"{len(m.vertices)} vertices and {len(m.faces)} triangles" for m in (template, mesh)]
     if counts[0] != counts[1]:
         raise InputError(f"{name} must have the topology of the model's mesh, {counts[0]}, got {counts[1]}")

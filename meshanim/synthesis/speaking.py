@@ -148,7 +148,7 @@ def _acted(
     near, first, done = torch.zeros(0, len(ARKIT_NAMES)), 0, 0
     acted = []
     for block, last in _telling_the_last(speech):
-        near = torch.cat([near, block])
+        near = torch.cat([near.to(block), block])
         settled = first + len(near) - (0 if last else acting.reach)
         if settled > done or last:
             acted.append(acting.weights(near, first)[done - first : settled - first])

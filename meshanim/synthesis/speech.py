@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from meshanim._check import check_finite, check_shape, check_tensor
+from meshanim._check import check_shape, check_tensor
 from meshanim.audio import SPEECH_RATE, EncoderStream, LogMelEncoder, Sound, resample
-from meshanim.faces import FaceModel
+from meshanim.audio.sound import check_samples
+from meshanim.faces import ARKIT_NAMES, FaceModel
 from meshanim.faces.lid_clearing import clear_lids
 from meshanim.performance import Performance
 from meshanim.synthesis.expression_motion import ExpressionMotion
@@ -85,12 +86,15 @@ class SpeechModel(SpeechNetwork):
             identities: (B, I) of who speaks; the mean of the people of the training without them.
         """
         check_shape("waveforms", waveforms, (None, None))
-        check_finite("waveforms", waveforms)
+        check_samples("waveforms", waveforms)
         given = self.identity_mean.expand(len(waveforms), -1) if identities is None else identities
         check_shape("identities", given, (len(waveforms), self.config.identity_size))
         heard = waveforms.to(self.identity_mean)
+        frames = max(1, round(heard.shape[1] / self.frame_samples))
+        if not len(heard):
+            return heard.new_zeros(0, frames, len(ARKIT_NAMES))
         if isinstance(self.encoder, LogMelEncoder):
-            heard = self.encoder.padded(heard, max(1, round(heard.shape[1] / self.frame_samples)))
+            heard = self.encoder.padded(heard, frames)
         return self.space(self.perform(heard, given.to(self.identity_mean))).clamp(0, 1)
 
     @torch.no_grad()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from meshanim._check import check_finite, check_range, check_shape
+from meshanim._check import check_range, check_shape
 from meshanim.audio import SPEECH_RATE, frames_beside
+from meshanim.audio.sound import check_samples
 from meshanim.synthesis.speech_encoding import Hearing
 from meshanim.synthesis.speech_memory import joined
 from meshanim.synthesis.speech_network import SpeechNetwork, SpeechState
@@ -48,7 +49,7 @@ class SpeechStream:
     def push(self, waveform: Tensor) -> Tensor:
         """Hear more of the voice: (n,) at 16 kHz; gives the expressions (m, E) that are settled now."""
         check_shape("waveform", waveform, (None,))
-        check_finite("waveform", waveform)
+        check_samples("waveform", waveform)
         self._samples += len(waveform)
         for part in waveform.to(self._style).split(AT_ONCE):
             recalled = self.recalling.push(part[None]) if self.recalling else None

@@ -74,7 +74,7 @@ class PolynomialRenderer(Renderer):
         for start in range(0, performance.frame_count, self.chunk):
             stop = min(start + self.chunk, performance.frame_count)
             heard, heard_until = model.audio_encoder(sound_windows(waveform, start, stop)[None], heard_until)
-            noise = torch.randn(1, stop - start, NOISE, generator=generator)
+            noise = torch.randn(1, stop - start, NOISE, generator=generator, dtype=torch.float32)
             tracks, moved_until = model.noise_encoder(noise, moved_until)
             displacements = None
             if model.motion_encoder is not None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from meshanim._check import InputError
-from meshanim.faces import ARKIT_NAMES
+from meshanim.faces import ARKIT_NAMES, articulate
 
 # Sums of some fifty float32 displacements on a head of 0.3 m: a few units in the last place, 3e-8 m each.
 ROUNDING = 1e-6
@@ -66,6 +66,26 @@ def test_gradients_pass_after_use_in_inference_mode(face, someone):
     identity, weights = someone.clone().requires_grad_(), _weights(face).requires_grad_()
     unused.vertices(identity, weights).square().sum().backward()
     assert (weights.grad != 0).all()
+
+
+def test_everything_follows_the_wider_type(face, someone):
+    weights = _weights(face)
+    single = face.vertices(someone, weights)
+    for identity, given in ((someone.double(), weights), (someone, weights.double())):
+        assert face.vertices(identity, given).dtype == torch.float64
+        assert (face.vertices(identity, given) - single).abs().max() < ROUNDING
+    assert face.vertices(None, weights.double()).dtype == torch.float64
+    assert face.vertices(None, weights.half()).dtype == torch.float32
+    basis, joints = face.basis(someone.double()), face.joints(someone.double())
+    assert basis.dtype == torch.float64 and (basis - face.basis(someone)).abs().max() < ROUNDING
+    assert all(
+        (joints[name].position - joint.position).abs().max() < ROUNDING
+        for name, joint in face.joints(someone).items()
+    )
+    arkit = torch.ones(len(ARKIT_NAMES), dtype=torch.float64)
+    assert face.weights_from_arkit(arkit).dtype == torch.float64
+    moved = articulate(face, weights[None].double(), someone)
+    assert (moved - articulate(face, weights[None], someone)).abs().max() < ROUNDING
 
 
 def test_gradients_reach_named_coefficients(face):

@@ -194,6 +194,13 @@ def test_arrays_are_refused_by_name(face: Mesh, hierarchy: MeshHierarchy) -> Non
             call(labels)
 
 
+def test_vertices_and_single_codes_are_refused_by_name(model: ExpressionModel, face: Mesh) -> None:
+    with pytest.raises(InputError, match=r"neutral must be a Mesh, .* got Tensor"):
+        model.animate(face.vertices, torch.rand(3, 6))  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"code must have shape \(any, 8\), got \(8,\)"):
+        model.decode(torch.zeros(8), face.vertices)
+
+
 @pytest.mark.parametrize(("count", "frames"), [(0, 5), (2, 0), (0, 0)])
 def test_nothing_gives_nothing(model: ExpressionModel, face: Mesh, count: int, frames: int) -> None:
     labels, neutral = torch.rand(count, frames, 6), face.vertices.expand(count, -1, -1)

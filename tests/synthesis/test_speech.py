@@ -58,6 +58,7 @@ def test_waveforms_in_a_batch_give_the_weights_of_each(model: SpeechModel) -> No
         # float32: a batch may sum in another order, and every frame goes by the last
         torch.testing.assert_close(weights, model.weights(Sound(waveform, 16000), who), rtol=0, atol=1e-5)
     alone = model.weights_of(waveforms[:1])
+    assert model.weights_of(waveforms[:0]).shape == (0, *alone.shape[1:])
     torch.testing.assert_close(alone[0], model.weights(Sound(waveforms[0], 16000)), rtol=0, atol=1e-5)
 
 
@@ -210,6 +211,11 @@ def test_bad_input_is_one_sentence(model: SpeechModel) -> None:
         list(model.stream([torch.tensor([0.0, torch.nan])]))
     with pytest.raises(InputError, match=r"waveform must be a tensor, got numpy\.ndarray"):
         list(model.stream([sound.waveform.numpy()]))  # type: ignore[list-item]
+    loud = (32767 * sound.waveform).short()
+    with pytest.raises(InputError, match=r"waveform must be of a floating type, .* got torch\.int16"):
+        list(model.stream([loud]))
+    with pytest.raises(InputError, match=r"waveforms must be of a floating type, .* got torch\.int16"):
+        model.weights_of(loud[None])
     with pytest.raises(InputError, match=r"identities must have shape \(1, 135\), got \(2, 135\)"):
         model.weights_of(voice(0.2)[None], torch.zeros(2, 135))
 
