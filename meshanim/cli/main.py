@@ -57,3 +57,15 @@ def run(arguments: list[str] | None = None) -> None:
             sentence = " ".join(str(fault).split())
             print(f"meshanim: {sentence}", file=sys.stderr)
             sys.exit(2)
+        except (MemoryError, RuntimeError) as fault:
+            if not _memory_ran_out(fault):
+                raise
+            print("meshanim: memory ran out; fewer frames, or a smaller size, take less", file=sys.stderr)
+            sys.exit(2)
+
+
+def _memory_ran_out(fault: Exception) -> bool:
+    """Whether there was not enough memory: of the main memory, PyTorch tells only in a sentence."""
+    from torch import OutOfMemoryError
+
+    return isinstance(fault, MemoryError | OutOfMemoryError) or "can't allocate memory" in str(fault)

@@ -281,6 +281,18 @@ def test_a_full_disk_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_too_little_memory_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def allocate(*_: object) -> None:
+        torch.empty(2**60, dtype=torch.uint8)
+
+    for full in (allocate, lambda *_: bytearray(2**62)):
+        monkeypatch.setattr("meshanim.export.check_targets", full)
+        assert call("animate", *SHORT, "-o", tmp_path / "a.npz") == 2
+        assert "memory ran out" in one_sentence(capsys)
+
+
 def test_an_unknown_option_is_an_error_of_use() -> None:
     done = subprocess.run(
         [sys.executable, "-c", "from meshanim.cli.main import run; run(['animate', '--no-such-option'])"],
