@@ -260,6 +260,7 @@ def apply_clocks() -> None:
         ("brief.csv", {"fps": 59.94}),
         ("film.csv", {}),
         ("gaps.csv", {}),
+        ("late.csv", {}),
     ):
         fresh()
         thing = keyed_mesh("Clock")
@@ -300,7 +301,7 @@ def refuse_all() -> None:
     apply = bpy.ops.object.meshanim_apply_weights
     told["nothing selected"] = attempt(apply, "take.csv")
     thing = keyed_mesh("Wrong", ("smirk",))
-    texts = ("noise.csv", "empty.csv", "columns.csv", "torn.csv", "words.csv")
+    texts = ("noise.csv", "empty.csv", "columns.csv", "faceless.csv", "torn.csv", "words.csv")
     told |= {file: attempt(apply, file) for file in texts}
     others = ("backwards.csv", "gone.csv", "twisted.npz", "keyed.glb", "take.csv")
     told |= {f"apply {file}": attempt(apply, file) for file in others}
