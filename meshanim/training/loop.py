@@ -206,10 +206,11 @@ def train(
 ) -> TrainingReport:
     """Train a task's model, from the folder's checkpoint where there is one.
 
-    A run that was killed and taken up again ends with the same bytes as one that was not. Ctrl-C finishes the
-    step, writes a checkpoint and returns. The folder gets ``checkpoint.safetensors``, ``history.json`` and,
-    with TensorBoard installed, ``tensorboard/``. Started by ``accelerate launch`` or ``torchrun`` in several
-    processes, each takes its share of every batch, see :class:`meshanim.training.processes.Processes`.
+    A run on a CPU that was killed and taken up again ends with the same bytes as one that was not; on a GPU,
+    what it drops is drawn anew. Ctrl-C finishes the step, writes a checkpoint and returns. The folder gets
+    ``checkpoint.safetensors``, ``history.json`` and, with TensorBoard installed, ``tensorboard/``. Started by
+    ``accelerate launch`` or ``torchrun`` in several processes, each takes its share of every batch, see
+    :class:`meshanim.training.processes.Processes`.
 
     Args:
         task: what is learned.
