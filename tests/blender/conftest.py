@@ -156,6 +156,8 @@ def _write_wrong_files(folder: Path) -> None:
     nan = whole["vertices"].copy()
     nan[3, 4] = np.nan
     np.savez(folder / "nan.npz", **whole | {"vertices": nan})
+    named = dict(np.load(folder / "keyed.npz").items())
+    np.savez(folder / "large.npz", **named | {"weights": 100 * named["weights"]})
     trimesh.creation.icosphere(1).export(folder / "foreign.glb")
     text = (folder / "take.csv").read_text().splitlines()
     (folder / "empty.csv").write_text("")

@@ -296,6 +296,7 @@ def refuse_all() -> None:
     bring = bpy.ops.import_scene.meshanim
     told |= {file: attempt(bring, file) for file in imported}
     told["keys wanted"] = attempt(bring, "twisted.npz", motion="KEYS")
+    told["large keys"] = attempt(bring, "large.npz", motion="KEYS")
     told["no folder"] = attempt(bring, "twisted.npz", folder=str(FOLDER / "nowhere"))
     facts["left"] = [len(bpy.data.objects), len(bpy.data.meshes), len(bpy.data.actions)]
     apply = bpy.ops.object.meshanim_apply_weights

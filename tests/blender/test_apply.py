@@ -137,6 +137,7 @@ TOLD = {
     "pickled.npz": "pickled.npz cannot be read as an NPZ of plain arrays, or is damaged",
     "nan.npz": "nan.npz has vertices that are not finite",
     "keys wanted": "twisted.npz moves vertices and has no named weights",
+    "large keys": "large.npz has weights beyond 10, which shape keys cannot have; import it as a Mesh Cache",
     "no folder": "nowhere cannot be written to; choose another Cache Folder",
     "nothing selected": "Select a mesh with shape keys",
     "noise.csv": "noise.csv is not a text of comma-separated values",
