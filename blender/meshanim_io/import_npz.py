@@ -9,7 +9,7 @@ import numpy as np
 
 from . import axes
 from .building import add_shape_keys, build_object
-from .curves import curves_of, write_vector, write_weights
+from .curves import LARGEST_WEIGHT, curves_of, write_vector, write_weights
 from .errors import Refusal
 from .materials import add_materials
 from .performance import Performance, read_performance
@@ -18,8 +18,6 @@ from .scene import add_sound, set_range, set_rate
 
 LARGEST_ERROR = 1e-5
 """Metres that shape keys may be off where the user left the choice to us."""
-LARGEST_WEIGHT = 10.0
-"""Blender's limit for the slider of a shape key."""
 
 
 def _within(found: Performance) -> bool:

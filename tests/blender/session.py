@@ -306,7 +306,9 @@ def refuse_all() -> None:
     told |= {file: attempt(apply, file) for file in texts}
     others = ("backwards.csv", "gone.csv", "twisted.npz", "keyed.glb", "take.csv")
     told |= {f"apply {file}": attempt(apply, file) for file in others}
-    facts["untouched"] = thing.data.shape_keys.animation_data is None
+    apart = keyed_mesh("Apart")
+    told["apply large.npz"] = attempt(apply, "large.npz")
+    facts["untouched"] = all(each.data.shape_keys.animation_data is None for each in (thing, apart))
     facts["told"] = told
 
 

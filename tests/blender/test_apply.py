@@ -146,6 +146,7 @@ TOLD = {
     "faceless.csv": "faceless.csv has no frame with a face",
     "torn.csv": "torn.csv must have 63 finite values in row 151",
     "words.csv": "words.csv holds something that is not a number",
+    "apply large.npz": "the weight jawOpen goes beyond 10, which shape keys cannot have",
     "apply backwards.csv": "a timecode that does not follow the one before it in row 152",
     "apply gone.csv": "gone.csv is not there",
     "apply twisted.npz": "twisted.npz moves vertices and has no named weights to apply",
