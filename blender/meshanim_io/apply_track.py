@@ -9,7 +9,7 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
-from .curves import write_weights
+from .curves import LARGEST_WEIGHT, write_weights
 from .errors import Refusal
 from .joints import leftovers, turn_joints
 from .names import matched
@@ -61,13 +61,17 @@ def apply_weights(things: list[bpy.types.Object], track: Track, frames: NDArray)
     """Write the curves of all shape keys that have a weight of their name, and of bones that go along.
 
     Raises:
-        Refusal: no name meets any other, on any mesh; nothing has been written then.
+        Refusal: no name meets any other, on any mesh, or a weight is beyond what shape keys can have; nothing
+            has been written then.
     """
     plans = [_plan(thing, track.names) for thing in things]
     if not any(plan.matched for plan in plans):
         names = ", ".join(plan.name for plan in plans)
         raise Refusal(f"no shape key of {names} has the name of a weight, such as {track.names[0]}")
     columns = dict(zip(track.names, track.weights.T, strict=True))
+    for name in (name for plan in plans for name in plan.matched):
+        if np.abs(columns[name]).max() > LARGEST_WEIGHT:
+            raise Refusal(f"the weight {name} goes beyond {LARGEST_WEIGHT:g}, which shape keys cannot have")
     for thing, plan in zip(things, plans, strict=True):
         tracks = {key: columns[name] for name, key in plan.matched.items()}
         if tracks:

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 LINEAR, AUTO_CLAMPED = 1, 4
 """What Blender's enumerations of interpolation and of handles number so."""
+LARGEST_WEIGHT = 10.0
+"""Blender's limit for the slider of a shape key."""
 
 
 def curves_of(owner: bpy.types.ID) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 
 from . import axes
 from .building import add_shape_keys, build_object
-from .curves import curves_of, write_vector, write_weights
+from .curves import LARGEST_WEIGHT, curves_of, write_vector, write_weights
 from .errors import Refusal
 from .materials import add_materials
 from .performance import Performance, read_performance
@@ -18,13 +18,14 @@ from .scene import add_sound, set_range, set_rate
 
 LARGEST_ERROR = 1e-5
 """Metres that shape keys may be off where the user left the choice to us."""
-LARGEST_WEIGHT = 10.0
-"""Blender's limit for the slider of a shape key."""
+
+
+def _within(found: Performance) -> bool:
+    return float(np.abs(found["weights"]).max(initial=0)) <= LARGEST_WEIGHT
 
 
 def _explained(found: Performance) -> bool:
-    within = found.weight_names and np.abs(found["weights"]).max(initial=0) <= LARGEST_WEIGHT
-    return bool(within) and found.unexplained <= LARGEST_ERROR
+    return bool(found.weight_names) and _within(found) and found.unexplained <= LARGEST_ERROR
 
 
 def import_npz(
@@ -49,6 +50,11 @@ def import_npz(
     found = read_performance(path)
     if motion == "KEYS" and not found.weight_names:
         raise Refusal(f"{path.name} moves vertices and has no named weights; import it as a Mesh Cache")
+    if motion == "KEYS" and not _within(found):
+        raise Refusal(
+            f"{path.name} has weights beyond {LARGEST_WEIGHT:g}, which shape keys cannot have; "
+            "import it as a Mesh Cache"
+        )
     keyed = motion == "KEYS" or (motion == "AUTO" and _explained(found))
     cache = None if keyed else write_pc2(found, cache_folder(found, folder))
     set_rate(context.scene, found.fps)

@@ -96,12 +96,16 @@ def _read_csv(path: Path, fps: float) -> Track:
 
 
 def _numbers(path: Path, header: list[str], rows: list[list[str]], timecode: int) -> NDArray:
-    """(T, columns) values, zero in the column of the timecode; a row without a face keeps those before it."""
+    """(T, columns) values, zero in the column of the timecode.
+
+    A row without a face keeps those before it; the first face that is seen holds for the rows before.
+    """
+    faces = np.array([len(row) >= FEWEST_CELLS for row in rows])
+    if not faces.any():
+        raise Refusal(f"{path.name} has no frame with a face")
     values = np.zeros((len(rows), len(header)))
-    for index, row in enumerate(rows):
-        if len(row) < FEWEST_CELLS and index:
-            values[index] = values[index - 1]
-            continue
+    for index in faces.nonzero()[0]:
+        row = rows[index]
         try:
             cells = [0.0 if place == timecode else float(cell) for place, cell in enumerate(row)]
         except ValueError as error:
@@ -109,7 +113,8 @@ def _numbers(path: Path, header: list[str], rows: list[list[str]], timecode: int
         if len(cells) != len(header) or not np.isfinite(cells).all():
             raise Refusal(f"{path.name} must have {len(header)} finite values in row {index + 2}")
         values[index] = cells
-    return values
+    seen = np.where(faces, np.arange(len(rows)), faces.argmax())
+    return values[np.maximum.accumulate(seen)]
 
 
 def _clock(path: Path, timecodes: list[str], fps: float) -> tuple[float, NDArray]:

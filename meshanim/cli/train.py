@@ -71,7 +71,9 @@ def unprojection(
     pictures: Annotated[int, typer.Option(help="Pictures to draw and keep.")] = 2400,
     samples: Annotated[int, typer.Option(help="Pictures in an epoch, taken at random.")] = 600,
     epochs: Epochs = None,
-    batch_size: Annotated[int, typer.Option(help="Pictures per step.")] = 8,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Pictures per step; the recipe's by default.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of weights, order and pictures.")] = 0,
     quiet: Quiet = False,
 ) -> None:

@@ -76,7 +76,7 @@ class Recording:
         """Read every ``step``-th frame.
 
         Raises:
-            InputError: a frame that cannot be read, or whose faces differ from the template's.
+            InputError: a frame that is missing or cannot be read, or whose faces differ from the template's.
         """
         if self.frames[0].suffix == ".npy":
             rest, moved = self._from_array(step)
@@ -85,6 +85,7 @@ class Recording:
         return Performance(rest, self.fps / step, motion=moved)
 
     def _from_meshes(self, step: int) -> tuple[Mesh, Tensor]:
+        _check_steps(self.frames)
         rest = self._mesh(self.template or self.frames[0])
         moved = []
         for path in self.frames[::step]:
@@ -139,7 +140,25 @@ def _positions(path: Path, count: int, step: int) -> Tensor:
 
 
 def _frames(folder: Path) -> tuple[Path, ...]:
-    return tuple(sorted(path for path in folder.iterdir() if path.suffix.lower() in _MESH_SUFFIXES))
+    """Mesh files in the order of their numbers, 9 before 10."""
+    found = (path for path in folder.iterdir() if path.suffix.lower() in _MESH_SUFFIXES)
+    return tuple(sorted(found, key=lambda path: (_number(path), path.name)))
+
+
+def _number(path: Path) -> int:
+    """What a file's name ends in; 0 where that is no number."""
+    digits = re.search(r"\d+$", path.stem)
+    return int(digits[0]) if digits else 0
+
+
+def _check_steps(frames: tuple[Path, ...]) -> None:
+    """Raise where a frame is missing, after which all would come too early."""
+    steps = np.diff([_number(path) for path in frames])
+    if (steps != steps[:1]).any():
+        before = frames[int((steps > steps.min()).argmax())]
+        raise InputError(
+            f"{before.parent} must hold frames numbered in equal steps, got a gap after {before.name}"
+        )
 
 
 def _sequences(root: Path, layout: str) -> Iterator[tuple[str, str, tuple[Path, ...]]]:

@@ -6,6 +6,7 @@ are asked for, ``read_video(clip.video)`` frame by frame.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -144,8 +145,9 @@ def read_grid(folder: str | Path) -> Iterator[SpokenClip]:
     """GRID (Cooke et al. 2006): 33 filmed speakers, 1,000 sentences of six words each, 25 frames/s, 3 s.
 
     Args:
-        folder: one folder a speaker, ``s1`` to ``s34``, with ``bbaf2n.mpg`` (or ``.mp4``) anywhere in it;
-            and, where present, the alignments ``bbaf2n.align``, anywhere in it too or in ``align/s1``.
+        folder: one folder a speaker, ``s1`` to ``s34``, with ``bbaf2n.mpg`` (or ``.mp4``) anywhere in it, of
+            several the largest file, since GRID comes in two qualities; and, where present, the alignments
+            ``bbaf2n.align``, anywhere in it too or in ``alignments/s1`` or ``align/s1``.
     """
     layout = "<speaker>/<sentence>.mpg"
     root = corpus_folder(folder, layout)
@@ -155,9 +157,10 @@ def read_grid(folder: str | Path) -> Iterator[SpokenClip]:
 
 
 def _grid_speaker(root: Path, place: Path) -> Iterator[SpokenClip]:
-    aligned = {path.stem: path for path in (root / "align" / place.name).glob("*.align")}
-    aligned |= {path.stem: path for path in place.rglob("*.align")}
-    for video in _videos(place.rglob("*")):
+    shared = [(root / folder / place.name).glob("*.align") for folder in ("align", "alignments")]
+    aligned = {path.stem: path for path in itertools.chain(*shared, place.rglob("*.align"))}
+    largest = {path.stem: path for path in sorted(_videos(place.rglob("*")), key=_size)}
+    for video in sorted(largest.values()):
         text = grid_sentence(video.stem)
         if text is not None:
             path = aligned.get(video.stem)
@@ -254,6 +257,10 @@ def _crema_clip(root: Path, video: Path) -> SpokenClip | None:
 
 def _videos(paths: Iterable[Path]) -> list[Path]:
     return sorted(path for path in paths if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file())
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size
 
 
 def _natural(path: Path) -> tuple[int, str]:

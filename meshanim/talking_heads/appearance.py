@@ -146,8 +146,10 @@ class Appearance:
         if Path(path).suffix.lower() in IMAGE_SUFFIXES:
             return cls.from_image(path)
         video = read_video(path)
-        step = max(1, video.expected_frames // count)
-        frames = list(itertools.islice(video.frames(), 0, step * count, step))
+        total = max(count, video.expected_frames)
+        chosen = [place * total // count for place in range(count)]
+        seen = enumerate(itertools.islice(video.frames(), chosen[-1] + 1))
+        frames = [frame for number, frame in seen if number in chosen]
         found = [
             (frame, landmarks)
             for frame, landmarks in zip(frames, follow_landmarks(frames), strict=True)

@@ -63,7 +63,7 @@ class PolynomialConfig:
 
 POLYNOMIAL_CONFIGS = {
     "paper": PolynomialConfig(),
-    "paper-mesh": PolynomialConfig(motion=64, joint=448),
+    "paper-mesh": PolynomialConfig(motion=64, joint=448, ranks=(192, 128, 64, 32)),
     "small": PolynomialConfig(audio=128, identity=64, joint=192, rank=64, ranks=(96, 64, 32), width=16),
     "small-mesh": PolynomialConfig(
         audio=128, identity=64, motion=32, joint=224, rank=64, ranks=(96, 64, 32, 16), width=16

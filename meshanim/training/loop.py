@@ -134,11 +134,15 @@ class _Run:
         self.position = load_checkpoint(folder, task.model, self.optimizers, self.about, self.processes.index)
 
     def save(self) -> None:
-        """Write a checkpoint; statistics that layers gather, such as batch norm's, are averaged before."""
-        self.processes.average(each for each in self.task.model.buffers() if each.is_floating_point())
+        """Write a checkpoint, of what all processes know."""
+        self._join_statistics()
         states = self.processes.every(torch.get_rng_state())
         if self.processes.main:
             save_checkpoint(self.folder, self.task.model, self.optimizers, states, self.position, self.about)
+
+    def _join_statistics(self) -> None:
+        """Average what layers gather, such as batch norm's means, over the processes."""
+        self.processes.average(each for each in self.task.model.buffers() if each.is_floating_point())
 
     def epoch(self, log: RunLog) -> None:
         """Run what is left of the current epoch, or until a stop is asked for."""
@@ -192,6 +196,7 @@ class _Run:
 
     def _close_epoch(self, rate: float) -> None:
         position = self.position
+        self._join_statistics()
         self.task.model.eval()
         with torch.no_grad():
             scores = self.task.validate()
@@ -206,10 +211,11 @@ def train(
 ) -> TrainingReport:
     """Train a task's model, from the folder's checkpoint where there is one.
 
-    A run that was killed and taken up again ends with the same bytes as one that was not. Ctrl-C finishes the
-    step, writes a checkpoint and returns. The folder gets ``checkpoint.safetensors``, ``history.json`` and,
-    with TensorBoard installed, ``tensorboard/``. Started by ``accelerate launch`` or ``torchrun`` in several
-    processes, each takes its share of every batch, see :class:`meshanim.training.processes.Processes`.
+    A run on a CPU that was killed and taken up again ends with the same bytes as one that was not; on a GPU,
+    what it drops is drawn anew. Ctrl-C finishes the step, writes a checkpoint and returns. The folder gets
+    ``checkpoint.safetensors``, ``history.json`` and, with TensorBoard installed, ``tensorboard/``. Started by
+    ``accelerate launch`` or ``torchrun`` in several processes, each takes its share of every batch, see
+    :class:`meshanim.training.processes.Processes`.
 
     Args:
         task: what is learned.

@@ -187,7 +187,10 @@ class PolynomialTask:
         return seen.flatten(0, 1), heard.flatten(0, 1)
 
     def validate(self) -> dict[str, float]:
-        """Peak signal to noise ratio in dB of the lower half, with each clip's own sound and another's."""
+        """Peak signal to noise ratio in dB of the lower half, with each clip's own sound and another's.
+
+        Without a second clip there is no other sound.
+        """
         if not self.validation:
             return {}
         own, other = [], []
@@ -196,8 +199,10 @@ class PolynomialTask:
             batch, strange = (self._whole(each, count) for each in (clip, next_clip))
             own.append(self._error(batch))
             other.append(self._error(batch._replace(windows=strange.windows)))
-        psnr = [-10 * math.log10(sum(errors) / len(errors)) for errors in (own, other)]
-        return dict(zip(("validation_mouth_psnr", "validation_strange_sound_psnr"), psnr, strict=True))
+        sounds = {"validation_mouth_psnr": own}
+        if len(self.validation) > 1:
+            sounds["validation_strange_sound_psnr"] = other
+        return {name: -10 * math.log10(sum(errors) / len(errors)) for name, errors in sounds.items()}
 
     def _whole(self, clip: SeenClip, count: int) -> TalkingBatch:
         return TalkingBatch.cut([clip], 0, count).to(self.device)

@@ -16,8 +16,9 @@ class Processes:
     """This process among those that ``accelerate launch`` or ``torchrun`` started; alone without them.
 
     Every process draws the same order and takes its share of each batch; gradients are averaged over the
-    whole batch, so that n processes take the steps of one that has the batch for itself, whatever is random
-    inside a step excepted.
+    whole batch, so that n processes take the steps of one that has the batch for itself, but for what is
+    random inside a step, and for what a loss or a batch norm takes over a batch as a whole: of sequences of
+    unequal length, each process has a mean of its own.
     """
 
     def __init__(self) -> None:

@@ -44,6 +44,9 @@ class RunLog:
         done = position.epoch * steps + position.step
         self.line = self.bar.add_task("training", total=steps * epochs, completed=done)
         self.board = _tensorboard(folder, position.epoch) if writes else None
+        if writes and position.history:
+            # a run that was killed right after a checkpoint had no time to
+            self._keep(position)
 
     def __enter__(self) -> RunLog:
         self.bar.start()
@@ -64,10 +67,13 @@ class RunLog:
         """Tell of an epoch done, the last row of the history, and show what the model makes by now."""
         if not self.writes:
             return
-        with atomic_path(self.folder / "history.json") as path:
-            path.write_text(json.dumps(position.history, indent=1), encoding="utf-8")
+        self._keep(position)
         if self.board is not None:
             for name, value in position.history[-1].items():
                 self.board.add_scalar(name, value, position.epoch)
             for name, picture in pictures.items():
                 self.board.add_image(name, picture, position.epoch, dataformats="HWC")
+
+    def _keep(self, position: Position) -> None:
+        with atomic_path(self.folder / "history.json") as path:
+            path.write_text(json.dumps(position.history, indent=1), encoding="utf-8")

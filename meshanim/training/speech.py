@@ -20,6 +20,7 @@ from meshanim.training.speech_batches import (
     SILENT_SHARE,
     SpeechBatch,
     SpokenFace,
+    check_rates,
     quiet_noise,
     varied_sound,
 )
@@ -193,15 +194,19 @@ def train_speech(
     """Train a speech model and save it in ``folder``; a stopped run goes on where it was.
 
     Args:
-        utterances: training set, such as :class:`meshanim.datasets.MadeSpeech`.
+        utterances: training set, such as :class:`meshanim.datasets.MadeSpeech`, at 16 kHz.
         face: whose lips the losses look at.
         recipe: the settings.
         folder: gets ``config.json`` and ``model.safetensors`` when the run is finished, checkpoints before.
         validation: utterances that are performed whole after every epoch.
         start: a model to go on from, in place of the recipe's untrained one; its space of expressions stays.
         progress: show a bar.
+
+    Raises:
+        InputError: an utterance at another rate than the model's.
     """
     config = replace(SPEECH_CONFIGS[recipe.config], window=recipe.window) if start is None else start.config
+    check_rates((*utterances, *validation), config.frame_rate)
     frames = sum(len(each.weights) for each in utterances)
     config = replace(config, memory=min(recipe.memory, frames // 4) if config.encoder == "log-mel" else 0)
     if recipe.dropout is not None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from meshanim._check import InputError
 from meshanim.audio import NOISE_DECIBELS, SPEECH_RATE, Sound, mix_noise
 from meshanim.synthesis import SpeechModel
 from meshanim.synthesis.timing import read_smoothly
@@ -34,9 +35,21 @@ class SpokenFace(Protocol):
     @property
     def sound(self) -> Sound: ...  # noqa: D102
     @property
+    def fps(self) -> float: ...  # noqa: D102
+    @property
     def weights(self) -> Tensor: ...  # noqa: D102
     @property
     def identity(self) -> Tensor: ...  # noqa: D102
+
+
+def check_rates(spoken: Iterable[SpokenFace], fps: float) -> None:
+    """Raise unless all utterances have a model's frame rate and 16 kHz, at which stretches are cut."""
+    for each in spoken:
+        if (each.fps, each.sound.sample_rate) != (fps, SPEECH_RATE):
+            raise InputError(
+                f"utterances must have {fps:g} frames/s and {SPEECH_RATE} samples/s, "
+                f"got {each.fps:g} and {each.sound.sample_rate}"
+            )
 
 
 class SpeechBatch(NamedTuple):

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from meshanim._check import InputError
+from meshanim.audio import SPEECH_RATE
 from meshanim.datasets import TalkingClip
 from meshanim.faces import ARKIT_NAMES
 from meshanim.talking_heads.pictures import to_network
@@ -49,10 +50,14 @@ class SeenClip:
         """What there is to learn from a clip.
 
         Raises:
-            InputError: another frame rate than 25, no captured weights, or no frame that shows anything.
+            InputError: another frame rate than 25, sound at another than 16 kHz, no captured weights, or no
+                frame that shows anything.
         """
         if clip.fps != FRAME_RATE:
             raise InputError(f"clips must have {FRAME_RATE:g} fps, got {clip.name} with {clip.fps:g}")
+        if clip.sound.sample_rate != SPEECH_RATE:
+            rate = clip.sound.sample_rate
+            raise InputError(f"clips must have {SPEECH_RATE} samples/s, got {clip.name} with {rate}")
         if clip.weights is None:
             raise InputError(f"clips must come with captured weights, got {clip.name} without")
         shown = (clip.frames.flatten(1).float().std(dim=1) > _BLANK).nonzero().flatten()
@@ -60,7 +65,7 @@ class SeenClip:
             raise InputError(f"clips must show a face, got {clip.name}, which is blank")
         first = int(shown[0])
         moved = None if displace is None else displace(clip)[first:]
-        waveform = clip.sound.waveform[round(first * clip.sound.sample_rate / clip.fps) :]
+        waveform = clip.sound.waveform[round(first * SPEECH_RATE / clip.fps) :]
         return cls(clip.frames[first:], waveform, clip.weights[first:], moved)
 
     def __len__(self) -> int:

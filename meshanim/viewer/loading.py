@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from pathlib import Path
 
 from meshanim._check import InputError
@@ -12,9 +13,12 @@ from meshanim.performance import Performance
 FPS = 25.0
 """Frame rate of what does not state any: a mesh that does not move, numbered meshes, a PC2."""
 
+_MOTION = {".npz": b"fps.npy", ".glb": b'"animations"', ".gltf": b'"animations"'}
+"""What stands in a file of motion and not in one of a mesh, by its suffix."""
+
 
 def load(path: str | Path, fps: float | None = None) -> Performance:
-    """The performance in a file or a folder of meshes; of a file that has none, its mesh as one frame.
+    """The performance in a file or a folder of meshes; of a file without motion, its mesh as one frame.
 
     Args:
         path: what :func:`meshanim.export.read_performance` reads, or :func:`meshanim.mesh.read_mesh`.
@@ -22,7 +26,7 @@ def load(path: str | Path, fps: float | None = None) -> Performance:
             states none.
 
     Raises:
-        InputError: the file is neither, or damaged.
+        InputError: the file is neither, or damaged, or its motion is of a kind that is not read.
         OSError: the file is missing or cannot be read.
     """
     place = Path(path)
@@ -31,7 +35,16 @@ def load(path: str | Path, fps: float | None = None) -> Performance:
     try:
         return read_performance(place, fps)
     except InputError:
-        if place.is_dir():
+        if place.is_dir() or _moves(place):
             raise
         mesh = read_mesh(place)
     return Performance(mesh, FPS, motion=mesh.vertices[None])
+
+
+def _moves(path: Path) -> bool:
+    """Whether a file has motion in it, be it one that cannot be read."""
+    word = _MOTION.get(path.suffix.lower())
+    if word is None or not path.stat().st_size:
+        return False
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        return data.find(word) >= 0

@@ -72,6 +72,7 @@ class Stage:
             wireframe=True,
             visible=False,
         )
+        self._pose = _posed(None)  # of the picture that was drawn last
         self.turned = True
         self.wireframe = False
 
@@ -110,7 +111,7 @@ class Stage:
         """
         self.settle()
         with self._server.atomic():
-            self._head.wxyz, self._head.position = _posed(head_motion)  # type: ignore[assignment]
+            self._pose = _posed(head_motion)
             if self.wireframe:
                 self._wires.vertices = vertices.detach().numpy().astype(np.float32)
                 self._see(self._wires)
@@ -127,6 +128,8 @@ class Stage:
             self.turned = True
 
     def _see(self, node: object) -> None:
+        """Have one picture seen, or the wires, with the head where it was drawn."""
         with self._server.atomic():
+            self._head.wxyz, self._head.position = self._pose  # type: ignore[assignment]
             for other in (*self._pictures, self._wires):
                 other.visible = other is node

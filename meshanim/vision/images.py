@@ -29,7 +29,7 @@ def check_image(name: str, image: NDArray[np.uint8]) -> None:
 
 
 def read_image(path: str | Path) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8 RGB of a still picture, turned upright as the camera noted.
+    """(H, W, 3) uint8 RGB of a still picture, turned upright as the camera noted; white where it is clear.
 
     Raises:
         InputError: not a picture, or one that breaks off.
@@ -52,6 +52,10 @@ def _in_colour(image: Image.Image) -> Image.Image:
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if image.mode in ("I", "F"):
         raise ValueError("numbers without a known white are no picture")
+    if image.has_transparency_data:
+        # a cut-out keeps colours that nobody is meant to see
+        clear = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear)
     return image.convert("RGB")
 
 

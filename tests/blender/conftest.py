@@ -142,7 +142,7 @@ def take() -> dict[str, NDArray]:
 
 
 def _write_wrong_files(folder: Path) -> None:
-    """Files that are wrong, each in its own way; all but brief.csv and gaps.csv must be refused."""
+    """Files that are wrong, each in its own way; all but brief.csv, gaps.csv and late.csv must be refused."""
     noise = np.random.default_rng(0).bytes(2000)
     for suffix in ("npz", "glb", "csv"):
         (folder / f"noise.{suffix}").write_bytes(noise)
@@ -156,6 +156,8 @@ def _write_wrong_files(folder: Path) -> None:
     nan = whole["vertices"].copy()
     nan[3, 4] = np.nan
     np.savez(folder / "nan.npz", **whole | {"vertices": nan})
+    named = dict(np.load(folder / "keyed.npz").items())
+    np.savez(folder / "large.npz", **named | {"weights": 100 * named["weights"]})
     trimesh.creation.icosphere(1).export(folder / "foreign.glb")
     text = (folder / "take.csv").read_text().splitlines()
     (folder / "empty.csv").write_text("")
@@ -163,6 +165,9 @@ def _write_wrong_files(folder: Path) -> None:
     (folder / "brief.csv").write_text("\n".join(text[:40]))
     faceless = [",".join([line.split(",")[0], "0"]) for line in text[60:63]]
     (folder / "gaps.csv").write_text("\n".join([*text[:30], *text[40:60], *faceless, *text[63:]]))
+    unseen = [",".join([line.split(",")[0], "0"]) for line in text[1:4]]
+    (folder / "late.csv").write_text("\n".join([text[0], *unseen, *text[4:]]))
+    (folder / "faceless.csv").write_text("\n".join([text[0], *unseen]))
     (folder / "torn.csv").write_text("\n".join([*text[:-1], text[-1][:80]]))
     (folder / "words.csv").write_text("\n".join([*text[:-1], text[-1].replace("61,", "61,much", 1)]))
     (folder / "backwards.csv").write_text("\n".join([*text, text[-2]]))

@@ -260,6 +260,7 @@ def apply_clocks() -> None:
         ("brief.csv", {"fps": 59.94}),
         ("film.csv", {}),
         ("gaps.csv", {}),
+        ("late.csv", {}),
     ):
         fresh()
         thing = keyed_mesh("Clock")
@@ -295,16 +296,19 @@ def refuse_all() -> None:
     bring = bpy.ops.import_scene.meshanim
     told |= {file: attempt(bring, file) for file in imported}
     told["keys wanted"] = attempt(bring, "twisted.npz", motion="KEYS")
+    told["large keys"] = attempt(bring, "large.npz", motion="KEYS")
     told["no folder"] = attempt(bring, "twisted.npz", folder=str(FOLDER / "nowhere"))
     facts["left"] = [len(bpy.data.objects), len(bpy.data.meshes), len(bpy.data.actions)]
     apply = bpy.ops.object.meshanim_apply_weights
     told["nothing selected"] = attempt(apply, "take.csv")
     thing = keyed_mesh("Wrong", ("smirk",))
-    texts = ("noise.csv", "empty.csv", "columns.csv", "torn.csv", "words.csv")
+    texts = ("noise.csv", "empty.csv", "columns.csv", "faceless.csv", "torn.csv", "words.csv")
     told |= {file: attempt(apply, file) for file in texts}
     others = ("backwards.csv", "gone.csv", "twisted.npz", "keyed.glb", "take.csv")
     told |= {f"apply {file}": attempt(apply, file) for file in others}
-    facts["untouched"] = thing.data.shape_keys.animation_data is None
+    apart = keyed_mesh("Apart")
+    told["apply large.npz"] = attempt(apply, "large.npz")
+    facts["untouched"] = all(each.data.shape_keys.animation_data is None for each in (thing, apart))
     facts["told"] = told
 
 

@@ -95,6 +95,7 @@ def test_what_a_face_has_of_its_old_performance_alone_rests(blender):
         ("brief.csv 59.94", 59.94, range(1, 40)),
         ("film.csv", 24 / 1.001, range(1, 151)),
         ("gaps.csv", 60, [*range(1, 30), *range(40, 151)]),
+        ("late.csv", 60, range(1, 151)),
     ],
 )
 def test_rows_come_on_the_frames_that_their_timecodes_say(blender, take_name, fps, places):
@@ -109,6 +110,11 @@ def test_a_row_without_a_face_keeps_the_values_before_it(blender, take):
     )
     for frame, row in ((59, 58), (60, 58), (62, 58), (63, 62)):
         assert values[frame] == pytest.approx(take["JawOpen"][row], abs=1e-6), frame
+
+
+def test_the_first_face_holds_for_the_rows_before_it(blender, take):
+    values = blender.facts["clocks"]["late.csv"]["values"]
+    assert values[:5] == pytest.approx(take["JawOpen"][[3, 3, 3, 3, 4]], abs=1e-6)
 
 
 def test_thousands_of_frames_take_seconds(blender):
@@ -131,13 +137,16 @@ TOLD = {
     "pickled.npz": "pickled.npz cannot be read as an NPZ of plain arrays, or is damaged",
     "nan.npz": "nan.npz has vertices that are not finite",
     "keys wanted": "twisted.npz moves vertices and has no named weights",
+    "large keys": "large.npz has weights beyond 10, which shape keys cannot have; import it as a Mesh Cache",
     "no folder": "nowhere cannot be written to; choose another Cache Folder",
     "nothing selected": "Select a mesh with shape keys",
     "noise.csv": "noise.csv is not a text of comma-separated values",
     "empty.csv": "empty.csv is not a Live Link Face CSV",
     "columns.csv": "columns.csv is not a Live Link Face CSV",
+    "faceless.csv": "faceless.csv has no frame with a face",
     "torn.csv": "torn.csv must have 63 finite values in row 151",
     "words.csv": "words.csv holds something that is not a number",
+    "apply large.npz": "the weight jawOpen goes beyond 10, which shape keys cannot have",
     "apply backwards.csv": "a timecode that does not follow the one before it in row 152",
     "apply gone.csv": "gone.csv is not there",
     "apply twisted.npz": "twisted.npz moves vertices and has no named weights to apply",

@@ -14,7 +14,13 @@ from meshanim.datasets import TalkingClip, Utterance
 from meshanim.rendering import PositionMapModel
 from meshanim.synthesis import HeadMotionModel, SpeechModel
 from meshanim.talking_heads import POLYNOMIAL_CONFIGS, PolynomialConfig, PolynomialModel, TcsanRenderer
-from meshanim.training import POLYNOMIAL_RECIPES, PolynomialRecipe
+from meshanim.training import (
+    POLYNOMIAL_RECIPES,
+    UNPROJECTION_RECIPES,
+    PolynomialRecipe,
+    Recipe,
+    TrainingReport,
+)
 from meshanim.training.head_start import ChanceRecipe, PolynomialHearingRecipe
 from meshanim.vision import FaceCrop, FaceFeatures, LipSyncNetwork, UnitClassifier
 
@@ -60,6 +66,21 @@ def test_a_position_map_network_is_trained_and_says_where_it_is(
     assert told.exit_code == 0, told.output
     assert "1 of 1 epochs finished" in told.output
     assert PositionMapModel.from_pretrained(tmp_path).layout.size == 32
+
+
+@pytest.mark.parametrize("network", UNPROJECTION_RECIPES)
+def test_a_position_map_recipe_stays_as_it_is(network: str, tmp_path: Path, monkeypatch) -> None:
+    chosen: list[Recipe] = []
+
+    def trained(pictures: object, recipe: Recipe, *_: object, **__: object) -> tuple[None, TrainingReport]:
+        chosen.append(recipe)
+        return None, TrainingReport([], True)
+
+    monkeypatch.setattr("meshanim.datasets.KeptFaces", lambda *_: None)
+    monkeypatch.setattr("meshanim.training.train_unprojection", trained)
+    told = CliRunner().invoke(app, ["unprojection", "-o", str(tmp_path), "--network", network])
+    assert told.exit_code == 0, told.output
+    assert chosen == [UNPROJECTION_RECIPES[network]]
 
 
 def test_head_motion_is_trained_on_made_speech(tmp_path: Path, monkeypatch) -> None:

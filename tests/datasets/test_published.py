@@ -64,6 +64,25 @@ def test_a_frame_of_another_topology_is_named(tmp_path: Path) -> None:
         recording.performance()
 
 
+def test_a_missing_frame_is_named(tmp_path: Path) -> None:
+    write_frames(tmp_path / "subject" / "happy", "a", 7)
+    for frame in (2, 4, 6):
+        (tmp_path / "subject" / "happy" / f"a.{frame:06d}.ply").unlink()
+    (recording,) = read_coma(tmp_path)
+    assert recording.performance().frame_count == 4
+    (tmp_path / "subject" / "happy" / "a.000003.ply").unlink()
+    (recording,) = read_coma(tmp_path)
+    with pytest.raises(InputError, match=r"numbered in equal steps, got a gap after a\.000001\.ply"):
+        recording.performance()
+
+
+def test_frames_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    for frame in (8, 9, 10, 11):
+        write_mesh(tmp_path / "001" / "happy" / f"{frame}.obj", 1000 * frame)
+    (recording,) = read_4dfab(tmp_path)
+    assert recording.performance().vertices()[:, 1, 0].tolist() == pytest.approx([8, 9, 10, 11])
+
+
 def write_array(path: Path, count: int = 4) -> np.ndarray:
     """Frames (T, 3 V) that grow, as the arrays of VOCASET and BIWI are laid out."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -49,6 +49,16 @@ def test_grid(tmp_path: Path) -> None:
     assert (second.speaker, second.text, second.words) == ("s10", "lay green by i one soon", ())
 
 
+def test_grid_in_two_qualities_has_every_clip_once(tmp_path: Path) -> None:
+    good, fair = tmp_path / "s1/mpg_6000/bbaf2n.mpg", tmp_path / "s1/mpg_vcd/bbaf2n.mpg"
+    touch(good, fair)
+    good.write_bytes(bytes(9))
+    (tmp_path / "alignments/s1").mkdir(parents=True)
+    (tmp_path / "alignments/s1/bbaf2n.align").write_text(ALIGNMENT)
+    (clip,) = read_grid(tmp_path)
+    assert clip.video == good and clip.words[1].label == "bin"
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [

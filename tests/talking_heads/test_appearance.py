@@ -10,7 +10,7 @@ from PIL import Image
 from meshanim._check import InputError
 from meshanim.rendering import Camera
 from meshanim.talking_heads import Appearance
-from meshanim.vision import POLYNOMIAL_CROP, cut_crop, read_video, write_image
+from meshanim.vision import POLYNOMIAL_CROP, cut_crop, read_video, write_image, write_video
 
 
 def parts(count: int = 2) -> dict:
@@ -81,6 +81,16 @@ def test_a_video_gives_several_frames() -> None:
     appearance = Appearance.from_video(sorted(CLIPS.glob("*.mpg"))[0], count=3)
     assert appearance.frames.shape == (3, 256, 256, 3)
     assert not torch.equal(appearance.frames[0], appearance.frames[1])
+
+
+def test_a_short_video_is_seen_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    points = 20 + 24 * np.random.default_rng(0).random((68, 2))
+    monkeypatch.setattr(f"{Appearance.__module__}.follow_landmarks", lambda frames: [points] * len(frames))
+    monkeypatch.setattr(f"{Appearance.__module__}._only_face", lambda *_: points)
+    levels = [np.full((64, 64, 3), 15 * number, np.uint8) for number in range(15)]
+    write_video(tmp_path / "short.mp4", levels, 25)
+    middles = Appearance.from_video(tmp_path / "short.mp4").frames[:, 128, 128, 0]
+    assert (middles / 15).round().tolist() == [0, 1, 3, 5, 7, 9, 11, 13]
 
 
 @needs_clips

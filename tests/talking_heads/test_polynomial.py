@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from meshanim._check import InputError
-from meshanim.nn import FUSIONS
+from meshanim.nn import FUSIONS, TuckerFusion
 from meshanim.performance import Performance
 from meshanim.synthesis import HeadMotionModel
 from meshanim.talking_heads import (
@@ -56,6 +56,13 @@ def test_the_paper_s_sizes() -> None:
     model = PolynomialModel(config)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     assert 2 * parameters < 20e6  # bytes as they are stored
+
+
+@pytest.mark.parametrize("name", POLYNOMIAL_CONFIGS)
+def test_all_sizes_can_be_fused_by_tucker(name: str) -> None:
+    fusion = PolynomialModel(replace(POLYNOMIAL_CONFIGS[name], fusion="tucker")).fusion
+    assert isinstance(fusion, TuckerFusion)
+    assert len(fusion.factors) == len(POLYNOMIAL_CONFIGS[name].views)
 
 
 @pytest.mark.parametrize("fusion", FUSIONS)

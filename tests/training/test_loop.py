@@ -97,6 +97,15 @@ def test_a_finished_run_is_left_alone(uninterrupted: tuple[Path, Task]) -> None:
     assert report.finished and task.calls == 0 and (folder / NAME).read_bytes() == before
 
 
+def test_a_history_that_a_killed_run_did_not_get_to_is_written(tmp_path: Path) -> None:
+    train(Task(), RECIPE, tmp_path, progress=False)
+    history = tmp_path / "history.json"
+    rows = history.read_text()
+    history.write_text(json.dumps(json.loads(rows)[:-1], indent=1))
+    train(Task(), RECIPE, tmp_path, progress=False)
+    assert history.read_text() == rows
+
+
 def test_a_longer_run_goes_on(tmp_path: Path) -> None:
     train(Task(), RECIPE, tmp_path / "one", progress=False)
     longer, whole = Task(), Task()

@@ -184,6 +184,14 @@ def test_encoders_come_first_and_are_kept(tmp_path: Path) -> None:
     assert (tmp_path / "encoders" / "head-start" / "hearing" / "checkpoint.safetensors").is_file()
 
 
+@torch.no_grad()
+def test_one_clip_has_no_other_s_voice() -> None:
+    model = PolynomialModel(TINY).eval()
+    for count, scores in ((1, 1), (2, 2)):
+        judged = PolynomialTask(model, SEEN, SEEN[:count], tiny_recipe(), frozen=True)
+        assert len(judged.validate()) == scores
+
+
 @pytest.mark.parametrize("fusion", ["tucker", "cmf", "cmf-sr", "full", "concatenation"])
 def test_all_fusions_train_by_the_same_recipe(fusion: str) -> None:
     told = step(task(tiny_recipe(fusion=fusion)), [0, 1])

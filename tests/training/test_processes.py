@@ -1,5 +1,6 @@
 """Two processes take the steps of one, and go on where they were."""
 
+import json
 import os
 import subprocess
 import sys
@@ -23,6 +24,7 @@ class Task:
     def __init__(self):
         torch.manual_seed(7)
         self.model = nn.Sequential(nn.Linear(5, 8), nn.Tanh(), nn.Linear(8, 1))
+        self.model.register_buffer("seen", torch.zeros(()))
         self.inputs = torch.randn(23, 5)
         self.targets = self.inputs.sum(dim=1, keepdim=True)
         self.calls = 0
@@ -33,9 +35,10 @@ class Task:
         if self.calls == int(sys.argv[2]) and os.environ.get("RANK", "0") == "0":
             os.kill(os.getpid(), signal.SIGINT)
         rows = torch.tensor(items)
+        self.model.seen.copy_(self.inputs[rows].mean())
         return {"square": (self.model(self.inputs[rows]) - self.targets[rows]).square().mean()}
     def validate(self):
-        return {}
+        return {"seen": float(self.model.seen)}
 
 torch.set_num_threads(1)
 sys.modules["torch.utils.tensorboard"] = None
@@ -61,14 +64,20 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
     return {name: tensor for name, tensor in tensors.items() if name.startswith("model.")}
 
 
+def last_score(folder: Path) -> float:
+    return json.loads((folder / "history.json").read_text())[-1]["seen"]
+
+
 def test_two_processes_take_the_steps_of_one_and_resume(tmp_path: Path) -> None:
     """23 samples by 4: the last batch of 3 is shared unevenly. A stop that one of them sees stops both."""
     pytest.importorskip("accelerate")
     assert "finished True" in run(tmp_path / "one", 1)
     assert run(tmp_path / "two", 2).count("finished True") == 2
     alone, together = weights(tmp_path / "one"), weights(tmp_path / "two")
-    for name, tensor in alone.items():
-        torch.testing.assert_close(together[name], tensor, rtol=0, atol=1e-5)
+    # what is scored is what is kept
+    assert last_score(tmp_path / "two") == pytest.approx(float(together.pop("model.seen")), abs=1e-7)
+    for name, tensor in together.items():
+        torch.testing.assert_close(tensor, alone[name], rtol=0, atol=1e-5)
     assert run(tmp_path / "stopped", 2, stop_at=8).count("finished False") == 2
     assert run(tmp_path / "stopped", 2).count("finished True") == 2
     again = load_file(tmp_path / "stopped" / NAME)

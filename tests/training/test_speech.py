@@ -23,6 +23,7 @@ class Spoken:
     sound: Sound
     weights: torch.Tensor
     identity: torch.Tensor
+    fps: float = 25.0
 
 
 def spoken(seed: int, frames: int = 40) -> Spoken:
@@ -224,6 +225,20 @@ def test_the_paper_s_architecture_trains_a_step(
     assert model.config.expression_size == 64 and set(untrained) == set(dict(model.named_parameters()))
     again = SpeechModel.from_pretrained(tmp_path).weights(spoken(2).sound)
     assert again.shape == (40, 52)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"fps": 30.0}, "25 frames/s and 16000 samples/s, got 30 and 16000"),
+        ({"sound": Sound(torch.zeros(100), 48_000)}, "25 frames/s and 16000 samples/s, got 25 and 48000"),
+    ],
+)
+def test_other_rates_are_named(face: AnnyFace, tmp_path: Path, changes: dict, message: str) -> None:
+    for corpus, unheard in (([spoken(0)], [spoken(1)]), ([spoken(0), spoken(1)], [])):
+        (unheard or corpus)[-1] = replace(spoken(1), **changes)
+        with pytest.raises(InputError, match=message):
+            train_speech(corpus, face, RECIPE, tmp_path, unheard, progress=False)
 
 
 def test_recipes_are_checked() -> None:

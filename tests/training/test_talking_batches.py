@@ -89,6 +89,7 @@ def test_a_clip_begins_where_it_shows_something() -> None:
     ("changes", "message"),
     [
         ({"fps": 30.0}, "clips must have 25 fps, got s1/noise with 30"),
+        ({"sound": Sound(torch.zeros(100), 48_000)}, "clips must have 16000 samples/s, got s1/noise with 48"),
         ({"weights": None}, "clips must come with captured weights, got s1/noise without"),
         ({"blank": 30}, "clips must show a face, got s1/noise, which is blank"),
     ],

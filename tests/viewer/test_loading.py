@@ -1,8 +1,10 @@
 """What the viewer opens."""
 
+import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import trimesh
@@ -37,6 +39,26 @@ def test_a_mesh_is_one_frame(name: str, tmp_path: Path) -> None:
     trimesh.creation.box().export(tmp_path / name)
     still = load(tmp_path / name)
     assert still.frame_count == 1 and len(still.neutral.faces) == 12
+
+
+def test_a_faulty_performance_is_not_shown_as_a_still_mesh(speaking, tmp_path: Path) -> None:
+    path = export(speaking, tmp_path / "a.npz")
+    np.savez(path, **dict(np.load(path)) | {"format_version": np.array(99)})
+    with pytest.raises(InputError, match="has format version 99"):
+        load(path)
+    path = export(speaking, tmp_path / "a.gltf")
+    document = json.loads(path.read_text())
+    still = len(document["nodes"])
+    document["nodes"].append({"mesh": 0})
+    document["scenes"][0]["nodes"].append(still)
+    path.write_text(json.dumps(document))
+    with pytest.raises(InputError, match="a performance is of one mesh"):
+        load(path)
+
+
+def test_a_glb_without_motion_is_one_frame(tmp_path: Path) -> None:
+    trimesh.creation.box().export(tmp_path / "a.glb")
+    assert load(tmp_path / "a.glb").frame_count == 1
 
 
 @pytest.mark.parametrize("name", ["a.npz", "a.obj", "a.xyzw"])

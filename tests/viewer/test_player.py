@@ -46,6 +46,7 @@ def test_frames_are_drawn_at_their_time_with_the_head_on_its_node(server, speaki
     clock.now += 1.25
     player.step(0)
     assert player._slider.value == 12
+    player.stage.settle()
     pose = player.stage._head
     assert pose.position == pytest.approx((0, 0, 0.05))
     half = float(speaking.head_motion[12, 1]) / 2
@@ -63,6 +64,25 @@ def test_pictures_change_places_only_when_the_new_one_is_ready(server, speaking,
     player.step(0)
     assert player.stage.turned and [p.visible for p in (seen, hidden)].count(True) == 1
     assert before != player.stage._pictures[0].glb_data
+
+
+def test_the_head_turns_with_the_picture_that_is_seen(server, speaking, clock) -> None:
+    player = view_performance(server, speaking)
+
+    def turned() -> float:
+        return 2 * math.acos(player.stage._head.wxyz[0])
+
+    player.step(0)
+    player.step(0)
+    player.seek(7)
+    player.step(0)
+    assert turned() == pytest.approx(0, abs=1e-6)
+    player.seek(9)
+    player.step(0)
+    assert turned() == pytest.approx(float(speaking.head_motion[7, 1]), abs=1e-6)
+    player.post(lambda: player._set_wireframe(True))
+    player.step(0)
+    assert turned() == pytest.approx(float(speaking.head_motion[9, 1]), abs=1e-6)
 
 
 def test_sound_begins_with_play_again_with_each_round_and_ends_with_pause(server, speaking, clock) -> None:

@@ -115,6 +115,20 @@ def test_pictures_come_back_upright(tmp_path):
     assert np.array_equal(read_image(tmp_path / "turned.png"), np.rot90(image, -1))
 
 
+def test_what_is_clear_is_white(tmp_path):
+    image = np.full((8, 8, 4), (200, 30, 40, 255), np.uint8)
+    image[:4] = 255, 0, 255, 0
+    image[4] = 0, 0, 0, 128
+    seen = Image.fromarray(image)
+    seen.save(tmp_path / "clear.png")
+    flat = seen.convert("RGB").quantize(4)
+    flat.save(tmp_path / "palette.png", transparency=flat.getpixel((0, 0)))
+    for name in ("clear.png", "palette.png"):
+        read = read_image(tmp_path / name)
+        assert (read[:4] == 255).all() and (read[5:] == (200, 30, 40)).all()
+    assert (read_image(tmp_path / "clear.png")[4] == 127).all()
+
+
 def test_what_is_no_picture_is_named(tmp_path):
     write_image(tmp_path / "a.png", next(frames(1)))
     (tmp_path / "cut.png").write_bytes((tmp_path / "a.png").read_bytes()[:60])
