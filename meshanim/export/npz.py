@@ -133,6 +133,9 @@ def _load(path: Path) -> dict[str, NDArray]:
     version = int(arrays.get("format_version", np.array(FORMAT_VERSION)))
     if version > FORMAT_VERSION:
         raise InputError(f"{path} has format version {version}, and this meshanim reads {FORMAT_VERSION}")
+    unit, up = (str(arrays.get(name, default)) for name, default in (("unit", "m"), ("up_axis", "Y")))
+    if (unit, up) != ("m", "Y"):
+        raise InputError(f"{path} must be in m with Y up, and is in {unit} with {up} up")
     return arrays
 
 

@@ -63,3 +63,11 @@ def test_a_later_version_is_refused(moving, tmp_path, monkeypatch):
     monkeypatch.undo()
     with pytest.raises(InputError, match="format version 2"):
         read_performance(path)
+
+
+def test_other_units_and_axes_are_refused(moving, tmp_path):
+    with np.load(export(moving, tmp_path / "a.npz")) as archive:
+        arrays = dict(archive)
+    np.savez(tmp_path / "b.npz", **arrays | {"unit": np.array("cm"), "up_axis": np.array("Z")})
+    with pytest.raises(InputError, match=r"b\.npz must be in m with Y up, and is in cm with Z up"):
+        read_performance(tmp_path / "b.npz")
