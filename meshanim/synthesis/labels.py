@@ -18,7 +18,7 @@ PHASE_SHARES = {"onset": 0.3, "apex": 0.4, "offset": 0.3}
 
 
 def parse_mixture(mixture: Mapping[str, float] | str) -> dict[str, float]:
-    """Read ``"happy"``, ``"happy:0.6,surprise:0.4"`` or a mapping as amplitudes by expression.
+    """Read ``"happy"``, ``"happy:0.6,surprise:0.4"``, in any case, or a mapping as amplitudes by expression.
 
     Raises:
         InputError: an unknown expression, one named twice, an amplitude outside [0, 1], none at all.
@@ -41,7 +41,7 @@ def _split(text: str) -> list[tuple[str, float]]:
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, colon, amplitude = part.partition(":")
         try:
-            pairs.append((name.strip(), float(amplitude) if colon else 1.0))
+            pairs.append((name.strip().lower(), float(amplitude) if colon else 1.0))
         except ValueError:
             raise InputError(f"the expression must read like happy:0.6,surprise:0.4, got {part!r}") from None
     return pairs
