@@ -40,7 +40,9 @@ def render(
         str | None, typer.Option(help="Of the renderer, by name or folder; a checkout's own by default.")
     ] = None,
     fps: Annotated[float | None, fps_option("Of a source that states none; as for convert.")] = None,
-    seed: Annotated[int, typer.Option(help="Of what is drawn by chance, such as blinks.")] = 0,
+    seed: Annotated[
+        int | None, typer.Option(help="Of what polynomial draws by chance, such as blinks; 0 by default.")
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Render a performance as a talking head."""
@@ -54,8 +56,12 @@ def render(
 
     if output.suffix.lower() not in (_VIDEO, _ANIMATION):
         raise InputError(f"the output must end in {_VIDEO} or {_ANIMATION}, got {str(output)!r}")
-    check_range("seed", seed, 0, 2**63 - 1)
+    check_range("seed", seed or 0, 0, 2**63 - 1)
     drawing = load_renderer(renderer, weights)
+    if seed is not None and not drawing.chance:
+        raise InputError(
+            f"seed must be left out for {drawing.name}, which draws nothing by chance, got {seed}"
+        )
     performance = _with_units(read_performance(source, fps))
     if drawing.name == "mesh":
         performance = _recognised(performance)
@@ -68,7 +74,7 @@ def render(
         appearance = _appearance(reference, drawing, performance, steps)
         if drawing.name == "mesh":
             performance = _as_seen(performance, appearance, steps)
-        frames = drawing.stream(performance, appearance, torch.Generator().manual_seed(seed))
+        frames = drawing.stream(performance, appearance, torch.Generator().manual_seed(seed or 0))
         _write(output, frames, drawing, performance, steps)
 
 

@@ -103,6 +103,7 @@ def test_bad_input_is_one_sentence(
         "must show a face": [smile, "--reference", blank, "-o", out],
         "must end in .mp4 or .gif": [smile, "--reference", face, "-o", tmp_path / "talk.glb"],
         "renderer must be one of": [smile, "--reference", face, "-o", out, "--renderer", "neural"],
+        "seed must be left out for mesh": [smile, "--reference", face, "-o", out, "--seed", "3"],
         "must have sound": [smile, "--reference", face, "-o", out, "--audio", face],
         "does not exist": [smile, "--reference", tmp_path / "nobody.png", "-o", out],
     }
