@@ -117,7 +117,10 @@ def _appearance(reference: Path, drawing: Renderer, performance: Performance, st
         from meshanim.capture import capture
         from meshanim.faces import load_face
 
-        return capture(reference, load_face("anny"), steps.step).appearance
+        appearance = capture(reference, load_face("anny"), steps.step).appearance
+        if appearance.eyes is None:
+            steps.say(f"{reference.name} shows no eye that is open and clear: the built-in head's are drawn")
+        return appearance
     appearance = Appearance.from_video(reference)
     if drawing.name == "mesh":
         steps.say(f"only the built-in head wears a person's skin: this mesh goes without {reference.name}'s")
