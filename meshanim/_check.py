@@ -92,6 +92,11 @@ def check_size(size: Any, lowest: int = 1, highest: float = math.inf) -> None:
     check_range("width", width, lowest, highest)
 
 
+def check_seed(seed: int) -> None:
+    """Raise unless NumPy and PyTorch both take ``seed`` as one."""
+    check_range("seed", seed, 0, 2**63 - 1)
+
+
 def check_item(name: str, item: int, count: int) -> int:
     """The place of an item of ``count``, which may be counted from the end, as -1.
 

@@ -95,6 +95,16 @@ def test_sizes_are_pairs_of_pixels() -> None:
         _check.check_size((33, 16), 16, 32)
 
 
+def test_seeds_are_what_both_libraries_take() -> None:
+    for seed in (0, 2**62):
+        _check.check_seed(seed)
+        torch.Generator().manual_seed(seed)
+        np.random.default_rng(seed)
+    for wrong in (-1, 2**64):
+        with pytest.raises(InputError, match="seed must be at least 0 and at most"):
+            _check.check_seed(wrong)
+
+
 def test_items_count_from_either_end() -> None:
     assert [_check.check_item("item", item, 3) for item in range(-3, 3)] == [0, 1, 2] * 2
     for item in (-4, 3):

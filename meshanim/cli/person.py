@@ -18,12 +18,12 @@ def person(face: FaceModel, named: str | None, seed: int | None) -> Tensor | Non
     """
     import torch
 
-    from meshanim._check import InputError, check_range
+    from meshanim._check import InputError, check_seed
 
     if named is not None and seed is not None:
         raise InputError("the person must come from --identity or from --seed, got both")
     if seed is not None:
-        check_range("seed", seed, 0, 2**63 - 1)
+        check_seed(seed)
         if not face.identity_names:
             raise InputError(
                 f"--seed draws a person, and the face must have a choice of them, got seed {seed} "

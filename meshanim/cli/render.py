@@ -48,7 +48,7 @@ def render(
     """Render a performance as a talking head."""
     import torch
 
-    from meshanim._check import InputError, check_range
+    from meshanim._check import InputError, check_seed
     from meshanim.audio import read_sound
     from meshanim.cli.progress import Steps
     from meshanim.export import read_performance
@@ -56,7 +56,7 @@ def render(
 
     if output.suffix.lower() not in (_VIDEO, _ANIMATION):
         raise InputError(f"the output must end in {_VIDEO} or {_ANIMATION}, got {str(output)!r}")
-    check_range("seed", seed or 0, 0, 2**63 - 1)
+    check_seed(seed or 0)
     drawing = load_renderer(renderer, weights)
     if seed is not None and not drawing.chance:
         raise InputError(
