@@ -51,11 +51,12 @@ def render(
     from meshanim._check import InputError, check_seed
     from meshanim.audio import read_sound
     from meshanim.cli.progress import Steps
-    from meshanim.export import read_performance
+    from meshanim.export import check_targets, read_performance
     from meshanim.talking_heads import load_renderer
 
     if output.suffix.lower() not in (_VIDEO, _ANIMATION):
         raise InputError(f"the output must end in {_VIDEO} or {_ANIMATION}, got {str(output)!r}")
+    check_targets([output])
     check_seed(seed or 0)
     drawing = load_renderer(renderer, weights)
     if seed is not None and not drawing.chance:

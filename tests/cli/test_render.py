@@ -118,6 +118,7 @@ def test_bad_input_is_one_sentence(
     cases: dict[str, list[str | Path]] = {
         "must show a face": [smile, "--reference", blank, "-o", out],
         "must end in .mp4 or .gif": [smile, "--reference", face, "-o", tmp_path / "talk.glb"],
+        "must lie in a folder, but": [smile, "--reference", face, "-o", tiny / "talk.mp4"],
         "renderer must be one of": [smile, "--reference", face, "-o", out, "--renderer", "neural"],
         "seed must be left out for mesh": [smile, "--reference", face, "-o", out, "--seed", "3"],
         "must have sound": [smile, "--reference", face, "-o", out, "--audio", face],
