@@ -259,7 +259,9 @@ def apply_clocks() -> None:
         ("brief.csv", {}),
         ("brief.csv", {"fps": 59.94}),
         ("film.csv", {}),
+        ("cinema.csv", {}),
         ("gaps.csv", {}),
+        ("twice.csv", {}),
     ):
         fresh()
         thing = keyed_mesh("Clock")
