@@ -59,7 +59,7 @@ def test_a_model_of_another_kind_is_named_before_a_corpus_is_made(
     with pytest.raises(SystemExit, match="2"):
         run(["train", *asked, "anny-expressions", "-o", str(tmp_path / "run")])
     said = capsys.readouterr().err.strip()
-    assert said.endswith("must hold a model of kind SpeechModel, got 'ExpressionModel'") and "\n" not in said
+    assert said.endswith("of kind SpeechModel, as speech-small, got 'ExpressionModel'") and "\n" not in said
 
 
 def test_a_position_map_network_is_trained_and_says_where_it_is(
