@@ -38,9 +38,11 @@ def _named_values(text: str) -> dict[str, float]:
 
     values = {}
     for part in text.split(","):
-        name, _, number = part.partition("=")
+        name, _, number = (piece.strip() for piece in part.partition("="))
+        if name in values:
+            raise InputError(f"--identity must name each coefficient once, got {name} twice")
         try:
-            values[name.strip()] = float(number)
+            values[name] = float(number)
         except ValueError:
             raise InputError(f"--identity must read like age=30,gender=0.2, got {part!r}") from None
     return values
