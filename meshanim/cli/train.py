@@ -67,7 +67,9 @@ def unprojection(
     width: Annotated[
         int | None, typer.Option(help="Channels of its first level; the recipe's by default.")
     ] = None,
-    size: Annotated[int, typer.Option(help="Pixels along each side of pictures and maps.")] = 256,
+    size: Annotated[
+        int, typer.Option(help="Pixels along each side of pictures and maps, a multiple of 32.")
+    ] = 256,
     pictures: Annotated[int, typer.Option(help="Pictures to draw and keep.")] = 2400,
     samples: Annotated[int, typer.Option(help="Pictures in an epoch, taken at random.")] = 600,
     epochs: Epochs = None,
