@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -127,6 +129,17 @@ def settings_from(kind: type[Settings], saved: Mapping[str, Any]) -> Settings:
     return kind(**{name: tuple(v) if isinstance(v, list) else v for name, v in saved.items()})
 
 
+@contextmanager
+def _single_precision() -> Iterator[None]:
+    """Networks are built in float32 here, whatever type the caller has made PyTorch's default."""
+    usual = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(usual)
+
+
 class Pretrained(nn.Module):
     """A network that is written to a folder, and read from one or by the name of a shipped one.
 
@@ -174,9 +187,10 @@ class Pretrained(nn.Module):
         folder = find_model(name, cls.kind)
         config, tensors = load_model(folder, cls.kind)
         try:
-            model = cls._untrained(config, tensors)
+            with _single_precision():
+                model = cls._untrained(config, tensors)
             model.load_state_dict(tensors)
         except (KeyError, TypeError, RuntimeError) as error:
             lacking = f"{folder} must hold a whole {cls.__name__}, got one that lacks {error}"
             raise InputError(lacking) from None
-        return model.float().eval()  # whatever type the caller has made the default
+        return model.eval()

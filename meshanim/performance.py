@@ -81,7 +81,7 @@ class Performance:
         sample_rate: samples per second of ``waveform``.
 
     Raises:
-        InputError: no motion or two, tracks of different lengths, a wrong shape or type, fps not positive.
+        InputError: no motion or two, tracks of different lengths, a wrong shape, fps not positive.
     """
 
     neutral: Mesh
@@ -128,10 +128,6 @@ class Performance:
             if self.weights.shape[1] == 0:
                 raise InputError("weights must be of at least one shape, got none")
             check_shape("basis", self.basis, (self.weights.shape[1], count, 3))
-            if self.weights.dtype != self.basis.dtype:
-                raise InputError(
-                    f"weights must be {self.basis.dtype} as the basis is, got {self.weights.dtype}"
-                )
             if len(self.weight_names) != self.weights.shape[1]:
                 raise InputError(
                     f"weight_names must name {self.weights.shape[1]} weights, got {len(self.weight_names)}"

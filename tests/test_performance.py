@@ -183,10 +183,6 @@ def test_gradients_reach_the_weights() -> None:
         ({"motion": torch.zeros(2, 4, 3), "waveform": torch.zeros(3)}, "sample_rate must come together"),
         ({"weights": torch.zeros(2, 1), "basis": torch.zeros(1, 4, 3)}, "weight_names must name 1"),
         ({"weights": torch.zeros(2, 0), "basis": torch.zeros(0, 4, 3)}, "weights must be of at least one"),
-        (
-            {"weights": torch.zeros(2, 1).double(), "basis": torch.zeros(1, 4, 3), "weight_names": ("a",)},
-            "weights must be torch.float32 as the basis is, got torch.float64",
-        ),
     ],
 )
 def test_what_does_not_fit_is_named(arguments: dict, sentence: str) -> None:

@@ -28,15 +28,26 @@ def convert(
         str | None,
         typer.Option(help="What a .csv moves, and whose joints go out: anny, ict=PATH, flame=PATH."),
     ] = None,
+    identity: Annotated[
+        str | None,
+        typer.Option(
+            help="Who performs it instead: named coefficients of --face, anny by default: age=30,gender=0.2."
+        ),
+    ] = None,
     joints: Joints = True,
     quiet: Quiet = False,
 ) -> None:
-    """Convert a performance: read it from one file, write it to others."""
+    """Convert a performance: read it from one file, write it to others, as somebody else's if you like."""
+    from meshanim.cli.person import person
     from meshanim.cli.progress import Steps
     from meshanim.export import check_targets, read_performance
-    from meshanim.faces import load_face
+    from meshanim.faces import load_face, retarget
 
     check_targets(output)
     with Steps(quiet) as steps:
-        model = None if face is None else load_face(face)
-        write_all(read_performance(source, fps, model), output, steps, model, joints)
+        named = face or (None if identity is None else "anny")
+        model = None if named is None else load_face(named)
+        performance = read_performance(source, fps, model)
+        if model is not None and identity is not None:
+            performance = retarget(performance, model, person(model, identity, None))
+        write_all(performance, output, steps, model, joints)

@@ -52,6 +52,7 @@ def render(
     from meshanim.audio import read_sound
     from meshanim.cli.progress import Steps
     from meshanim.export import check_targets, read_performance
+    from meshanim.faces import load_face, retarget
     from meshanim.talking_heads import load_renderer
 
     if output.suffix.lower() not in (_VIDEO, _ANIMATION):
@@ -73,8 +74,8 @@ def render(
             performance = _in_step(performance, steps)
         drawing.check(performance)
         appearance = _appearance(reference, drawing, performance, steps)
-        if drawing.name == "mesh":
-            performance = _as_seen(performance, appearance, steps)
+        if appearance.identity is not None:
+            performance = retarget(performance, load_face("anny"), appearance.identity)
         frames = drawing.stream(performance, appearance, torch.Generator().manual_seed(seed or 0))
         _write(output, frames, drawing, performance, steps)
 
@@ -111,7 +112,7 @@ def _in_step(performance: Performance, steps: Steps) -> Performance:
 
 
 def _appearance(reference: Path, drawing: Renderer, performance: Performance, steps: Steps) -> Appearance:
-    """From the picture alone; for the built-in face as a mesh, with the skin that capture finds."""
+    """From the picture alone; for the built-in face as a mesh, with the shape and skin that capture finds."""
     from meshanim.talking_heads import Appearance
 
     if drawing.name == "mesh" and performance.face_model == "anny":
@@ -126,19 +127,6 @@ def _appearance(reference: Path, drawing: Renderer, performance: Performance, st
     if drawing.name == "mesh":
         steps.say(f"only the built-in head wears a person's skin: this mesh goes without {reference.name}'s")
     return appearance
-
-
-def _as_seen(performance: Performance, appearance: Appearance, steps: Steps) -> Performance:
-    """The performance by the person of an appearance, where its weights are those of the same face model."""
-    from meshanim.faces import load_face, retarget
-
-    if appearance.identity is None:
-        return performance
-    face = load_face("anny")
-    if performance.weights is None or not set(performance.weight_names) <= set(face.weight_names):
-        steps.say("only named weights of the built-in head can move another's: this head keeps its shape")
-        return performance
-    return retarget(performance, face, appearance.identity)
 
 
 def _recognised(performance: Performance) -> Performance:

@@ -106,11 +106,16 @@ def write_npz(performance: Performance, path: Path, progress: Progress | None = 
         performance = replace(performance, residual=None)
     with atomic_path(path) as place, zipfile.ZipFile(place, "w", zipfile.ZIP_STORED) as archive:
         for name, chunks in large.items():
-            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+            with archive.open(_member(name), "w", force_zip64=True) as member:
                 _write_vertices(member, performance, chunks)  # type: ignore[arg-type]
         for name, array in _arrays(performance):
-            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+            with archive.open(_member(name), "w", force_zip64=True) as member:
                 npy.write_array(member, np.ascontiguousarray(array).reshape(array.shape), allow_pickle=False)
+
+
+def _member(name: str) -> zipfile.ZipInfo:
+    """An array's place, which does not say when it was written: the same performance gives the same bytes."""
+    return zipfile.ZipInfo(f"{name}.npy")
 
 
 def _load(path: Path) -> dict[str, NDArray]:

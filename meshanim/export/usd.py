@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -35,6 +37,9 @@ LARGEST_TEXT = 2**31
 """Bytes of positions that a ``.usda`` may spell out; beyond, no reader gets through it."""
 LARGEST_PACKAGE = 2**32 - 2**16
 """Bytes of positions in a ``.usdz``, which is a ZIP file with 32-bit sizes."""
+_PACKED = time.mktime((1980, 1, 1, 0, 0, 0, 0, 1, -1))
+"""When the parts of a package were made, as it says: always at the first moment that a ZIP file can tell (in
+local time), so that the same performance gives the same bytes."""
 
 
 def require_usd() -> None:
@@ -61,7 +66,10 @@ def _saving(place: Path, stem: str) -> Iterator[Path]:
             yield layer
             if not package:
                 layer.replace(place)
-            elif not UsdUtils.CreateNewUsdzPackage(str(layer), str(place), layer.name):
+                return
+            for part in Path(folder).iterdir():
+                os.utime(part, (_PACKED, _PACKED))
+            if not UsdUtils.CreateNewUsdzPackage(str(layer), str(place), layer.name):
                 raise OSError("the package could not be written")
         except Tf.ErrorException as error:
             reasons = [fault.commentary for fault in error.args] or [str(error)]

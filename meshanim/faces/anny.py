@@ -167,9 +167,9 @@ class AnnyFace(FaceModel):
     def _carrier(self) -> Carrier:
         return Carrier(self.neutral, self._joints)
 
-    def carry(self, identity: Tensor | None = None) -> Tensor:
-        """Maps (..., V, 3, 3) that carry units to identities, smooth over the skin: lips stay whole."""
-        return self._carrier.maps(self.rest(identity))
+    def carry_to(self, vertices: Tensor) -> Tensor:
+        """Maps (..., V, 3, 3) that carry units to other faces, smooth over the skin: lips stay whole."""
+        return self._carrier.maps(vertices)
 
     def joints(self, identity: Tensor | None = None) -> Mapping[str, Joint]:
         """Jaw hinge, fitted to the tongue in ``jawOpen``, and eyeballs; carried to the identity (I,)."""

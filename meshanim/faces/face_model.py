@@ -119,11 +119,14 @@ class FaceModel(ABC):
         return LidCarrier(self.neutral, self.units, self.weight_names)
 
     def carry(self, identity: Tensor | None = None) -> Tensor:
-        """Linear maps (..., V, 3, 3) that carry the mean face's units to identities (..., I).
+        """Linear maps (..., V, 3, 3) that carry the mean face's units to identities (..., I)."""
+        return self.carry_to(self.rest(identity))
+
+    def carry_to(self, vertices: Tensor) -> Tensor:
+        """Linear maps (..., V, 3, 3) that carry the mean face's units to faces at rest (..., V, 3).
 
         Here the deformation gradients as they are, for models that have nothing better.
         """
-        vertices = self.rest(identity)
         return deformation_gradients(self.neutral.vertices.to(vertices), vertices, self.neutral.faces)
 
     def basis(self, identity: Tensor | None = None) -> Tensor:

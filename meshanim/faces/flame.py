@@ -115,9 +115,9 @@ class FlameFace(FaceModel):
     def _carrier(self) -> Carrier:
         return Carrier(self.neutral, self.joints())
 
-    def carry(self, identity: Tensor | None = None) -> Tensor:
-        """Maps (..., V, 3, 3) that carry units to identities: local ones on skin, one for each eyeball."""
-        return self._carrier.maps(self.rest(identity))
+    def carry_to(self, vertices: Tensor) -> Tensor:
+        """Maps (..., V, 3, 3) that carry units to other faces: local ones on skin, one for each eyeball."""
+        return self._carrier.maps(vertices)
 
     def joints(self, identity: Tensor | None = None) -> Mapping[str, Joint]:
         """Jaw and eyes where FLAME's regressor places them on the identity (I,), and its skinning weights."""

@@ -98,9 +98,9 @@ class IctFace(FaceModel):
     def _carrier(self) -> Carrier:
         return Carrier(self.neutral, self._joints)
 
-    def carry(self, identity: Tensor | None = None) -> Tensor:
-        """Maps (..., V, 3, 3) that carry units to identities: local ones on skin, one for each rigid part."""
-        return self._carrier.maps(self.rest(identity))
+    def carry_to(self, vertices: Tensor) -> Tensor:
+        """Maps (..., V, 3, 3) that carry units to other faces: local on skin, one for each rigid part."""
+        return self._carrier.maps(vertices)
 
     def joints(self, identity: Tensor | None = None) -> Mapping[str, Joint]:
         """Jaw hinge, fitted to the lower teeth in ``jawOpen``, and eyeballs; carried to the identity (I,)."""

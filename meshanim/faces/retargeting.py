@@ -3,45 +3,66 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
+import torch
 from torch import Tensor
 
-from meshanim._check import InputError
+from meshanim._check import check_shape
 from meshanim.faces.articulation import Articulation
 from meshanim.faces.face_model import FaceModel
+from meshanim.faces.lid_clearing import clear_lids
+from meshanim.mesh import Mesh
 from meshanim.performance import Performance
 
 
 def retarget(performance: Performance, face: FaceModel, identity: Tensor | None = None) -> Performance:
-    """A performance by weights as another person gives it, with that person's own shapes.
+    """A performance as another person gives it; the head's motion, gaze, sound and labels stay.
 
-    Weights, head, sound and labels stay; the rest face and what the weights do to it are the other's, whose
-    jaw turns and whose lids slide. What the first face moved beyond its shapes is left out.
+    Weights of shapes that the face has move the other's shapes: the jaw turns, lids slide, and what the first
+    face moved beyond its shapes is left out. Any other displacements are carried from face to face as the
+    model's own shapes are (:meth:`FaceModel.carry_to`).
 
     Args:
-        performance: by weights that the face has, such as ARKit's.
+        performance: on any mesh, by weights that the face has, such as ARKit's; or on the face's topology.
         face: the other's model.
         identity: (I,) identity coefficients; the mean face where absent.
 
     Raises:
-        InputError: no weights, or some that the face has not.
+        InputError: neither weights that the face has nor its number of vertices.
     """
-    if performance.weights is None:
-        raise InputError("a performance must have weights to be given by another face, got one without")
-    foreign = [name for name in performance.weight_names if name not in face.weight_names]
-    if foreign:
-        raise InputError(f"weights must be of shapes that face {face.name} has, got {', '.join(foreign)}")
-    columns = [face.weight_names.index(name) for name in performance.weight_names]
-    weights = performance.weights.new_zeros(performance.frame_count, len(face.weight_names))
-    weights[:, columns] = performance.weights
-    return replace(
-        performance,
-        neutral=face.neutral.with_vertices(face.rest(identity)),
-        weights=weights,
-        basis=face.basis(identity),
-        weight_names=tuple(face.weight_names),
-        residual=None,
-        mover=Articulation(face, identity),
-        face_model=face.name,
-        identity=identity,
-    )
+    neutral = face.neutral.with_vertices(face.rest(identity))
+    if performance.weights is not None and set(performance.weight_names) <= set(face.weight_names):
+        moved = _by_weights(performance, performance.weights, face, identity)
+    else:
+        moved = _carried(performance, face, neutral)
+    return replace(performance, neutral=neutral, face_model=face.name, identity=identity, **moved)
+
+
+def _by_weights(
+    performance: Performance, weights: Tensor, face: FaceModel, identity: Tensor | None
+) -> dict[str, Any]:
+    own = weights.new_zeros(len(weights), len(face.weight_names))
+    own[:, [face.weight_names.index(name) for name in performance.weight_names]] = weights
+    return {
+        "weights": own,
+        "weight_names": tuple(face.weight_names),
+        "basis": face.basis(identity),
+        "residual": None,
+        "mover": Articulation(face, identity),
+    }
+
+
+def _carried(performance: Performance, face: FaceModel, neutral: Mesh) -> dict[str, Any]:
+    rest = performance.neutral.vertices
+    check_shape("the performance's vertices", rest, tuple(neutral.vertices.shape))
+    maps = face.carry_to(neutral.vertices.to(rest)) @ torch.linalg.inv(face.carry_to(rest))
+
+    def carry(displacements: Tensor) -> Tensor:
+        return torch.einsum("vij,...vj->...vi", maps.to(displacements), displacements)
+
+    if performance.motion is not None:
+        placed = neutral.vertices.to(rest) + carry(performance.motion - rest)
+        return {"motion": clear_lids(neutral, placed)}
+    tracks = {"basis": performance.basis, "residual": performance.residual}
+    return {"mover": None} | {name: None if track is None else carry(track) for name, track in tracks.items()}

@@ -38,6 +38,17 @@ def test_glb_becomes_usd_curves_and_caches(blink: Path, tmp_path: Path) -> None:
         assert float((back.vertices() - wanted.vertices()).norm(dim=2).max()) < 1e-5
 
 
+def test_somebody_else_performs_it(blink: Path, tmp_path: Path) -> None:
+    face = load_face("anny")
+    assert call(blink, tmp_path / "old.npz", "--identity", "age=70", "-q") == 0
+    old, first = read_performance(tmp_path / "old.npz"), read_performance(blink)
+    assert torch.allclose(old.neutral.vertices, face.rest(face.identity(age=70.0)), atol=1e-6)
+    assert old.weight_names == first.weight_names
+    assert old.weights is not None and first.weights is not None
+    assert torch.equal(old.weights, first.weights)
+    assert call(blink, tmp_path / "a.npz", "--identity", "smile=1", "-q") == 2
+
+
 def test_what_a_format_does_not_state_is_given(blink: Path, tmp_path: Path) -> None:
     assert call(blink, tmp_path / "a.pc2", tmp_path / "a.csv", "-q") == 0
     assert call(tmp_path / "a.pc2", tmp_path / "b.mdd", "--fps", "25", "-q") == 0

@@ -1,10 +1,13 @@
 """The same weights, somebody else's face."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from meshanim._check import InputError
 from meshanim.faces import articulate, load_face, retarget
+from meshanim.mesh import Mesh
 from meshanim.performance import Performance
 
 NAMES = ("jawOpen", "eyeBlinkLeft")
@@ -29,7 +32,7 @@ def wink() -> Performance:
 
 def test_another_person_moves_as_that_person_would(wink):
     face = load_face("anny")
-    other = face.identity(gender=0.0, age=0.7)
+    other = face.identity(gender=0.0, age=60.0)
     given = retarget(wink, face, other)
     weights = torch.zeros(2, len(face.weight_names))
     weights[1, [face.weight_names.index(name) for name in NAMES]] = torch.tensor([0.3, 1.0])
@@ -46,12 +49,23 @@ def test_the_same_person_stays(wink):
     assert torch.equal(next(once.chunks(2))[1], next(twice.chunks(2))[1])
 
 
-def test_weights_of_other_shapes_are_named(wink):
-    named = Performance(
-        wink.neutral, 25.0, weights=wink.weights, basis=wink.basis, weight_names=("jawOpen", "smirk")
-    )
-    with pytest.raises(InputError, match="shapes that face anny has, got smirk"):
-        retarget(named, load_face("anny"))
-    moved = Performance(wink.neutral, 25.0, motion=wink.neutral.vertices[None])
-    with pytest.raises(InputError, match="must have weights"):
+def test_other_displacements_follow_the_surface(wink):
+    face = load_face("anny")
+    other = face.identity(age=70.0, weight=0.8)
+    vertices = torch.stack([vertices for _, chunk in wink.chunks(2) for vertices in chunk])
+    moved = Performance(wink.neutral, 25.0, motion=vertices - 0.01)
+    named = replace(wink, weight_names=("smirk", "shut"), residual=None)
+    for performance in (moved, named):
+        given = retarget(performance, face, other)
+        _, found = next(given.chunks(2))
+        assert torch.allclose(found[0], face.rest(other), atol=1e-5)
+        lips = face.neutral.groups["lips"]
+        _, wanted = next(retarget(wink, face, other).chunks(2))
+        error = (found - wanted)[1, lips].norm(dim=1).max()
+        assert float(error) < 0.2 * float((wanted[1] - wanted[0])[lips].norm(dim=1).max())
+
+
+def test_meshes_of_another_size_are_named(wink):
+    moved = Performance(Mesh(torch.rand(4, 3), torch.tensor([[0, 1, 2]])), 25.0, motion=torch.rand(1, 4, 3))
+    with pytest.raises(InputError, match="the performance's vertices must have shape"):
         retarget(moved, load_face("anny"))
