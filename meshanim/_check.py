@@ -82,6 +82,21 @@ def check_range(
         raise InputError(f"{name} must be {wanted}, got {value:g}")
 
 
+def check_size(size: Any, lowest: int = 1, highest: float = math.inf) -> None:
+    """Raise unless ``size`` is a picture's (height, width) in pixels, both from ``lowest`` to ``highest``."""
+    try:
+        height, width = size
+    except (TypeError, ValueError):
+        raise InputError(f"size must be a pair (height, width) in pixels, got {size!r}") from None
+    check_range("height", height, lowest, highest)
+    check_range("width", width, lowest, highest)
+
+
+def check_seed(seed: int) -> None:
+    """Raise unless NumPy and PyTorch both take ``seed`` as one."""
+    check_range("seed", seed, 0, 2**63 - 1)
+
+
 def check_item(name: str, item: int, count: int) -> int:
     """The place of an item of ``count``, which may be counted from the end, as -1.
 

@@ -37,20 +37,27 @@ def shipped_configs() -> dict[str, dict[str, Any]]:
     return {path.parent.name: _read_config(path) for path in sorted(paths)}
 
 
-def find_model(name: str | Path) -> Path:
+def _shipped_names(kind: str) -> str:
+    """The shipped models of a kind, in a sentence."""
+    return ", ".join(name for name, config in shipped_configs().items() if config.get("model") == kind)
+
+
+def find_model(name: str | Path, kind: str) -> Path:
     """The folder of a shipped model by name, or a folder by path.
 
     Raises:
-        InputError: neither is there; the message lists the shipped ones.
+        InputError: neither is there; the message lists the shipped ones of that kind.
     """
     if Path(name).is_dir():
         return Path(name)
     for folder in _shipped_folders():
         if (folder / name / "config.json").is_file():
             return folder / name
-    shipped = ", ".join(shipped_configs())
-    known = f"one of {shipped}" if shipped else "a shipped model (none is installed)"
-    raise InputError(f"the model must be {known} or a folder, got {str(name)!r}")
+    shipped = _shipped_names(kind)
+    known = (
+        f"shipped, as {shipped}, or a folder" if shipped else "a folder, since none of its kind is shipped"
+    )
+    raise InputError(f"the model must be {known}, got {str(name)!r}")
 
 
 def save_model(folder: str | Path, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Path:
@@ -78,7 +85,9 @@ def load_model(folder: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tenso
     """
     config = _read_config(folder / "config.json")
     if config.get("model") != kind:
-        raise InputError(f"{folder} must hold a model of kind {kind}, got {config.get('model')!r}")
+        shipped = _shipped_names(kind)
+        such = f"{kind}, as {shipped}" if shipped else kind
+        raise InputError(f"{folder} must hold a model of kind {such}, got {config.get('model')!r}")
     if config.get("format") != FORMAT:
         raise InputError(f"{folder} must have format {FORMAT}, got {config.get('format')!r}")
     path = folder / "model.safetensors"
@@ -175,7 +184,7 @@ class Pretrained(nn.Module):
         Raises:
             InputError: no such network, or files that are damaged or do not belong together.
         """
-        folder = find_model(name)
+        folder = find_model(name, cls.kind)
         config, tensors = load_model(folder, cls.kind)
         try:
             with _single_precision():

@@ -14,7 +14,14 @@ from meshanim.mesh import Mesh
 from meshanim.mesh.geometry import unit
 from meshanim.mesh.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 
+MOST_FRAMES = 2_000_000
+"""Nine hours at 60 frames a second; a track is held whole."""
 _TRACKS = ("motion", "weights", "residual", "labels", "head_motion", "gaze", "action_units")
+
+
+def check_frames(duration: float, fps: float) -> None:
+    """Raise where seconds at a frame rate are more than :data:`MOST_FRAMES` frames."""
+    check_range("frames, duration times fps,", duration * fps, 0, MOST_FRAMES)
 
 
 def _interpolate_rotations(first: Tensor, second: Tensor, share: Tensor) -> Tensor:
@@ -234,8 +241,12 @@ class Performance:
 
         Tracks are interpolated linearly, head rotations and directions of gaze on their shortest arc; after
         the last old frame its value is held.
+
+        Raises:
+            InputError: fps not positive, or so high that frames are more than :data:`MOST_FRAMES`.
         """
         check_range("fps", fps, 0, open_low=True)
+        check_frames(self.duration, fps)
         count = max(1, round(self.frame_count * fps / self.fps))
         position = (torch.arange(count, dtype=torch.float64) * (self.fps / fps)).clamp(
             max=self.frame_count - 1

@@ -82,6 +82,29 @@ def test_range_lets_its_ends_pass() -> None:
     _check.check_range("duration", 1, low=0, high=1)
 
 
+def test_sizes_are_pairs_of_pixels() -> None:
+    _check.check_size((1, 512))
+    _check.check_size(torch.zeros(3, 4).shape, 3, 4)
+    for wrong in (256, None, (256,), (3, 256, 256)):
+        with pytest.raises(InputError) as caught:
+            _check.check_size(wrong)
+        assert str(caught.value) == f"size must be a pair (height, width) in pixels, got {wrong!r}"
+    with pytest.raises(InputError, match=r"^width must be at least 1, got 0$"):
+        _check.check_size((2, 0))
+    with pytest.raises(InputError, match=r"^height must be at least 16 and at most 32, got 33$"):
+        _check.check_size((33, 16), 16, 32)
+
+
+def test_seeds_are_what_both_libraries_take() -> None:
+    for seed in (0, 2**62):
+        _check.check_seed(seed)
+        torch.Generator().manual_seed(seed)
+        np.random.default_rng(seed)
+    for wrong in (-1, 2**64):
+        with pytest.raises(InputError, match="seed must be at least 0 and at most"):
+            _check.check_seed(wrong)
+
+
 def test_items_count_from_either_end() -> None:
     assert [_check.check_item("item", item, 3) for item in range(-3, 3)] == [0, 1, 2] * 2
     for item in (-4, 3):

@@ -116,6 +116,12 @@ def test_resampling_to_a_multiple_and_back_is_the_identity() -> None:
     torch.testing.assert_close(performance.resample(30.0).resample(10.0).weights, performance.weights)
 
 
+def test_more_frames_than_can_be_held_are_refused() -> None:
+    performance = by_weights()
+    with pytest.raises(InputError, match="frames, duration times fps, must be at least 0 and at most 2e"):
+        performance.resample(3e6 / performance.duration)
+
+
 def test_tracks_are_resampled_where_they_are() -> None:
     elsewhere = Performance(NEUTRAL, 10.0, motion=torch.zeros(5, 4, 3, device="meta"))
     again = elsewhere.resample(20.0).motion

@@ -82,7 +82,7 @@ class ApplyWeights(bpy.types.Operator, ImportHelper):
     )
     fps: FloatProperty(
         name="Frame Rate",
-        description="What the timecodes of a CSV count in a second; 0: as Unreal reads them, 30 or 60",
+        description="What the timecodes of a CSV count in a second; 0: what makes their steps even",
         default=0.0,
         min=0.0,
         max=1000.0,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +17,11 @@ from .errors import Refusal
 from .names import ARKIT_NAMES, plain
 from .performance import read_performance
 
-TIMECODE = re.compile(r"(\d+):(\d+):(\d+):(\d+(?:\.\d+)?)")
+TIMECODE = re.compile(r"(\d+):(\d+):(\d+)([:;])(\d+(?:\.\d+)?)")
+COUNTED = (24, 25, 30, 48, 50, 60, 120)
+"""Frames a second that timecodes count."""
+DROPPED = {30: 2, 60: 4}
+"""Frame numbers that drop-frame timecodes leave out at each minute but every tenth, by what they count."""
 FEWEST_CELLS = 4
 """A row with fewer is one without a face."""
 ANGLES = ("Yaw", "Pitch", "Roll")
@@ -86,6 +91,8 @@ def _read_csv(path: Path, fps: float) -> Track:
         raise Refusal(f"{path.name} has no frames")
     values = _numbers(path, header, rows, column["timecode"])
     rate, seconds = _clock(path, [row[column["timecode"]] for row in rows], fps)
+    first = np.diff(seconds, prepend=-1) > 0  # of rows with one timecode
+    values, seconds = values[first], seconds[first]
     turns = {}
     for part, begin in PARTS.items():
         angles = [plain(f"{begin}{angle}") for angle in ANGLES]
@@ -120,27 +127,45 @@ def _numbers(path: Path, header: list[str], rows: list[list[str]], timecode: int
 def _clock(path: Path, timecodes: list[str], fps: float) -> tuple[float, NDArray]:
     """Frame rate, and (T,) seconds since the first row.
 
-    The file does not say how many frames its timecodes count in a second. Unreal takes 60 where a frame
-    number is above 30, else 30, and so do the files of meshanim, at any frame rate. A given ``fps`` says
-    that they count that many: where it is 29.97, 30 for a little more than a second.
+    A given ``fps`` says that the timecodes count that many: where it is 29.97, 30 for a little more than a
+    second. So do drop-frame timecodes, with a semicolon before the frames.
     """
     parts = [TIMECODE.fullmatch(code.strip()) for code in timecodes]
     if None in parts:
         raise Refusal(f"{path.name} has a timecode that is not HH:MM:SS:FF in row {parts.index(None) + 2}")
-    hours, minutes, seconds, frames = np.array([p.groups() for p in parts if p], dtype=float).T
+    hours, minutes, seconds, frames = np.array([p.group(1, 2, 3, 5) for p in parts if p], dtype=float).T
+    dropping = any(p[4] == ";" for p in parts if p)
     whole = (hours * 60 + minutes) * 60 + seconds
     whole += 86400 * np.cumsum(np.concatenate([[0], np.diff(whole) < -43200]))
-    counted = max(round(fps), math.floor(frames.max()) + 1) if fps else 60 if frames.max() > 30 else 30
+    rates = tuple(DROPPED) if dropping else COUNTED
+    counted = max(round(fps), math.floor(frames.max()) + 1) if fps else _counted(whole, frames, rates)
     count = whole * counted + frames
-    if (np.diff(count) <= 0).any():
-        row = int((np.diff(count) <= 0).nonzero()[0][0]) + 3
+    if dropping:
+        count -= DROPPED.get(counted, 0) * (whole // 60 - whole // 600)
+    if (np.diff(count) < 0).any():
+        row = int((np.diff(count) < 0).nonzero()[0][0]) + 3
         raise Refusal(f"{path.name} has a timecode that does not follow the one before it in row {row}")
-    moments = (count - count[0]) / (fps or counted)
-    rate = fps or _rate(moments, counted)
+    moments = (count - count[0]) / (fps or (counted / 1.001 if dropping else counted))
+    rate = fps or _rate(np.unique(moments), counted)
     places = moments * rate
     # Off a whole frame by no more than the thousandths of a timecode.
     whole_frames = np.abs(places - places.round()) < 0.01
     return rate, np.where(whole_frames, places.round(), places) / rate
+
+
+def _counted(whole: NDArray, frames: NDArray, rates: Sequence[int]) -> int:
+    """Frames a second that timecodes of whole seconds (T,) and frame numbers (T,) count; no file says it.
+
+    Of the rates above every frame number, that by which the steps from a second into the next are as long as
+    those within one. Where there are not both it is Unreal's guess, 60 with a frame number above 30, else 30.
+    """
+    steps, seconds = np.diff(frames), np.diff(whole)
+    within, across = steps[(seconds == 0) & (steps > 0)], steps[seconds == 1]
+    above = [rate for rate in rates if rate > frames.max()]
+    if not (len(within) and len(across) and above):
+        return 60 if frames.max() > 30 else 30
+    meant = np.median(within) - np.median(across)
+    return min(above, key=lambda rate: abs(rate - meant))
 
 
 def _rate(moments: NDArray, counted: int) -> float:

@@ -58,11 +58,14 @@ def evaluate(
 ) -> None:
     """Compare two videos of a talking face, frame by frame: pictures, lips, likeness, blinks, synchrony."""
     from meshanim.cli.progress import Steps
+    from meshanim.export import check_targets
     from meshanim.metrics import score_talking_head
     from meshanim.vision import read_video
 
     if output is not None and output.suffix.lower() != ".json":
         raise InputError(f"output must end in .json, got {output}")
+    if output is not None:
+        check_targets([output], (".json",))
     picture = None if reference is None else _person(reference)
     videos = read_video(prediction), read_video(truth)
     _check_alike(*videos)

@@ -18,12 +18,12 @@ def person(face: FaceModel, named: str | None, seed: int | None) -> Tensor | Non
     """
     import torch
 
-    from meshanim._check import InputError, check_range
+    from meshanim._check import InputError, check_seed
 
     if named is not None and seed is not None:
         raise InputError("the person must come from --identity or from --seed, got both")
     if seed is not None:
-        check_range("seed", seed, 0, 2**63 - 1)
+        check_seed(seed)
         if not face.identity_names:
             raise InputError(
                 f"--seed draws a person, and the face must have a choice of them, got seed {seed} "
@@ -38,9 +38,11 @@ def _named_values(text: str) -> dict[str, float]:
 
     values = {}
     for part in text.split(","):
-        name, _, number = part.partition("=")
+        name, _, number = (piece.strip() for piece in part.partition("="))
+        if name in values:
+            raise InputError(f"--identity must name each coefficient once, got {name} twice")
         try:
-            values[name.strip()] = float(number)
+            values[name] = float(number)
         except ValueError:
             raise InputError(f"--identity must read like age=30,gender=0.2, got {part!r}") from None
     return values

@@ -40,23 +40,30 @@ def render(
         str | None, typer.Option(help="Of the renderer, by name or folder; a checkout's own by default.")
     ] = None,
     fps: Annotated[float | None, fps_option("Of a source that states none; as for convert.")] = None,
-    seed: Annotated[int, typer.Option(help="Of what is drawn by chance, such as blinks.")] = 0,
+    seed: Annotated[
+        int | None, typer.Option(help="Of what polynomial draws by chance, such as blinks; 0 by default.")
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Render a performance as a talking head."""
     import torch
 
-    from meshanim._check import InputError, check_range
+    from meshanim._check import InputError, check_seed
     from meshanim.audio import read_sound
     from meshanim.cli.progress import Steps
-    from meshanim.export import read_performance
+    from meshanim.export import check_targets, read_performance
     from meshanim.faces import load_face, retarget
     from meshanim.talking_heads import load_renderer
 
     if output.suffix.lower() not in (_VIDEO, _ANIMATION):
         raise InputError(f"the output must end in {_VIDEO} or {_ANIMATION}, got {str(output)!r}")
-    check_range("seed", seed, 0, 2**63 - 1)
+    check_targets([output])
+    check_seed(seed or 0)
     drawing = load_renderer(renderer, weights)
+    if seed is not None and not drawing.chance:
+        raise InputError(
+            f"seed must be left out for {drawing.name}, which draws nothing by chance, got {seed}"
+        )
     performance = _with_units(read_performance(source, fps))
     if drawing.name == "mesh":
         performance = _recognised(performance)
@@ -69,7 +76,7 @@ def render(
         appearance = _appearance(reference, drawing, performance, steps)
         if appearance.identity is not None:
             performance = retarget(performance, load_face("anny"), appearance.identity)
-        frames = drawing.stream(performance, appearance, torch.Generator().manual_seed(seed))
+        frames = drawing.stream(performance, appearance, torch.Generator().manual_seed(seed or 0))
         _write(output, frames, drawing, performance, steps)
 
 
@@ -112,7 +119,10 @@ def _appearance(reference: Path, drawing: Renderer, performance: Performance, st
         from meshanim.capture import capture
         from meshanim.faces import load_face
 
-        return capture(reference, load_face("anny"), steps.step).appearance
+        appearance = capture(reference, load_face("anny"), steps.step).appearance
+        if appearance.eyes is None:
+            steps.say(f"{reference.name} shows no eye that is open and clear: the built-in head's are drawn")
+        return appearance
     appearance = Appearance.from_video(reference)
     if drawing.name == "mesh":
         steps.say(f"only the built-in head wears a person's skin: this mesh goes without {reference.name}'s")

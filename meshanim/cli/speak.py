@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from meshanim.synthesis.acting import EyeControl
     from meshanim.synthesis.speaking import HeadControl
 
-_BUILT_IN_MODEL = "speech-small"
+_BUILT_IN_MODEL, _BUILT_IN_VOICE = "speech-small", "en-gb"
 
 
 def speak(
@@ -28,7 +28,10 @@ def speak(
     text: Annotated[
         str | None, typer.Option(help="What to say, in place of --audio; espeak-ng speaks it.")
     ] = None,
-    voice: Annotated[str, typer.Option(help="Who says it: a voice of espeak-ng, en-us, en-gb+f2.")] = "en-gb",
+    voice: Annotated[
+        str | None,
+        typer.Option(help="Who says the text: a voice of espeak-ng, en-us, en-gb+f2; by default en-gb."),
+    ] = None,
     face: Face = "anny",
     model: Annotated[str, typer.Option(help="Trained model, by name or folder.")] = _BUILT_IN_MODEL,
     identity: Identity = None,
@@ -90,18 +93,20 @@ def speak(
         write_all(performance, output, steps, who, joints)
 
 
-def _voice(audio: Path | None, text: str | None, voice: str) -> Sound:
+def _voice(audio: Path | None, text: str | None, voice: str | None) -> Sound:
     from meshanim._check import InputError
     from meshanim.audio import read_sound
 
     if (audio is None) == (text is None):
         raise InputError("the voice must come from --audio or from --text, got both or neither")
+    if audio is not None and voice is not None:
+        raise InputError(f"--voice says a --text and must be left out with --audio, got {voice!r}")
     if audio is not None:
         return read_sound(audio)
     from meshanim.audio.espeak import speak_text
 
     assert text is not None
-    return speak_text(text, voice).sound
+    return speak_text(text, voice or _BUILT_IN_VOICE).sound
 
 
 def _clip(path: str, option: str, words: str, face: FaceModel) -> Performance:

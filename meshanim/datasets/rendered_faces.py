@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from meshanim._check import check_item, check_range
+from meshanim._check import check_item, check_range, check_seed
 from meshanim.datasets._grooming import Grooming, beard_cover, dressed, exposure, groom, hair_cover
 from meshanim.datasets._seeds import generator_of
 from meshanim.faces import ARKIT_NAMES, FaceModel
@@ -90,6 +90,7 @@ class RenderedFaces:
     def __init__(self, face: FaceModel, count: int, seed: int = 0, size: int = 256) -> None:
         check_range("count", count, 1)
         check_range("size", size, 16)
+        check_seed(seed)
         self.face, self.count, self.seed, self.size = face, count, seed, size
         mesh = face.neutral
         self._faces = shown_faces(mesh)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from meshanim._check import InputError
+from meshanim._check import InputError, check_seed
 from meshanim.datasets._layout import at_least_one, beside, corpus_folder
 
 VIDEO_SUFFIXES = (".mpg", ".mp4", ".flv", ".avi", ".mov")
@@ -124,6 +124,7 @@ def split_by_speaker(
     """
     if min(shares) < 0 or abs(sum(shares) - 1) > 1e-6:
         raise InputError(f"shares must be at least 0 and sum to 1, got {shares}")
+    check_seed(seed)
     every = list(clips)
     names = sorted({clip.speaker for clip in every})
     order = [names[i] for i in np.random.default_rng(seed).permutation(len(names))]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from torch import Tensor
 from meshanim._check import InputError
 from meshanim._files import atomic_path
 from meshanim._progress import Progress
+from meshanim.export.timecodes import timecodes
 from meshanim.mesh.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 from meshanim.performance import Performance
 
@@ -44,41 +44,11 @@ ROTATIONS: tuple[str, ...] = tuple(
     f"{part}{angle}" for part in ("Head", "LeftEye", "RightEye") for angle in ("Yaw", "Pitch", "Roll")
 )
 COLUMNS = (*SHAPES, *ROTATIONS)
-_TIMECODE = re.compile(r"(\d+):(\d\d):(\d\d):(\d+(?:\.\d+)?)")
 
 
 def camel(name: str) -> str:
     """ARKit's own spelling of a column's name."""
     return name[0].lower() + name[1:]
-
-
-def _timecode_rate(times: NDArray[np.float64], fps: float) -> int:
-    """Frames per second that the timecodes count: those that Unreal will take them for.
-
-    The file does not say; Unreal takes 60 where a frame number is above 30, else 30.
-    """
-    return 60 if fps > 30 and bool((np.floor((times % 1) * 60) > 30).any()) else 30
-
-
-def _timecodes(count: int, fps: float) -> Iterator[str]:
-    """``HH:MM:SS:FF.sub`` of each frame; the thousandths of a frame carry rates other than 30 and 60."""
-    times = np.arange(count) / fps
-    rate = _timecode_rate(times, fps)
-    for thousandths in np.rint(times * rate * 1000).astype(int).tolist():
-        seconds, rest = divmod(thousandths, rate * 1000)
-        hours, minutes, seconds = seconds // 3600, seconds // 60 % 60, seconds % 60
-        yield f"{hours:02d}:{minutes:02d}:{seconds:02d}:{rest // 1000:02d}.{rest % 1000:03d}"
-
-
-def seconds_of(timecodes: list[str]) -> NDArray[np.float64]:
-    """(T,) seconds of timecodes, counted as Unreal counts them."""
-    found = [_TIMECODE.fullmatch(text.strip()) for text in timecodes]
-    if None in found:
-        wrong = timecodes[found.index(None)]
-        raise InputError(f"timecodes must read like 00:00:07:29.500, got {wrong[:40]!r}")
-    parts = np.array([match.groups() for match in found if match], dtype=np.float64)
-    rate = 60.0 if (parts[:, 3] > 30).any() else 30.0
-    return parts @ [3600.0, 60.0, 1.0, 1 / rate]
 
 
 def _euler(matrices: Tensor) -> NDArray[np.float64]:
@@ -156,7 +126,7 @@ def write_live_link(performance: Performance, path: Path, progress: Progress | N
     values = np.concatenate([_shape_columns(performance), _rotation_columns(performance)], axis=1)
     with atomic_path(path) as place, open(place, "w", encoding="ascii", newline="\n") as file:
         file.write(",".join(("Timecode", "BlendShapeCount", *COLUMNS)) + "\n")
-        for timecode, row in zip(_timecodes(len(values), performance.fps), values.tolist(), strict=True):
+        for timecode, row in zip(timecodes(len(values), performance.fps), values.tolist(), strict=True):
             file.write(f"{timecode},{len(COLUMNS)}," + ",".join(f"{value:.6f}" for value in row) + "\n")
     if progress is not None:
         progress(performance.frame_count, performance.frame_count)

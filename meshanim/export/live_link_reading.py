@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
+import io
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,13 +15,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from meshanim._check import InputError
-from meshanim.export.live_link import ROTATIONS, SHAPES, camel, from_euler, seconds_of
+from meshanim.export.live_link import ROTATIONS, SHAPES, camel, from_euler
 from meshanim.export.rates import nominal_rate
+from meshanim.export.timecodes import seconds_of
 from meshanim.faces import ARKIT_NAMES, FaceModel
 from meshanim.performance import Performance
-
-_DAY = 86_400.0
-"""Seconds."""
 
 
 class LiveLinkTake(NamedTuple):
@@ -31,14 +32,28 @@ class LiveLinkTake(NamedTuple):
     gaze: Tensor
 
 
+def _cells(path: Path) -> list[list[str]]:
+    """Rows of cells, of the app or as a spreadsheet saves them: parted by semicolons or tabs with a decimal
+    comma, filled up with empty cells, in UTF-16."""
+    content = path.read_bytes()
+    wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    text = content.decode("utf-16" if wide else "utf-8-sig")
+    mark = re.match(r'\s*"?timecode"?\s*([;\t])', text, re.IGNORECASE)
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=mark[1] if mark else ",")
+    cells = [[cell.strip().replace(",", ".") if mark else cell.strip() for cell in row] for row in rows]
+    for row in cells:
+        while row and not row[-1]:
+            row.pop()
+    return [row for row in cells if row]
+
+
 def _rows(path: Path) -> tuple[list[str], list[str], NDArray[np.float64]]:
     """Column names, timecodes, and values (T, C).
 
     A row without a face keeps the values before it; the first face that is seen holds for the rows before.
     """
-    with open(path, encoding="utf-8-sig", newline="") as file:
-        lines = [line for line in csv.reader(file) if line]
-    header = [name.strip() for name in lines[0]] if lines else []
+    lines = _cells(path)
+    header = lines[0] if lines else []
     if [name.lower() for name in header[:2]] != ["timecode", "blendshapecount"]:
         raise InputError("it is no Live Link Face CSV: it does not begin with Timecode,BlendShapeCount")
     faces: list[list[float]] = []
@@ -53,16 +68,6 @@ def _rows(path: Path) -> tuple[list[str], list[str], NDArray[np.float64]]:
         raise InputError("it has a value that is not finite")
     latest = np.cumsum([len(line) == len(header) for line in lines[1:]]) - 1
     return header[2:], [line[0] for line in lines[1:]], np.array(faces)[latest.clip(min=0)]
-
-
-def _times(timecodes: list[str]) -> NDArray[np.float64]:
-    """(T,) seconds, one after the other, over midnight too."""
-    times = seconds_of(timecodes)
-    days = np.cumsum(np.diff(times, prepend=times[0]) < -_DAY / 2)
-    times = times + _DAY * days
-    if (np.diff(times) <= 0).any():
-        raise InputError("its timecodes must follow one another")
-    return times
 
 
 def _rate(times: NDArray[np.float64]) -> float:
@@ -80,6 +85,8 @@ def _rate(times: NDArray[np.float64]) -> float:
 def read_live_link(path: Path, fps: float | None = None) -> LiveLinkTake:
     """Read the curves of a CSV file, interpolated onto steady frames where the recording dropped some.
 
+    Of rows with one timecode the first counts.
+
     Args:
         path: the ``.csv`` file.
         fps: frames per second; by default those of the timecodes.
@@ -92,7 +99,9 @@ def read_live_link(path: Path, fps: float | None = None) -> LiveLinkTake:
     columns = {name[:1].lower() + name[1:]: column for column, name in enumerate(names)}
     if not columns.keys() & known:
         raise InputError("it has none of ARKit's 52 shapes among its columns")
-    times = _times(timecodes)
+    times = seconds_of(timecodes)
+    kept = np.diff(times, prepend=-np.inf) > 0
+    times, values = times[kept], values[kept]
     rate = fps or _rate(times)
     moments = np.arange(round((times[-1] - times[0]) * rate) + 1) / rate + times[0]
 

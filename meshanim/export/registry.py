@@ -74,6 +74,8 @@ def _is_folder(path: str | Path) -> bool:
 def _check_target(path: str | Path, others: Iterable[str] = ()) -> Path:
     """The path, if its name and place allow writing there."""
     target, suffixes = Path(path), [*FORMATS, *others]
+    if not str(path):
+        raise InputError("the output must be a path, got an empty one")
     if _is_folder(path):
         check_folder(target)
     elif target.suffix.lower() not in suffixes:

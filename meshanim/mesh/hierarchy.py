@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -46,6 +46,8 @@ def _per_level(name: str, value: int | Sequence[int], levels: int) -> tuple[int,
 def _settings(
     factors: Sequence[float], spiral_lengths: int | Sequence[int], dilations: int | Sequence[int]
 ) -> _Settings:
+    if not isinstance(factors, Iterable):
+        raise InputError(f"factors must be one number for each step, as (4, 4, 4, 4), got {factors!r}")
     steps = tuple(float(f) for f in factors)
     if not all(math.isfinite(f) and f >= 1 for f in steps):
         raise InputError(f"factors must be at least 1 each, got {tuple(factors)}")

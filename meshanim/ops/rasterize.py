@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from meshanim._check import check_indices, check_range, check_shape
+from meshanim._check import check_indices, check_shape, check_size
 from meshanim.ops import _cuda_rasterize
 from meshanim.ops._arguments import check_kinds
 from meshanim.ops._coverage import located, nearest_faces_in_picture, seen_from
@@ -59,8 +59,7 @@ def rasterize(
     check_shape("points", points, (None, None, 3))
     check_shape("faces", faces, (None, 3))
     check_kinds(points, {}, {"faces": faces}, "points")
-    for name, pixels in zip(("height", "width"), size, strict=True):
-        check_range(name, pixels, 1, 1 << 24)
+    check_size(size, highest=1 << 24)
     weights, depth, face = _forward_op(points, faces, *size, perspective, near)
     return face, weights, depth
 

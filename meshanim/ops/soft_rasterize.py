@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from meshanim._check import check_indices, check_range, check_shape
+from meshanim._check import check_indices, check_range, check_shape, check_size
 from meshanim.ops import _cuda_rasterize
 from meshanim.ops._arguments import check_kinds
 from meshanim.ops._coverage import faces_around, located_softly
@@ -62,8 +62,7 @@ def soft_rasterize(
     check_kinds(points, {}, {"faces": faces}, "points")
     check_range("radius", radius, 0)
     check_range("count", count, 1, 64)
-    for name, pixels in zip(("height", "width"), size, strict=True):
-        check_range(name, pixels, 1, 1 << 24)
+    check_size(size, highest=1 << 24)
     weights, depth, distance, face = _forward_op(points, faces, *size, radius, count, perspective)
     return face, weights, depth, distance
 

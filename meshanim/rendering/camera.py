@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from meshanim._check import InputError, check_finite, check_range, check_shape, check_tensor
+from meshanim._check import InputError, check_finite, check_range, check_shape, check_size, check_tensor
 from meshanim.rendering.camera_conversion import (
     OPENGL_AXES,
     PYTORCH3D_AXES,
@@ -50,8 +50,7 @@ class Camera:
         for name, shape in (("matrix", (3, 3)), ("rotation", (3, 3)), ("translation", (3,))):
             check_finite(name, getattr(self, name))
             check_shape(name, getattr(self, name), shape, batched=True)
-        for name, pixels in zip(("height", "width"), self.size, strict=True):
-            check_range(name, pixels, 1)
+        check_size(self.size)
 
     @classmethod
     def looking_at(
@@ -70,6 +69,7 @@ class Camera:
             size: (height, width) in pixels.
         """
         check_range("fov", fov, 0, 179, open_low=True)
+        check_size(size)
         position, middle = (torch.as_tensor(point) for point in (eye, target))
         dtype = torch.promote_types(torch.promote_types(position.dtype, middle.dtype), torch.float32)
         position, middle = position.to(dtype), middle.to(position.device, dtype)

@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor
 
+from meshanim._check import check_size
 from meshanim.mesh import Mesh
 from meshanim.performance import Performance
 from meshanim.rendering.camera import Camera
@@ -31,6 +32,7 @@ def framing_camera(points: Tensor, size: tuple[int, int] = (512, 512), yaw: floa
         size: (height, width) in pixels.
         yaw: degrees that the camera stands to the side; positive shows more of the head's left side.
     """
+    check_size(size)
     low, high = points.amin(0), points.amax(0)
     centre = (low + high) / 2 - JAW_ROOM * points.new_tensor([0.0, float(high[1] - low[1]), 0.0])
     reach = (points - centre)[:, [0, 2]].norm(dim=1).amax()

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from meshanim._check import check_range
+from meshanim._check import check_range, check_seed
 from meshanim.synthesis.clip_looping import ClipWeights
 from meshanim.synthesis.timing import ease
 
@@ -50,7 +50,7 @@ class Blinks:
 
     def __post_init__(self) -> None:
         check_range("blink rate", self.rate, 0, 1, open_low=True)
-        check_range("seed", self.seed, 0, 2**63 - 1)
+        check_seed(self.seed)
 
     def onsets(self, until: float) -> tuple[Tensor, Tensor]:
         """Seconds (B,) at which blinks begin, up to a moment, and how much slower (B,) than usual each is."""

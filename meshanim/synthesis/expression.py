@@ -244,9 +244,10 @@ class ExpressionModel(MeshModel):
         return Performance(neutral=neutral, fps=fps, motion=motion, labels=labels)
 
     def _decode_by_chunks(self, path: Tensor, neutral: Mesh, progress: Progress | None) -> Tensor:
-        rest = neutral.vertices.to(self.mean)
+        condition = self.condition(neutral.vertices.to(self.mean)[None])
+        # types of 16 bits hold displacements, but tell places on a face some tenths of a millimetre apart
+        rest = neutral.vertices.to(self.mean.device, torch.promote_types(self.mean.dtype, torch.float32))
         motion = rest.new_empty(len(path), *rest.shape)
-        condition = self.condition(rest[None])
         for start in range(0, len(path), CHUNK):
             part = path[start : start + CHUNK]
             moved = rest + self.displacements(part, condition)

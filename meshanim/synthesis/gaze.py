@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from meshanim._check import check_range
+from meshanim._check import check_seed
 from meshanim.faces.looks import LOOK_ANGLE, LOOK_UNITS
 from meshanim.synthesis.clip_looping import ClipWeights
 from meshanim.synthesis.timing import ease
@@ -48,7 +48,7 @@ class Gaze:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        check_range("seed", self.seed, 0, 2**63 - 1)
+        check_seed(self.seed)
 
     def fixations(self, until: float) -> tuple[Tensor, Tensor]:
         """Seconds (N,) at which eyes set out, up to a moment, and where to: (N, 2) degrees left and up."""

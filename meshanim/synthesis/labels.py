@@ -9,16 +9,15 @@ from torch import Tensor
 
 from meshanim._check import InputError, check_choice, check_finite, check_range, check_shape
 from meshanim.faces.facs import EXPRESSIONS
+from meshanim.performance import check_frames
 
 DEFAULT_DURATION = 4.0
-MOST_FRAMES = 2_000_000
-"""Nine hours at 60 frames a second; a track is held whole."""
 PHASE_SHARES = {"onset": 0.3, "apex": 0.4, "offset": 0.3}
 """Shares of the duration that phases get whose length nobody gave."""
 
 
 def parse_mixture(mixture: Mapping[str, float] | str) -> dict[str, float]:
-    """Read ``"happy"``, ``"happy:0.6,surprise:0.4"`` or a mapping as amplitudes by expression.
+    """Read ``"happy"``, ``"happy:0.6,surprise:0.4"``, in any case, or a mapping as amplitudes by expression.
 
     Raises:
         InputError: an unknown expression, one named twice, an amplitude outside [0, 1], none at all.
@@ -41,7 +40,7 @@ def _split(text: str) -> list[tuple[str, float]]:
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, colon, amplitude = part.partition(":")
         try:
-            pairs.append((name.strip(), float(amplitude) if colon else 1.0))
+            pairs.append((name.strip().lower(), float(amplitude) if colon else 1.0))
         except ValueError:
             raise InputError(f"the expression must read like happy:0.6,surprise:0.4, got {part!r}") from None
     return pairs
@@ -100,14 +99,14 @@ def expression_labels(
 
     Raises:
         InputError: an unknown expression, phases longer than the duration, a value out of range, more than
-            :data:`MOST_FRAMES` frames.
+            :data:`meshanim.performance.MOST_FRAMES` frames.
     """
     amplitudes = parse_mixture(mixture)
     check_range("fps", fps, 0, open_low=True)
     check_range("intensity", intensity, 0, 1)
     phases, whole = _phase_lengths({"onset": onset, "apex": apex, "offset": offset}, duration)
     check_range("duration", whole, 0, open_low=True)
-    check_range("frames, duration times fps,", whole * fps, 0, MOST_FRAMES)
+    check_frames(whole, fps)
     times = torch.arange(max(1, round(whole * fps)), dtype=torch.float64) / fps
     rise = _ramp(times, 0.0, phases["onset"])
     fall = _ramp(times, phases["onset"] + phases["apex"], phases["offset"])

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from meshanim.mesh.deformation import deformation_gradients
-from meshanim.nn import MeshLevels, SpiralEncoder
+from meshanim.nn import MeshLevels, MeshUp, SpiralEncoder
 
 LESSONS = 400
 _LESSON_SIZE = 12
@@ -60,7 +60,9 @@ class NeutralEncoder(nn.Module):
         self.register_buffer("faces", faces, persistent=False)
         self.register_buffer("offset_scale", torch.ones(()))
         self.code_size = code_size
-        self._averaged = list(zip(levels.up_indices, levels.up_weights, strict=True))[:_AVERAGED_LEVELS]
+        steps = list(zip(levels.up_indices, levels.up_weights, strict=True))[:_AVERAGED_LEVELS]
+        self._averaged = [MeshUp(indices, weights) for indices, weights in steps]
+        self.averaged = nn.ModuleList(self._averaged)  # so that they go where the encoder goes
         self.encoder = SpiralEncoder(levels, code_size, (3, *widths), "elu").requires_grad_(False)
 
     def calibrate(self, neutrals: Tensor, seed: int = 0) -> float:
@@ -97,8 +99,10 @@ class NeutralEncoder(nn.Module):
     def forward(self, neutral: Tensor) -> Condition:
         """Condition of neutral faces (S, V, 3) in metres."""
         code = self.encoder((neutral - self.mean) / self.offset_scale)
-        stretch = deformation_gradients(self.mean, neutral, self.faces)
-        stretch = stretch - torch.eye(3, dtype=stretch.dtype, device=stretch.device)
+        # a triangle's area, in square metres, is nothing in 16 bits
+        kind = torch.promote_types(neutral.dtype, torch.float32)
+        stretch = deformation_gradients(self.mean.to(kind), neutral.to(kind), self.faces)
+        stretch = (stretch - torch.eye(3, dtype=stretch.dtype, device=stretch.device)).to(neutral)
         return Condition(code.clamp(-_LARGEST_CODE, _LARGEST_CODE), self._smooth(stretch.flatten(-2)))
 
     def _smooth(self, values: Tensor) -> Tensor:
@@ -106,11 +110,12 @@ class NeutralEncoder(nn.Module):
 
         What single faces do between two people would tear lips that move by centimetres.
         """
-        for indices, weights in self._averaged:
+        for up in self._averaged:
+            indices, weights = up.indices, up.weights
             coarse = values.new_zeros(len(values), int(indices.max()) + 1, values.shape[-1])
             mass = weights.new_zeros(coarse.shape[1]).index_add(0, indices.flatten(), weights.flatten())
             shares = (values[:, :, None] * weights[..., None]).flatten(1, 2)
             values = coarse.index_add(1, indices.flatten(), shares) / mass.clamp(min=1e-9)[:, None]
-        for indices, weights in reversed(self._averaged):
-            values = (values[:, indices] * weights[..., None]).sum(dim=2)
+        for up in reversed(self._averaged):
+            values = up(values)
         return values

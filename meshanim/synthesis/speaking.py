@@ -13,11 +13,10 @@ from meshanim._check import InputError, check_range
 from meshanim._progress import Progress
 from meshanim.audio.sound import SPEECH_RATE, Sound, resample
 from meshanim.faces import ARKIT_NAMES, Articulation, FaceModel
-from meshanim.performance import Performance
+from meshanim.performance import Performance, check_frames
 from meshanim.synthesis.acting import Acting, EyeControl, columns_of
 from meshanim.synthesis.blinks import Blinks
 from meshanim.synthesis.gaze import LOOKS, Gaze, gaze_directions
-from meshanim.synthesis.labels import MOST_FRAMES
 from meshanim.synthesis.lips import Lips
 
 BLOCK = SPEECH_RATE
@@ -108,7 +107,7 @@ def speak(
         InputError: a face without ARKit's shapes, a number out of range.
     """
     check_range("fps", fps, 0, open_low=True)
-    check_range("frames, duration times fps,", sound.duration * fps, 0, MOST_FRAMES)
+    check_frames(sound.duration, fps)
     names = spoken_names(face)
     articulation = Articulation(face, identity)
     acting = Acting(Lips(face, articulation), fps, blinks, gaze, amplitude, emotion)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from meshanim._check import check_range
+from meshanim._check import check_size
 from meshanim.performance import Performance
 from meshanim.rendering import render_frames
 from meshanim.talking_heads.appearance import Appearance
@@ -28,8 +28,7 @@ class MeshRenderer(Renderer):
     name, needs, fps = "mesh", frozenset({"mesh"}), None
 
     def __init__(self, size: tuple[int, int] = (512, 512), yaw: float = 0.0) -> None:
-        for side in size:
-            check_range("size", side, 16)
+        check_size(size, 16)
         self._size, self._yaw = size, yaw
 
     @property

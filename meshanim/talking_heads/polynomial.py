@@ -37,7 +37,7 @@ class PolynomialRenderer(Renderer):
     """
 
     name: ClassVar[str] = "polynomial"
-    fps = FRAME_RATE
+    fps, chance = FRAME_RATE, True
 
     def __init__(self, model: PolynomialModel, chunk: int = 8) -> None:
         check_range("chunk", chunk, 1)

@@ -36,11 +36,13 @@ class Renderer(ABC):
         name: as it is asked for.
         needs: of :data:`NEEDS`, what a performance must have.
         fps: frames per second that it draws; None: the performance's own.
+        chance: whether it draws something by chance.
     """
 
     name: ClassVar[str]
     needs: frozenset[str] = frozenset()
     fps: float | None = None
+    chance: ClassVar[bool] = False
 
     @property
     @abstractmethod

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from meshanim._check import check_range
+from meshanim._check import check_range, check_seed
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ class Recipe:
         for name in ("learning_rate", "learning_rate_decay"):
             check_range(name, getattr(self, name), 0, open_low=True)
         check_range("weight_decay", self.weight_decay, 0)
+        check_seed(self.seed)
 
     @contextmanager
     def seeded(self) -> Iterator[None]:

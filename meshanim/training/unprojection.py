@@ -13,6 +13,7 @@ from meshanim._check import InputError, check_range
 from meshanim.datasets import RenderedFace, RenderedFaces
 from meshanim.mesh import Mesh, axis_angle_to_matrix, repacked
 from meshanim.mesh.symmetry import mirrored_vertices
+from meshanim.nn.position_map_net import HALVINGS
 from meshanim.rendering import PositionMapModel, UvLayout, picture_positions, picture_scale
 from meshanim.synthesis.pretrained import topology_digest
 from meshanim.training.loop import TrainingReport, train_and_save
@@ -63,7 +64,9 @@ class UnprojectionRecipe(Recipe):
         super().__post_init__()
         for name in ("samples", "pictures", "width", "validation"):
             check_range(name, getattr(self, name), 1)
-        check_range("size", self.size, 32)
+        least = 2**HALVINGS
+        if self.size < least or self.size % least:
+            raise InputError(f"size must be a multiple of {least}, got {self.size}")
         check_range("directions", self.directions, 0)
 
 

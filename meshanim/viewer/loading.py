@@ -5,7 +5,7 @@ from __future__ import annotations
 import mmap
 from pathlib import Path
 
-from meshanim._check import InputError
+from meshanim._check import InputError, check_range
 from meshanim.export import read_performance
 from meshanim.mesh import read_mesh
 from meshanim.performance import Performance
@@ -26,10 +26,12 @@ def load(path: str | Path, fps: float | None = None) -> Performance:
             states none.
 
     Raises:
-        InputError: the file is neither, or damaged, or its motion is of a kind that is not read.
+        InputError: the file is neither, or damaged, its motion is of a kind that is not read, or fps is none.
         OSError: the file is missing or cannot be read.
     """
     place = Path(path)
+    if fps is not None:
+        check_range("fps", fps, 0, open_low=True)
     if fps is None and (place.is_dir() or place.suffix.lower() == ".pc2"):
         fps = FPS
     try:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import gaussian_filter1d
 
-from meshanim._check import check_range, check_shape
+from meshanim._check import check_range, check_shape, check_size
 from meshanim.vision.images import check_image
 from meshanim.vision.landmarks import LANDMARK_COUNT, FloatArray
 
@@ -39,8 +39,8 @@ class FaceCrop:
     upright: bool = False
 
     def __post_init__(self) -> None:
-        for name, value in {"height": self.size[0], "width": self.size[1], "eyes": self.eyes}.items():
-            check_range(name, value, 1)
+        check_size(self.size)
+        check_range("eyes", self.eyes, 1)
 
     @property
     def stable_places(self) -> FloatArray:

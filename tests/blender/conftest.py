@@ -142,7 +142,7 @@ def take() -> dict[str, NDArray]:
 
 
 def _write_wrong_files(folder: Path) -> None:
-    """Files that are wrong, each in its own way; all but brief.csv, gaps.csv and late.csv must be refused."""
+    """Files that are wrong, each in its own way; brief, gaps, late and twice.csv alone may be read."""
     noise = np.random.default_rng(0).bytes(2000)
     for suffix in ("npz", "glb", "csv"):
         (folder / f"noise.{suffix}").write_bytes(noise)
@@ -168,6 +168,7 @@ def _write_wrong_files(folder: Path) -> None:
     unseen = [",".join([line.split(",")[0], "0"]) for line in text[1:4]]
     (folder / "late.csv").write_text("\n".join([text[0], *unseen, *text[4:]]))
     (folder / "faceless.csv").write_text("\n".join([text[0], *unseen]))
+    (folder / "twice.csv").write_text("\n".join([*text[:30], text[29], *text[30:]]))
     (folder / "torn.csv").write_text("\n".join([*text[:-1], text[-1][:80]]))
     (folder / "words.csv").write_text("\n".join([*text[:-1], text[-1].replace("61,", "61,much", 1)]))
     (folder / "backwards.csv").write_text("\n".join([*text, text[-2]]))
@@ -223,6 +224,7 @@ def blender(
     rows = {name[0].upper() + name[1:]: np.linspace(0, 1, 5000) for name in ARKIT_NAMES}
     write_csv(folder / "long.csv", rows, 60, 60)
     write_csv(folder / "film.csv", take, 24 / 1.001, 30)
+    write_csv(folder / "cinema.csv", take, 24, 24)
     _write_wrong_files(folder)
     environment = os.environ | {"BLENDER_USER_RESOURCES": str(folder / "resources")}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)

@@ -259,8 +259,10 @@ def apply_clocks() -> None:
         ("brief.csv", {}),
         ("brief.csv", {"fps": 59.94}),
         ("film.csv", {}),
+        ("cinema.csv", {}),
         ("gaps.csv", {}),
         ("late.csv", {}),
+        ("twice.csv", {}),
     ):
         fresh()
         thing = keyed_mesh("Clock")

@@ -94,6 +94,8 @@ def test_what_a_face_has_of_its_old_performance_alone_rests(blender):
         ("brief.csv", 60, range(1, 40)),
         ("brief.csv 59.94", 59.94, range(1, 40)),
         ("film.csv", 24 / 1.001, range(1, 151)),
+        ("cinema.csv", 24, range(1, 151)),
+        ("twice.csv", 60, range(1, 151)),
         ("gaps.csv", 60, [*range(1, 30), *range(40, 151)]),
         ("late.csv", 60, range(1, 151)),
     ],

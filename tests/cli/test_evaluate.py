@@ -114,6 +114,7 @@ def test_what_does_not_fit_is_one_sentence(faces, monkeypatch, tmp_path: Path, c
         ((wall, wall, "--reference", tmp_path / "wall.png"), "wall.png must show a face, got none"),
         ((wall, wall, "--judge", tmp_path), "must hold config.json and model.safetensors"),
         ((wall, wall, "-o", tmp_path / "a.txt"), "output must end in .json"),
+        ((wall, wall, "-o", wall / "a.json"), "a.json must lie in a folder, but"),
     ):
         assert call("evaluate", *arguments) == 2
         assert sentence in " ".join(capsys.readouterr().err.split())

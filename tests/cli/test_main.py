@@ -226,6 +226,7 @@ BAD_ARGUMENTS = {
     "more frames than fit": (["--fps", "1e9"], "frames, duration times fps, must be at least 0 and at most"),
     "a seed too large": (["--seed", str(2**64)], "seed must be at least 0"),
     "unreadable identity": (["--identity", "age"], "must read like age=30"),
+    "an identity of two ages": (["--identity", "age=3, age=30"], "name each coefficient once, got age twice"),
     "two identities": (["--identity", "age=3", "--seed", "1"], "got both"),
     "unknown model": (["--model", "nowhere"], "nowhere"),
     "unknown face": (["--face", "nobody"], "nobody"),

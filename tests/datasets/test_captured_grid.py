@@ -70,6 +70,8 @@ def test_another_clip_of_the_name_is_refused(clips: Path) -> None:
 def test_bad_places_are_refused(clips: Path) -> None:
     with pytest.raises(InputError, match="folder must hold the clips"):
         CapturedGrid(clips / "nowhere")
+    with pytest.raises(InputError, match=r"folder must hold the clip s1/bbaf2n\.mpg, got .*speakers without"):
+        CapturedGrid(clips / "speakers", "train", clips / "made.safetensors")
     with pytest.raises(InputError, match="performances must be a file"):
         CapturedGrid(clips, "train", clips / "nothing.safetensors")
     with pytest.raises(InputError, match="must hold captured clips"):

@@ -115,6 +115,7 @@ def test_extremeness_by_hand() -> None:
         ({"split": "validation"}, "split must be one of train, test"),
         ({"predictable": 1.5}, "predictable must be at least 0"),
         ({"subjects": 2}, "subjects must be at least 4"),
+        ({"seed": -1}, "seed must be at least 0"),
     ],
 )
 def test_wrong_settings_are_named(face: FaceModel, arguments: dict, sentence: str) -> None:

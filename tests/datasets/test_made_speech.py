@@ -85,6 +85,8 @@ def test_it_reads_as_a_sequence(made: MadeSpeech) -> None:
         made[2]
     with pytest.raises(InputError, match="split must be one of"):
         MadeSpeech("dev")
+    with pytest.raises(InputError, match="seed must be at least 0"):
+        MadeSpeech("train", seed=-1)
 
 
 def test_splits_share_no_sentence_and_no_voice() -> None:

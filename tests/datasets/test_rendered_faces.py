@@ -51,3 +51,5 @@ def test_bad_arguments_are_named(face, pictures):
         pictures[12]
     with pytest.raises(InputError, match="count must be at least 1"):
         RenderedFaces(face, 0)
+    with pytest.raises(InputError, match="seed must be at least 0"):
+        RenderedFaces(face, 1, -1)

@@ -158,6 +158,8 @@ def test_nobody_is_in_two_parts(tmp_path: Path) -> None:
     assert [len({clip.speaker for clip in found}) for found in tcsan.values()] == [27, 0, 6]
     with pytest.raises(InputError, match=r"shares must be at least 0 and sum to 1"):
         split_by_speaker(clips, (0.5, 0.5, 0.5))
+    with pytest.raises(InputError, match="seed must be at least 0"):
+        split_by_speaker(clips, seed=-1)
 
 
 @pytest.mark.parametrize("reader", [read_grid, read_tcd_timit, read_crema_d])

@@ -2,6 +2,7 @@
 
 import csv
 from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -142,6 +143,74 @@ def test_a_recording_may_go_over_midnight(tmp_path):
     assert torch.allclose(back.weights, take(40, 30.0).weights, atol=2e-3)
 
 
+def recorded(path, count, counted, per_second, mark=":"):
+    """A file of the app: timecodes that count ``counted`` frames a second, from just before a minute on."""
+    lines = export(take(count, 30.0), path).read_text().splitlines()
+    rows = [line.partition(",")[2] for line in lines[1:]]
+    for index in range(count):
+        number = Fraction(index * counted, per_second)
+        if mark == ";":
+            # The first minute ends after two seconds; two numbers of 30, or four of 60, are left out there.
+            number += counted // 15 if number >= 2 * counted else 0
+        seconds, frame = divmod(number, counted)
+        clock = f"00:{58 + (58 + seconds) // 60:02d}:{(58 + seconds) % 60:02d}"
+        rows[index] = f"{clock}{mark}{int(frame):02d}.{round(frame % 1 * 1000):03d},{rows[index]}"
+    path.write_text("\n".join([lines[0], *rows]) + "\n")
+    return path
+
+
+@pytest.mark.parametrize("counted", [24, 25, 30, 60])
+@pytest.mark.parametrize("share", [1, 2, 3])
+def test_takes_of_the_app_are_even_whatever_their_timecodes_count(tmp_path, counted, share):
+    """Every frame, every second and every third one have a row; the weights say which."""
+    fps = Fraction(counted, share)
+    count = 4 * counted // share
+    back = read(recorded(tmp_path / "a.csv", count, counted, fps), face=load_face("anny"))
+    assert back.fps == pytest.approx(float(fps), rel=1e-6) and back.frame_count == count
+    assert torch.allclose(back.weights, take(count, 30.0).weights, atol=1e-4)
+
+
+@pytest.mark.parametrize("counted", [30, 60])
+def test_drop_frame_timecodes_count_the_seconds_of_the_clock(tmp_path, counted):
+    back = read(recorded(tmp_path / "a.csv", 4 * counted, counted, counted, ";"), face=load_face("anny"))
+    assert back.fps == pytest.approx(counted / 1.001, rel=1e-9) and back.frame_count == 4 * counted
+    assert torch.allclose(back.weights, take(4 * counted, 30.0).weights, atol=1e-4)
+
+
+@pytest.mark.parametrize("fps", [1.0, 5.0, 12.5, 24.0, 31.0, 50.0])
+def test_our_own_timecodes_are_read_as_they_were_written(tmp_path, fps):
+    performance = take(int(4 * fps) + 1, fps)
+    back = read(export(performance, tmp_path / "a.csv"), face=load_face("anny"))
+    assert back.fps == pytest.approx(fps, rel=1e-9) and back.frame_count == performance.frame_count
+
+
+def test_of_rows_with_one_timecode_the_first_counts(tmp_path):
+    path = export(take(40, 30.0), tmp_path / "a.csv")
+    lines = path.read_text().splitlines()
+    again = ",".join([lines[7].split(",")[0], *lines[20].split(",")[1:]])
+    path.write_text("\n".join([*lines[:8], again, *lines[8:]]) + "\n")
+    back = read(path, face=load_face("anny"))
+    assert back.fps == 30 and torch.allclose(back.weights, take(40, 30.0).weights, atol=1e-4)
+    path.write_text("\n".join([lines[0], lines[1], lines[1]]) + "\n")
+    with pytest.raises(InputError, match="timecodes must follow one another"):
+        read(path, face=load_face("anny"))
+
+
+@pytest.mark.parametrize("mark", [";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_what_a_spreadsheet_saves_is_read(tmp_path, mark, encoding):
+    """Decimal commas, other marks between cells, and empty cells where a row had no face."""
+    path = export(take(40, 30.0), tmp_path / "a.csv")
+    rows = [line.split(",") for line in path.read_text().splitlines()]
+    rows[11][1:] = ["0", *[""] * 61]
+    text = "\r\n".join(mark.join(cell.replace(".", ",") for cell in row) for row in rows)
+    path.write_text(text + "\r\n", encoding=encoding)
+    back = read(path, face=load_face("anny"))
+    assert back.fps == 30 and back.frame_count == 40
+    assert torch.allclose(back.weights[:10], take(40, 30.0).weights[:10], atol=1e-4)
+    assert torch.equal(back.weights[10], back.weights[9])
+
+
 def test_a_performance_without_arkit_names_is_sent_to_the_solver(moving, weighted, tmp_path):
     named = replace(weighted, weight_names=("a", "b", "c", "d"))
     for performance in (moving, named):
@@ -157,7 +226,7 @@ def test_a_performance_without_arkit_names_is_sent_to_the_solver(moving, weighte
     [
         ("Timecode", "Time", "does not begin with Timecode,BlendShapeCount"),
         ("00:00:00:00.000", "now", "timecodes must read like"),
-        ("00:00:00:01.000", "00:00:00:00.000", "timecodes must follow one another"),
+        ("00:00:00:01.000", "00:00:00:03.000", "timecodes must follow one another"),
         (",61,", ",61,nan,", "line 2 must have 63 cells, got 64"),
         (",0.000000,", ",x,", "damaged"),
         (",0.000000,", ",nan,", "not finite"),

@@ -160,6 +160,8 @@ def test_targets_are_checked_before_any_work(tmp_path):
         check_targets([tmp_path / "a.glb", f"{tmp_path}/./a.glb"])
     with pytest.raises(InputError, match="must end in one of"):
         check_targets([tmp_path / "a.glb", tmp_path / "a.xyz"])
+    with pytest.raises(InputError, match="must be a path, got an empty one"):
+        check_targets([""])
     with pytest.raises(InputError, match=r"b\.mp4 must lie in a folder, but .*a\.glb is a file to write"):
         check_targets([tmp_path / "a.glb", tmp_path / "a.glb" / "b.mp4"])
     assert check_targets([f"{tmp_path}/b/", tmp_path / "b" / "c.mp4"])

@@ -178,6 +178,7 @@ def test_steps_that_cannot_be_made_leave_the_level_as_it_is(tetrahedron, single_
     [
         ({"factors": (5, 0.5)}, "factors must be at least 1 each"),
         ({"factors": (float("nan"),)}, "factors must be at least 1 each"),
+        ({"factors": 4}, r"factors must be one number for each step, as \(4, 4, 4, 4\), got 4"),
         ({"spiral_lengths": (9, 9)}, "spiral_lengths must be one number or 5 numbers"),
         ({"dilations": 0}, "dilations must be one number or 5 numbers, all at least 1, got 0"),
     ],

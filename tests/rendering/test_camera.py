@@ -1,6 +1,7 @@
 """Laws of cameras, and their numbers in other houses, worked by hand."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -178,6 +179,13 @@ def test_bad_cameras_are_named():
         Camera(torch.eye(4), torch.eye(3), torch.zeros(3), (4, 4))
     with pytest.raises(InputError, match="width must be at least 1"):
         Camera(torch.eye(3), torch.eye(3), torch.zeros(3), (4, 0))
+    pixels: Any = 256
+    for made in (
+        lambda: Camera(torch.eye(3), torch.eye(3), torch.zeros(3), pixels),
+        lambda: Camera.looking_at((0, 0, 1), (0, 0, 0), size=pixels),
+    ):
+        with pytest.raises(InputError, match=r"size must be a pair \(height, width\) in pixels, got 256"):
+            made()
     with pytest.raises(InputError, match=r"points must have a shape ending in \(any, 3\)"):
         batch_of_cameras().project(torch.zeros(3))
     with pytest.raises(InputError, match="far must be above 1"):

@@ -54,7 +54,7 @@ def test_a_phase_of_no_length_jumps() -> None:
         ({"mixture": "joy"}, "expression must be one of happy, sad"),
         ({"mixture": ""}, "got nothing"),
         ({"mixture": "happy:much"}, "must read like"),
-        ({"mixture": "happy,happy"}, "happy twice"),
+        ({"mixture": "happy,Happy"}, "happy twice"),
         ({"mixture": {"happy": 1.2}}, "amplitude of happy must be at least 0 and at most 1, got 1.2"),
         ({"duration": -1}, "duration must be above 0, got -1"),
         ({"duration": 1, "onset": 2}, "duration must be at least the 2 s of its phases, got 1"),
@@ -71,6 +71,7 @@ def test_what_does_not_fit_is_named(arguments: dict[str, object], message: str) 
 
 def test_a_mixture_reads_either_way() -> None:
     assert parse_mixture("sad") == {"sad": 1.0}
+    assert parse_mixture("Happy:0.6, SURPRISE") == parse_mixture("happy:0.6,surprise")
     assert parse_mixture("sad:.5,fear") == parse_mixture({"sad": 0.5, "fear": 1}) == {"sad": 0.5, "fear": 1.0}
 
 

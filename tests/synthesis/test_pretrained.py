@@ -7,7 +7,7 @@ import torch
 from meshanim._check import InputError
 from meshanim._pretrained import find_model
 from meshanim.mesh import Mesh, MeshHierarchy
-from meshanim.synthesis import ExpressionModel, SpiralAutoencoder, topology_digest
+from meshanim.synthesis import ExpressionModel, SpeechModel, SpiralAutoencoder, topology_digest
 
 
 @pytest.fixture
@@ -31,9 +31,15 @@ def test_the_digest_sees_connections_alone(face: Mesh) -> None:
     )
 
 
-def test_unknown_names_are_answered_with_known_ones() -> None:
-    with pytest.raises(InputError, match=r"the model must be .* or a folder, got 'no-such-model'"):
-        find_model("no-such-model")
+def test_unknown_names_are_answered_with_known_ones_of_the_kind() -> None:
+    with pytest.raises(
+        InputError, match="the model must be shipped, as speech-small, or a folder, got 'no-such'"
+    ):
+        find_model("no-such", "SpeechModel")
+    with pytest.raises(InputError, match="a folder, since none of its kind is shipped, got 'no-such'"):
+        find_model("no-such", "SpiralAutoencoder")
+    with pytest.raises(InputError, match="of kind SpeechModel, as speech-small, got 'ExpressionModel'"):
+        SpeechModel.from_pretrained("anny-expressions")
 
 
 def test_shipped_models_are_found_by_the_topology_of_a_mesh(face: Mesh) -> None:

@@ -167,6 +167,8 @@ def test_recipes_are_checked() -> None:
         Recipe(epochs=0)
     with pytest.raises(InputError, match="learning_rate must be above 0"):
         Recipe(learning_rate=0)
+    with pytest.raises(InputError, match="seed must be at least 0"):
+        Recipe(seed=-1)
 
 
 class Game:

@@ -148,5 +148,8 @@ def test_directions_are_principal_and_a_deviation_long(pictures) -> None:
 
 
 def test_recipe_and_pictures_must_agree(pictures, tmp_path: Path) -> None:
+    for size in (0, 16, 100):
+        with pytest.raises(InputError, match=f"size must be a multiple of 32, got {size}"):
+            replace(RECIPE, size=size)
     with pytest.raises(InputError, match="pictures must be 9 of 32 pixels"):
         train_unprojection(pictures, replace(RECIPE, pictures=9), tmp_path, progress=False)

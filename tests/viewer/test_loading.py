@@ -68,6 +68,13 @@ def test_what_is_neither_is_named(name: str, tmp_path: Path) -> None:
         load(tmp_path / name)
 
 
+def test_a_frame_rate_that_is_none_is_named(tmp_path: Path) -> None:
+    trimesh.creation.box().export(tmp_path / "a.obj")
+    for wrong in (0.0, float("nan")):
+        with pytest.raises(InputError, match="fps must be above 0"):
+            load(tmp_path / "a.obj", wrong)
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises((InputError, OSError), match=r"nowhere\.npz"):
         load(tmp_path / "nowhere.npz")
