@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from meshanim.cli.options import BESIDE, WRITTEN, Joints, Quiet, SourceFps
 from meshanim.cli.writing import write_all
+
+if TYPE_CHECKING:
+    from meshanim.faces import FaceModel
+    from meshanim.performance import Performance
 
 
 def convert(
@@ -26,7 +30,10 @@ def convert(
     fps: SourceFps = None,
     face: Annotated[
         str | None,
-        typer.Option(help="What a .csv moves, and whose joints go out: anny, ict=PATH, flame=PATH."),
+        typer.Option(
+            help="Who performs a .csv or another face's weights, and whose joints go out: anny, ict=PATH, "
+            "flame=PATH."
+        ),
     ] = None,
     identity: Annotated[
         str | None,
@@ -48,6 +55,10 @@ def convert(
         named = face or (None if identity is None else "anny")
         model = None if named is None else load_face(named)
         performance = read_performance(source, fps, model)
-        if model is not None and identity is not None:
+        if model is not None and (identity is not None or _is_another(performance, model)):
             performance = retarget(performance, model, person(model, identity, None))
         write_all(performance, output, steps, model, joints)
+
+
+def _is_another(performance: Performance, face: FaceModel) -> bool:
+    return performance.weights is not None and len(performance.neutral.vertices) != len(face.neutral.vertices)

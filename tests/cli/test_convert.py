@@ -8,6 +8,7 @@ import torch
 from meshanim.cli.main import run
 from meshanim.export import export, read_performance
 from meshanim.faces import ARKIT_NAMES, load_face
+from meshanim.mesh import Mesh
 from meshanim.performance import Performance
 
 
@@ -47,6 +48,18 @@ def test_somebody_else_performs_it(blink: Path, tmp_path: Path) -> None:
     assert old.weights is not None and first.weights is not None
     assert torch.equal(old.weights, first.weights)
     assert call(blink, tmp_path / "a.npz", "--identity", "smile=1", "-q") == 2
+
+
+def test_another_mesh_lends_its_weights(tmp_path: Path) -> None:
+    mesh = Mesh(torch.rand(4, 3), torch.tensor([[0, 1, 2], [0, 2, 3]]))
+    weights, basis = torch.tensor([[0.0], [0.5]]), torch.rand(1, 4, 3)
+    export(Performance(mesh, 25.0, None, weights, basis, ("jawOpen",)), tmp_path / "a.npz")
+    assert call(tmp_path / "a.npz", tmp_path / "b.npz", "--face", "anny", "-q") == 0
+    found, face = read_performance(tmp_path / "b.npz"), load_face("anny")
+    assert found.weights is not None
+    assert torch.equal(found.weights[:, face.weight_names.index("jawOpen")], weights[:, 0])
+    export(Performance(mesh, 25.0, None, weights, basis, ("smirk",)), tmp_path / "a.npz")
+    assert call(tmp_path / "a.npz", tmp_path / "b.npz", "--face", "anny", "-q") == 2
 
 
 def test_what_a_format_does_not_state_is_given(blink: Path, tmp_path: Path) -> None:

@@ -65,7 +65,21 @@ def test_other_displacements_follow_the_surface(wink):
         assert float(error) < 0.2 * float((wanted[1] - wanted[0])[lips].norm(dim=1).max())
 
 
+def test_weights_that_stay_zero_may_be_of_any_shape(wink):
+    face = load_face("anny")
+    more = torch.cat([wink.weights, torch.zeros(2, 1)], dim=1)
+    named = replace(wink, weights=more, basis=torch.cat([wink.basis] * 2)[:3], weight_names=(*NAMES, "smirk"))
+    assert torch.equal(next(retarget(named, face).chunks(2))[1], next(retarget(wink, face).chunks(2))[1])
+
+
 def test_meshes_of_another_size_are_named(wink):
-    moved = Performance(Mesh(torch.rand(4, 3), torch.tensor([[0, 1, 2]])), 25.0, motion=torch.rand(1, 4, 3))
-    with pytest.raises(InputError, match="the performance's vertices must have shape"):
-        retarget(moved, load_face("anny"))
+    mesh = Mesh(torch.rand(4, 3), torch.tensor([[0, 1, 2]]))
+    moved = Performance(mesh, 25.0, motion=torch.rand(1, 4, 3))
+    named = Performance(
+        mesh, 25.0, weights=torch.ones(1, 1), basis=torch.rand(1, 4, 3), weight_names=("smirk",)
+    )
+    for performance, came in ((moved, "got 4 vertices$"), (named, "got 4 vertices and smirk$")):
+        with pytest.raises(
+            InputError, match=f"4538 vertices of face anny, or be by weights that it has, {came}"
+        ):
+            retarget(performance, load_face("anny"))
