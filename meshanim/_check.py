@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -106,6 +107,16 @@ def check_item(name: str, item: int, count: int) -> int:
     if not -count <= item < count:
         raise IndexError(f"{name} must be at least {-count} and at most {count - 1}, got {item}")
     return item % count
+
+
+def check_numbering(files: Sequence[Path], numbers: Sequence[int]) -> None:
+    """Raise where files, one a frame, do not stand at equal steps: after a gap all would come too early."""
+    steps = np.diff(numbers)
+    if (steps != steps[:1]).any():
+        before = files[int((steps > steps.min()).argmax())]
+        raise InputError(
+            f"files must be numbered in equal steps, got a gap after {before.name} in {before.parent}"
+        )
 
 
 def check_choice(name: str, value: Any, choices: Iterable[Any]) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from meshanim._check import InputError, check_finite
+from meshanim._check import InputError, check_finite, check_numbering
 from meshanim.datasets._layout import at_least_one, beside, corpus_folder
 from meshanim.mesh import Mesh, read_mesh
 from meshanim.mesh.geometry import face_areas
@@ -85,7 +85,7 @@ class Recording:
         return Performance(rest, self.fps / step, motion=moved)
 
     def _from_meshes(self, step: int) -> tuple[Mesh, Tensor]:
-        _check_steps(self.frames)
+        check_numbering(self.frames, [_number(path) for path in self.frames])
         rest = self._mesh(self.template or self.frames[0])
         moved = []
         for path in self.frames[::step]:
@@ -149,16 +149,6 @@ def _number(path: Path) -> int:
     """What a file's name ends in; 0 where that is no number."""
     digits = re.search(r"\d+$", path.stem)
     return int(digits[0]) if digits else 0
-
-
-def _check_steps(frames: tuple[Path, ...]) -> None:
-    """Raise where a frame is missing, after which all would come too early."""
-    steps = np.diff([_number(path) for path in frames])
-    if (steps != steps[:1]).any():
-        before = frames[int((steps > steps.min()).argmax())]
-        raise InputError(
-            f"{before.parent} must hold frames numbered in equal steps, got a gap after {before.name}"
-        )
 
 
 def _sequences(root: Path, layout: str) -> Iterator[tuple[str, str, tuple[Path, ...]]]:

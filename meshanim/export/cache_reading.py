@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from meshanim._check import InputError
+from meshanim._check import InputError, check_numbering
 from meshanim.export import mdd, pc2
 from meshanim.export.rates import nominal_rate
 from meshanim.mesh import Mesh, read_mesh
@@ -126,12 +126,9 @@ def _numbered(folder: Path) -> list[Path]:
     if len(found) != 1:
         names = ", ".join(sorted(f"{stem}*.{suffix}" for stem, suffix in found)) or "none"
         raise InputError(f"it must hold one sequence of numbered OBJ or PLY files, got {names}")
-    files = dict(sorted(next(iter(found.values())).items()))
-    steps = np.diff(list(files))
-    if (steps != steps[:1]).any():
-        before = list(files.values())[int((steps > steps.min()).argmax())]
-        raise InputError(f"its files must be numbered in equal steps, got a gap after {before.name}")
-    return list(files.values())
+    numbers, files = zip(*sorted(next(iter(found.values())).items()), strict=True)
+    check_numbering(files, numbers)
+    return list(files)
 
 
 def read_sequence(folder: Path, fps: float | None) -> Performance:
