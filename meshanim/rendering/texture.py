@@ -40,7 +40,8 @@ def texture(image: Tensor, uv: Tensor, level: Tensor | None = None) -> Tensor:
         if len(near):
             found = _sampled(copy, places.index_select(0, near)) * share[near, None].to(image)
             colours = colours.index_add(0, near, found)
-        copy = _halved(_halved(copy, 2), 3)
+        if number < last:
+            copy = _halved(_halved(copy, 2), 3)
     return colours.view(*uv.shape[:-1], -1)
 
 
