@@ -7,7 +7,7 @@
 
 namespace meshanim {
 
-constexpr int32_t kAbiVersion = 4;
+constexpr int32_t kAbiVersion = 5;
 
 enum Activation : int32_t { kNone = 0, kRelu = 1, kElu = 2 };
 
@@ -40,9 +40,10 @@ struct CollapseRules {
 
 // Up-sampling and spiral convolution as one: x (batch, coarse, in), corners and up_weights (fine, corners),
 // spirals of the fine level as above, weight (out, length * in), result (batch, fine, out). For members that go
-// through alone, the fine level comes in patches as well: vertices (patches, patch_size) and the rows that their
-// spirals read (patches, patch_rows), both ending in -1 where there are fewer, and places (patches, length,
-// patch_size) in those rows, patch_rows for none.
+// through alone, the fine level comes in patches as well: vertices (patches, patch_size), the rows that their
+// spirals read (patches, patch_rows) and the coarse vertices that those need (patches, patch_coarse_size), all
+// ending in -1 where there are fewer; places (patches, length, patch_size) in the rows, patch_rows for none, and
+// the rows' corners (patches, patch_rows, corners) as places in the coarse vertices.
 struct SpiralDecodeShape {
   int64_t batch, coarse, fine, corners, length, in, out;
   int32_t is_double, activation, threads;
@@ -51,9 +52,10 @@ struct SpiralDecodeShape {
 struct SpiralDecodeForward {
   const void *x, *up_weights, *weight, *bias;
   const int32_t *corners, *slots;
-  const int32_t *vertices, *rows;
+  const int32_t *vertices, *rows, *patch_coarse;
   const int16_t* places;
-  int64_t slot_stride, patches, patch_size, patch_rows;
+  const int32_t* patch_corners;
+  int64_t slot_stride, patches, patch_size, patch_rows, patch_coarse_size;
   void* out;
 };
 

@@ -191,18 +191,19 @@ int forward(const SpiralConvShape& s, const T* x, const int32_t* slots, int64_t 
   Scratch<const T*> pointers(2 * s.threads * s.length * kChunk);
   if (packed.failed() || zeros.failed() || pointers.failed()) return 1;
   for (int64_t c = 0; c < s.in; ++c) zeros.get()[c] = T(0);
-  if (way == Way::kPairs)
-    pack_pairs(weight, depth, s.out, packed.get());
-  else if (way == Way::kOutputs)
-    for_each_block<T>(s.out, [&](int64_t o, auto block) {
-      pack_columns(weight, depth, s.out, o, decltype(block)::N, packed.get() + o * depth);
-    });
-
   const int64_t chunks = (s.vertices + kChunk - 1) / kChunk;
   const int64_t row_bytes = s.in * int64_t(sizeof(T));
   const bool far = row_bytes >= 128 && s.vertices * row_bytes > kNearBytes;
   const double work = double(s.batch) * double(s.vertices) * double(depth) * double(s.out);
   parallel(s.threads, work, [&](int index, int count) {
+    if (way == Way::kPairs)
+      pack_pairs(weight, depth, s.out, share(depth / 2, index, count), packed.get());
+    else if (way == Way::kOutputs)
+      for_each_block<T>(s.out, [&](int64_t o, auto block) {
+        constexpr int N = decltype(block)::N;
+        pack_columns(weight, depth, s.out, o, N, share(depth, index, count), packed.get() + o * depth);
+      });
+    if (packs) barrier();
     const T** rows = pointers.get() + 2 * index * s.length * kChunk;
     const T** next_rows = rows + s.length * kChunk;
     const auto gather = [&](int64_t task, const T** targets) {

@@ -105,6 +105,25 @@ MESHANIM_KERNEL void vertex_block(const GradientX<T>& a, int64_t b, int64_t firs
   }
 }
 
+// The weight, (length, out, block) for every block of inputs, of which each thread writes its share.
+template <class T>
+void pack_weight(const SpiralConvShape& s, const T* weight, int index, int count, T* packed) {
+  const Share mine = share(s.length * s.out, index, count);
+  for_each_block<T>(s.in, [&](int64_t c, auto block) {
+    constexpr int N = decltype(block)::N;
+    const int64_t valid = s.in - c < N ? s.in - c : N;
+    T* target = packed + c * s.length * s.out + mine.first * N;
+    for (int64_t i = mine.first; i < mine.last; ++i, target += N) {
+      const T* source = weight + (i % s.out * s.length + i / s.out) * s.in + c;
+      if (valid == N) {
+        __builtin_memcpy(target, source, N * sizeof(T));
+        continue;
+      }
+      for (int n = 0; n < N; ++n) target[n] = n < valid ? source[n] : T(0);
+    }
+  });
+}
+
 template <class T>
 int gradient_x(const SpiralConvShape& s, const T* g, const T* weight, const int32_t* starts,
                const int32_t* sources, const int32_t* places, T* grad_x) {
@@ -112,15 +131,6 @@ int gradient_x(const SpiralConvShape& s, const T* g, const T* weight, const int3
   Scratch<T> packed(s.length * s.out * (s.in + 2 * kLanes<T>)), zeros(s.out);
   if (packed.failed() || zeros.failed()) return 1;
   for (int64_t o = 0; o < s.out; ++o) zeros.get()[o] = T(0);
-  for_each_block<T>(s.in, [&](int64_t c, auto block) {
-    constexpr int N = decltype(block)::N;
-    for (int64_t l = 0; l < s.length; ++l)
-      for (int64_t o = 0; o < s.out; ++o) {
-        const T* source = weight + (o * s.length + l) * s.in + c;
-        T* target = packed.get() + c * s.length * s.out + (l * s.out + o) * N;
-        for (int n = 0; n < N; ++n) target[n] = c + n < s.in ? source[n] : T(0);
-      }
-  });
   const GradientX<T> a{s, g, packed.get(), zeros.get(), starts, sources, places, grad_x};
   const double work = double(s.batch) * double(s.vertices * s.length * s.in) * double(s.out);
   if (inverse_by_vertex(s)) {
@@ -128,6 +138,8 @@ int gradient_x(const SpiralConvShape& s, const T* g, const T* weight, const int3
     const int64_t runs = (s.vertices + run - 1) / run;
     const int64_t groups = s.batch / kMembers, singles = s.batch % kMembers;
     parallel(s.threads, work, [&](int index, int count) {
+      pack_weight(s, weight, index, count, packed.get());
+      barrier();
       for (int64_t part = 0; part < 2; ++part) {
         const Share mine = share((part == 0 ? groups : singles) * runs, index, count);
         for (int64_t task = mine.first; task < mine.last; ++task) {
@@ -146,6 +158,8 @@ int gradient_x(const SpiralConvShape& s, const T* g, const T* weight, const int3
   }
   const int64_t tiles = (s.vertices + kInverseTile - 1) / kInverseTile;
   parallel(s.threads, work, [&](int index, int count) {
+    pack_weight(s, weight, index, count, packed.get());
+    barrier();
     const Share mine = share(s.batch * tiles, index, count);
     for (int64_t task = mine.first; task < mine.last; ++task)
       for_each_block<T>(s.in, [&](int64_t c, auto block) {

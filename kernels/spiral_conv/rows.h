@@ -91,19 +91,23 @@ MESHANIM_INLINE void multiply_rows(const T* const* rows, int64_t depth, const T*
 template <int NV>
 constexpr int kRows = kRegisters == 32 ? 12 : (NV == 2 ? 6 : 8);
 
-// Rows [first, first + width) of a (columns, depth) matrix, zero beyond the last: packed (depth, width).
+// Rows [first, first + width) of a (columns, depth) matrix, zero beyond the last: packed (depth, width), of which
+// the part `k` is written.
 template <class T>
-void pack_columns(const T* source, int64_t depth, int64_t columns, int64_t first, int64_t width, T* packed) {
+void pack_columns(const T* source, int64_t depth, int64_t columns, int64_t first, int64_t width, Share k,
+                  T* packed) {
   const int64_t valid = columns - first < width ? columns - first : width;
-  transpose(source + first * depth, depth, valid, depth, packed, width);
-  for (int64_t k = 0; k < depth; ++k)
-    for (int64_t n = valid; n < width; ++n) packed[k * width + n] = T(0);
+  transpose(source + first * depth + k.first, depth, valid, k.last - k.first, packed + k.first * width, width);
+  for (int64_t i = k.first; i < k.last; ++i)
+    for (int64_t n = valid; n < width; ++n) packed[i * width + n] = T(0);
 }
 
-// A (columns, depth) matrix by pairs of inputs: packed (depth / 2, lanes / 2, 2), zero beyond the last column.
+// A (columns, depth) matrix by pairs of inputs: packed (depth / 2, lanes / 2, 2), zero beyond the last column, of
+// which the part `pairs` is written.
 template <class T>
-void pack_pairs(const T* source, int64_t depth, int64_t columns, T* packed) {
-  for (int64_t k = 0; k < depth; k += 2)
+void pack_pairs(const T* source, int64_t depth, int64_t columns, Share pairs, T* packed) {
+  packed += pairs.first * kLanes<T>;
+  for (int64_t k = 2 * pairs.first; k < 2 * pairs.last; k += 2)
     for (int64_t n = 0; n < kLanes<T> / 2; ++n)
       for (int64_t i = 0; i < 2; ++i) *packed++ = n < columns ? source[n * depth + k + i] : T(0);
 }

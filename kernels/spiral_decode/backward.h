@@ -130,7 +130,7 @@ void backward_group(const SpiralDecodeShape& s, const SpiralDecodeBackward& a, c
     if (a.grad_x) {
       T* grad_x = static_cast<T*>(a.grad_x) + b * coarse_size + u * s.in;
       if constexpr (W == 1) {
-        plain_product<T>({f.r, products, f.weight, f.tile, rows, products, f.padded});
+        plain_product<T>({f.r, products, nullptr, f.weight, f.tile, rows, products, f.padded});
         for (int64_t i = 0; i < rows; ++i)
           __builtin_memcpy(grad_x + i * s.in, f.tile + i * f.padded, size_t(s.in) * sizeof(T));
       } else {

@@ -2,10 +2,11 @@
 // the up-sampling commute, so W_l goes first, on the coarse level with its fewer vertices:
 //   z[u, l] = W_l x[u],   out[v] = act(bias + sum over l of (sum over k of w[f, k] z[i(f, k), l])).
 // Either as many members of the batch as a vector has lanes go through together, z being (coarse, length * out,
-// lanes), and the inner sum is taken anew for every (v, l); or one member alone, z being (coarse, length * out),
-// patch by patch of the fine level, and the inner sums of the vertices f that a patch reads, all slots one after
-// the other, stay in cache until its v have added theirs. Both add in the same order, so that a batch gives the
-// same bits as its members one by one.
+// lanes); or one member alone, patch by patch of the fine level, with z (rows, length * out) of those coarse
+// vertices only that the patch needs: it stays in the cache of the one processor that makes and reads it. The
+// inner sum is taken anew for every (v, l), or, where single pieces of z fill too little of a vector, once for
+// every vertex f that a patch reads, all slots one after the other. All ways add in the same order, so that a
+// batch gives the same bits as its members one by one.
 #pragma once
 
 #include "common/api.h"
@@ -18,22 +19,21 @@ namespace MESHANIM_VARIANT {
 
 constexpr int64_t kCoarseTile = 16, kFineRun = 32;
 
-// The bytes of inner sums that a patch of the usual shape keeps.
-constexpr int64_t kInnerBytes = 192 * 1024;
+// The bytes of z and inner sums that a patch of the usual shape keeps.
+constexpr int64_t kPatchBytes = 192 * 1024;
 
-// A group of members that goes through together, or one alone: its slots are places in a patch's inner sums.
+// Members that go through together, or one alone, whose slots and corners are places in a patch.
 template <class T, class Slot>
 struct ForwardGroup {
-  static constexpr bool kAlone = sizeof(Slot) == sizeof(int16_t);
   const SpiralDecodeShape& s;
   const int32_t* corners;
   const Slot* slots;
-  int64_t slot_stride;
+  int64_t slot_stride, rows;  // slots beyond the rows are of no vertex
   const T* up_weights;
   const T* bias;   // (piece), and room for one vector behind it
   int64_t piece;   // values of one vertex and slot: out * lanes
   const T* z;      // (coarse, row)
-  const T* inner;  // (rows of a patch and one of zeros, row), of one member alone
+  const T* inner;  // (rows and one of zeros, row), or null
   int64_t row;     // values of one vertex, all slots
 };
 
@@ -51,26 +51,29 @@ MESHANIM_INLINE void inner_sum(const ForwardGroup<T, Slot>& g, int64_t f, const 
   }
 }
 
+// What stands for K where inner sums are there already.
+constexpr int kInnerSums = -1;
+
 // Columns [n, n + NV * W) of vertices [first, last). Writes beyond a vertex' last column, into the next one's
 // first: so columns are done from the last to the first.
 template <class T, int W, int NV, int K, class Slot>
 MESHANIM_KERNEL void gather_block(const ForwardGroup<T, Slot>& g, int64_t first, int64_t last, int64_t n,
                                   T* target) {
-  constexpr bool kAlone = ForwardGroup<T, Slot>::kAlone;
   target += n;
   for (int64_t v = first; v < last; ++v, target += g.piece) {
     Vec<T, W> acc[NV];
     for (int i = 0; i < NV; ++i) acc[i] = load<T, W>(g.bias + n + i * W);
-    const T* source = (kAlone ? g.inner : g.z) + n;
+    const T* source = (K == kInnerSums ? g.inner : g.z) + n;
     const Slot* slot = g.slots + v;
     for (int64_t l = 0; l < g.s.length; ++l, source += g.piece, slot += g.slot_stride) {
       const int64_t f = *slot;
-      if (!kAlone && f < 0) continue;
       Vec<T, W> sum[NV];
-      if constexpr (kAlone)
+      if constexpr (K == kInnerSums) {
         for (int i = 0; i < NV; ++i) sum[i] = load<T, W>(source + f * g.row + i * W);
-      else
+      } else {
+        if (uint64_t(f) >= uint64_t(g.rows)) continue;
         inner_sum<T, W, NV, K>(g, f, source, sum);
+      }
       for (int i = 0; i < NV; ++i) acc[i] += sum[i];
     }
     for (int i = 0; i < NV; ++i) store<T, W>(target + i * W, acc[i]);
@@ -108,30 +111,38 @@ void gather_from(const ForwardGroup<T, Slot>& g, int64_t first, int64_t last, in
 // Sums of all spirals of vertices [first, last): target (last - first, piece), and room for one vector.
 template <class T, class Slot>
 void gather(const ForwardGroup<T, Slot>& g, int64_t first, int64_t last, T* target) {
-  if (g.s.corners == 3)
+  if (sizeof(Slot) == sizeof(int16_t) && g.inner)
+    gather_from<T, kInnerSums>(g, first, last, 0, target);
+  else if (g.s.corners == 3)
     gather_from<T, 3>(g, first, last, 0, target);
   else
     gather_from<T, 0>(g, first, last, 0, target);
 }
 
 template <class T, int NV, int K>
-MESHANIM_KERNEL void inner_block(const ForwardGroup<T, int16_t>& g, const int32_t* rows, int64_t count, int64_t n,
-                                 T* inner) {
+MESHANIM_KERNEL void inner_block(const ForwardGroup<T, int16_t>& g, int64_t count, int64_t n, T* inner) {
   constexpr int W = kLanes<T>;
-  for (int64_t i = 0; i < count; ++i, inner += g.row) {
+  for (int64_t f = 0; f < count; ++f, inner += g.row) {
     Vec<T, W> sum[NV];
-    inner_sum<T, W, NV, K>(g, rows[i], g.z + n, sum);
+    inner_sum<T, W, NV, K>(g, f, g.z + n, sum);
     for (int j = 0; j < NV; ++j) store<T, W>(inner + n + j * W, sum[j]);
   }
 }
 
 template <class T, int K>
-MESHANIM_INLINE void inner_rows(const ForwardGroup<T, int16_t>& g, const int32_t* rows, int64_t count, T* inner) {
+MESHANIM_INLINE void inner_rows(const ForwardGroup<T, int16_t>& g, int64_t count, T* inner) {
   constexpr int W = kLanes<T>;
   int64_t n = 0;
-  for (; n + 4 * W <= g.row; n += 4 * W) inner_block<T, 4, K>(g, rows, count, n, inner);
-  for (; n + 2 * W <= g.row; n += 2 * W) inner_block<T, 2, K>(g, rows, count, n, inner);
-  if (n < g.row) inner_block<T, 1, K>(g, rows, count, n, inner);
+  for (; n + 4 * W <= g.row; n += 4 * W) inner_block<T, 4, K>(g, count, n, inner);
+  for (; n + 2 * W <= g.row; n += 2 * W) inner_block<T, 2, K>(g, count, n, inner);
+  if (n < g.row) inner_block<T, 1, K>(g, count, n, inner);
+}
+
+// Whether a member alone takes inner sums once for every vertex that a patch reads: where a piece of z fills less
+// than half of a vector.
+template <class T>
+MESHANIM_INLINE bool takes_inner_sums(const SpiralDecodeShape& s) {
+  return 2 * s.out < kLanes<T>;
 }
 
 template <class T>
@@ -139,9 +150,10 @@ struct ForwardScratch {
   const T* weight;  // (in, padded): columns length * out, padded to whole vectors
   int64_t padded;
   const T *lane_bias, *plain_bias;
-  T* z;
-  T* inner;   // of one thread: the inner sums of a patch, then a row of zeros
+  T* z;       // of all, in lanes, or of one thread's patch
   T* buffer;  // of one thread: a tile of x, then a run or patch of out, in lanes
+  T* inner;   // of one thread: the inner sums of a patch, then a row of zeros
+  T* up_weights;  // of one thread: those of the rows of a patch
 };
 
 // Members [b, b + members), in W lanes.
@@ -160,7 +172,7 @@ void forward_group(const SpiralDecodeShape& s, const SpiralDecodeForward& a, con
   }
   barrier();
   const T* up_weights = static_cast<const T*>(a.up_weights);
-  const ForwardGroup<T, int32_t> g{s,           a.corners, a.slots, a.slot_stride, up_weights,
+  const ForwardGroup<T, int32_t> g{s,           a.corners, a.slots, a.slot_stride, s.fine, up_weights,
                                    f.lane_bias, s.out * W, f.z,     nullptr,       row};
   const Share runs = share((s.fine + kFineRun - 1) / kFineRun, index, count);
   for (int64_t run = runs.first; run < runs.last; ++run) {
@@ -178,40 +190,72 @@ MESHANIM_INLINE int64_t entries(const int32_t* list, int64_t most) {
   return most;
 }
 
-// Member b alone.
+template <class T, int K>
+MESHANIM_INLINE void copy_rows(const T* source, const int32_t* rows, int64_t count, int64_t width, T* target) {
+  if (K > 0) width = K;
+  for (int64_t i = 0; i < count; ++i)
+    for (int64_t k = 0; k < width; ++k) target[i * width + k] = source[rows[i] * width + k];
+}
+
+// Asks for what lies in [first, first + count).
+template <class I>
+MESHANIM_INLINE void prefetch_all(const I* first, int64_t count) {
+  for (int64_t i = 0; i < count; i += 64 / int64_t(sizeof(I))) __builtin_prefetch(first + i);
+}
+
+// Patch p of member b, alone.
 template <class T>
-void forward_alone(const SpiralDecodeShape& s, const SpiralDecodeForward& a, const ForwardScratch<T>& f, int64_t b,
-                   int index, int count) {
+void forward_patch(const SpiralDecodeShape& s, const SpiralDecodeForward& a, const ForwardScratch<T>& f, int64_t b,
+                   int64_t p) {
   const T* x = static_cast<const T*>(a.x) + b * s.coarse * s.in;
   T* out = static_cast<T*>(a.out) + b * s.fine * s.out;
-  const Share tiles = share((s.coarse + kCoarseTile - 1) / kCoarseTile, index, count);
-  for (int64_t tile = tiles.first; tile < tiles.last; ++tile) {
-    const int64_t u = tile * kCoarseTile;
-    const int64_t rows = s.coarse - u < kCoarseTile ? s.coarse - u : kCoarseTile;
-    plain_product<T>({x + u * s.in, s.in, f.weight, f.z + u * f.padded, rows, s.in, f.padded});
-  }
-  for (int64_t n = 0; n < f.padded; ++n) f.inner[a.patch_rows * f.padded + n] = T(0);
-  barrier();
+  const int32_t *vertices = a.vertices + p * a.patch_size, *rows = a.rows + p * a.patch_rows;
+  const int32_t* coarse = a.patch_coarse + p * a.patch_coarse_size;
+  const int64_t held = entries(vertices, a.patch_size), read = entries(rows, a.patch_rows);
+  const int64_t needed = entries(coarse, a.patch_coarse_size);
+  plain_product<T>({x, s.in, coarse, f.weight, f.z, needed, s.in, f.padded});
   const T* up_weights = static_cast<const T*>(a.up_weights);
-  const Share patches = share(a.patches, index, count);
-  for (int64_t p = patches.first; p < patches.last; ++p) {
-    const int32_t *rows = a.rows + p * a.patch_rows, *vertices = a.vertices + p * a.patch_size;
-    const int64_t read = entries(rows, a.patch_rows), held = entries(vertices, a.patch_size);
-    const int16_t* places = a.places + p * s.length * a.patch_size;
-    const ForwardGroup<T, int16_t> g{s,            a.corners, places, a.patch_size, up_weights,
-                                     f.plain_bias, s.out,     f.z,    f.inner,      f.padded};
+  if (s.corners == 3)
+    copy_rows<T, 3>(up_weights, rows, read, 3, f.up_weights);
+  else
+    copy_rows<T, 0>(up_weights, rows, read, s.corners, f.up_weights);
+  const ForwardGroup<T, int16_t> g{s,
+                                   a.patch_corners + p * a.patch_rows * s.corners,
+                                   a.places + p * s.length * a.patch_size,
+                                   a.patch_size,
+                                   a.patch_rows,
+                                   f.up_weights,
+                                   f.plain_bias,
+                                   s.out,
+                                   f.z,
+                                   takes_inner_sums<T>(s) ? f.inner : nullptr,
+                                   f.padded};
+  if (g.inner) {
     if (s.corners == 3)
-      inner_rows<T, 3>(g, rows, read, f.inner);
+      inner_rows<T, 3>(g, read, f.inner);
     else
-      inner_rows<T, 0>(g, rows, read, f.inner);
-    gather(g, 0, held, f.buffer);
-    activate(f.buffer, held * s.out, s.activation);
-    for (int64_t m = 0; m < held; ++m) {
-      T* target = out + vertices[m] * s.out;
-      for (int64_t o = 0; o < s.out; ++o) target[o] = f.buffer[m * s.out + o];
-    }
+      inner_rows<T, 0>(g, read, f.inner);
   }
-  barrier();
+  const bool more = p + 1 < a.patches;
+  constexpr int64_t kSlice = 64;
+  for (int64_t v = 0; v < held; v += kSlice) {
+    if (more) {
+      const int64_t n = v / kSlice, parts = (held + kSlice - 1) / kSlice;
+      const auto part = [&](auto* table, int64_t count) {
+        const Share mine = share(count, int(n), int(parts));
+        prefetch_all(table + (p + 1) * count + mine.first, mine.last - mine.first);
+      };
+      part(a.places, s.length * a.patch_size);
+      part(a.patch_corners, a.patch_rows * s.corners);
+      part(a.rows, a.patch_rows);
+    }
+    gather(g, v, v + kSlice < held ? v + kSlice : held, f.buffer + v * s.out);
+  }
+  activate(f.buffer, held * s.out, s.activation);
+  for (int64_t m = 0; m < held; ++m) {
+    T* target = out + vertices[m] * s.out;
+    for (int64_t o = 0; o < s.out; ++o) target[o] = f.buffer[m * s.out + o];
+  }
 }
 
 // Members that go through in lanes; the others, too few for a group, alone.
@@ -227,14 +271,19 @@ MESHANIM_INLINE int64_t forward_in_lanes(const SpiralDecodeShape& s) {
   return s.length > INT16_MAX ? s.batch : members_in_lanes<T>(s.batch);
 }
 
-// Vertices of a patch for the members that go through alone, 0 where there are none. Half as many again are read.
+// Vertices of a patch for the members that go through alone, 0 where there are none. On a mesh a patch reads about
+// half as many again, and needs so many times the coarse level's share. Threads get as many patches each.
 template <class T>
 int32_t patch_size(const SpiralDecodeShape& s) {
-  if (forward_in_lanes<T>(s) == s.batch) return 0;
-  const int64_t row_bytes = round_up(s.length * s.out, kLanes<T>) * int64_t(sizeof(T));
-  int32_t size = 1024;
-  while (size > 32 && 3 * size * row_bytes > 2 * kInnerBytes) size /= 2;
-  return size;
+  if (forward_in_lanes<T>(s) == s.batch || s.fine == 0) return 0;
+  constexpr int64_t smallest = 64, largest = 1 << 13;  // places in twice as many rows are numbers of 16 bits
+  const double row_bytes = double(round_up(s.length * s.out, kLanes<T>)) * double(sizeof(T));
+  const double rows = 1.5 * (double(s.coarse) / double(s.fine) + (takes_inner_sums<T>(s) ? 1 : 0));
+  const double most = double(kPatchBytes) / (rows * row_bytes);
+  const int64_t size = most < smallest ? smallest : most > largest ? largest : int64_t(most);
+  const int64_t patches = round_up((s.fine + size - 1) / size, s.threads);
+  const int64_t even = (s.fine + patches - 1) / patches;
+  return int32_t(even < smallest ? smallest : even);
 }
 
 template <class T>
@@ -242,37 +291,46 @@ int forward(const SpiralDecodeShape& s, const SpiralDecodeForward& a) {
   if (s.batch * s.fine * s.out == 0) return 0;
   constexpr int W = kLanes<T>;
   const int64_t products = s.length * s.out, padded = round_up(products, W);
-  const int64_t in_lanes = forward_in_lanes<T>(s), lanes = in_lanes ? W : 1;
+  const int64_t in_lanes = forward_in_lanes<T>(s);
   const bool alone = in_lanes < s.batch;
-  const int64_t plain_z = alone ? s.coarse * padded : 0, lane_z = in_lanes ? s.coarse * products * W : 0;
-  const int64_t inner_size = alone ? (a.patch_rows + 1) * padded + W : 0;
-  const int64_t patch = alone ? a.patch_size * s.out : 0;
+  const int64_t lane_z = in_lanes ? s.coarse * products * W + W : 0;
+  const int64_t patch_z = alone ? round_up(a.patch_coarse_size * padded + W, W) : 0;
+  const int64_t inner_size = alone && takes_inner_sums<T>(s) ? (a.patch_rows + 1) * padded + W : 0;
+  const int64_t up_size = alone ? round_up(a.patch_rows * s.corners, W) : 0;
   const int64_t coarse_size = kCoarseTile * s.in, fine_size = kFineRun * s.out;
-  const int64_t larger = (coarse_size > fine_size ? coarse_size : fine_size) * lanes;
-  const int64_t size = round_up((larger > patch ? larger : patch) + W, W);
-  Scratch<T> weights(s.in * padded), biases(s.out * (W + 1) + W);
-  Scratch<T> z((plain_z > lane_z ? plain_z : lane_z) + W), inner(inner_size * s.threads);
-  Scratch<T> buffers(size * s.threads);
-  if (weights.failed() || biases.failed() || z.failed() || inner.failed() || buffers.failed()) return 1;
+  const int64_t tile = in_lanes ? (coarse_size > fine_size ? coarse_size : fine_size) * W : 0;
+  const int64_t patch = alone ? a.patch_size * s.out : 0;
+  const int64_t size = round_up((tile > patch ? tile : patch) + W, W) + patch_z + round_up(inner_size, W) + up_size;
+  Scratch<T> weights(s.in * padded), biases(s.out * (W + 1) + W), z(lane_z), own(size * s.threads);
+  if (weights.failed() || biases.failed() || z.failed() || own.failed()) return 1;
   const T *weight = static_cast<const T*>(a.weight), *bias = static_cast<const T*>(a.bias);
   T *lane_bias = biases.get(), *plain_bias = lane_bias + s.out * W;
   for (int64_t o = 0; o < s.out; ++o) {
     plain_bias[o] = bias ? bias[o] : T(0);
     for (int n = 0; n < W; ++n) lane_bias[o * W + n] = plain_bias[o];
   }
-  for (int64_t l = 0; l < s.length; ++l)
-    transpose(weight + l * s.in, s.length * s.in, s.out, s.in, weights.get() + l * s.out, padded);
-  for (int64_t c = 0; c < s.in; ++c)
-    for (int64_t n = products; n < padded; ++n) weights.get()[c * padded + n] = T(0);
   const double work = double(s.batch) * double(products) *
                       (double(s.coarse) * double(s.in) + double(s.fine) * double(s.corners));
   parallel(s.threads, work, [&](int index, int count) {
-    T *buffer = buffers.get() + size * index, *sums = inner.get() + inner_size * index;
-    const ForwardScratch<T> f{weights.get(), padded, lane_bias, plain_bias, z.get(), sums, buffer};
+    const Share inputs = share(s.in, index, count);
+    for (int64_t l = 0; l < s.length; ++l)
+      transpose(weight + l * s.in + inputs.first, s.length * s.in, s.out, inputs.last - inputs.first,
+                weights.get() + inputs.first * padded + l * s.out, padded);
+    for (int64_t c = inputs.first; c < inputs.last; ++c)
+      for (int64_t n = products; n < padded; ++n) weights.get()[c * padded + n] = T(0);
+    T *mine = own.get() + size * index, *patch_own = mine + size - patch_z - round_up(inner_size, W) - up_size;
+    ForwardScratch<T> f{weights.get(), padded, lane_bias, plain_bias, z.get(), mine, nullptr, nullptr};
+    barrier();
     int64_t b = 0;
     for (; b < in_lanes; b += W)
       forward_group<T, W>(s, a, f, b, in_lanes - b < W ? in_lanes - b : W, index, count);
-    for (; b < s.batch; ++b) forward_alone<T>(s, a, f, b, index, count);
+    f.z = patch_own;
+    f.inner = patch_own + patch_z;
+    f.up_weights = f.inner + round_up(inner_size, W);
+    for (int64_t n = inner_size ? a.patch_rows * padded : 0; n < inner_size; ++n) f.inner[n] = T(0);
+    const Share patches = share(alone ? a.patches : 0, index, count);
+    for (; b < s.batch; ++b)
+      for (int64_t p = patches.first; p < patches.last; ++p) forward_patch(s, a, f, b, p);
   });
   return 0;
 }

@@ -65,11 +65,13 @@ void lane_product(const LaneProduct<T, W>& p) {
     lane_product_rows<T, W, 1>(p);
 }
 
-// The same for one member, with values for vectors: result (rows, columns), columns a multiple of kLanes.
+// The same for one member, with values for vectors: result (rows, columns), columns a multiple of kLanes. Rows of x
+// are those that `listed` names, or all.
 template <class T>
 struct PlainProduct {
   const T* x;
   int64_t x_stride;
+  const int32_t* listed;
   const T* w;  // (depth, columns)
   T* result;
   int64_t rows, depth, columns;
@@ -78,16 +80,17 @@ struct PlainProduct {
 template <class T, int MU, int NV>
 MESHANIM_KERNEL void plain_product_block(const PlainProduct<T>& p, int64_t u, int64_t n) {
   constexpr int W = kLanes<T>;
+  const T* x[MU];
+  for (int m = 0; m < MU; ++m) x[m] = p.x + (p.listed ? p.listed[u + m] : u + m) * p.x_stride;
   Vec<T, W> acc[MU][NV];
   for (int m = 0; m < MU; ++m)
     for (int i = 0; i < NV; ++i) acc[m][i] = Vec<T, W>{};
-  const T* x = p.x + u * p.x_stride;
   const T* w = p.w + n;
   for (int64_t k = 0; k < p.depth; ++k, w += p.columns) {
     Vec<T, W> wk[NV];
     for (int i = 0; i < NV; ++i) wk[i] = load<T, W>(w + i * W);
     for (int m = 0; m < MU; ++m) {
-      const T xk = x[m * p.x_stride + k];
+      const T xk = x[m][k];
       for (int i = 0; i < NV; ++i) acc[m][i] += wk[i] * xk;
     }
   }

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from meshanim._check import InputError
 
-ABI_VERSION = 4
+ABI_VERSION = 5
 """Number of the C interface that this Python code speaks; the library carries the same."""
 
 _COMPILED_TYPES = (torch.float32, torch.float64)
@@ -83,9 +83,9 @@ class SpiralDecodeForward(ctypes.Structure):
 
     _fields_ = (
         *((name, c_void_p) for name in ("x", "up_weights", "weight", "bias", "corners", "slots")),
-        *((name, c_void_p) for name in ("vertices", "rows", "places")),
+        *((name, c_void_p) for name in ("vertices", "rows", "patch_coarse", "places", "patch_corners")),
         *((name, c_int64) for name in ("slot_stride", "patches", "patch_size", "patch_rows")),
-        ("out", c_void_p),
+        *(("patch_coarse_size", c_int64), ("out", c_void_p)),
     )
 
 

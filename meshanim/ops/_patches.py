@@ -35,6 +35,41 @@ class Patches:
         self.slots = made[2].to(spirals.device, kind, memory_format=torch.contiguous_format)
 
 
+class PatchesThrough:
+    """Patches of an up-sampled mesh, with the coarse vertices that each needs.
+
+    ``vertices``, ``rows`` and ``slots`` as in :class:`Patches`; ``coarse`` (N, C) int32, ascending, ends in -1
+    where a patch needs fewer; ``corners`` (N, rows, K) int32 are those of its rows, as places in ``coarse``.
+
+    Args:
+        patches: of the fine vertices.
+        corners: (V_fine, K) coarse vertices.
+        coarse: their number.
+    """
+
+    def __init__(self, patches: Patches, corners: Tensor, coarse: int) -> None:
+        self.vertices, self.rows, self.slots = patches.vertices, patches.rows, patches.slots
+        with torch.device("cpu"):
+            count, held = len(self.rows), (self.rows >= 0).unsqueeze(-1)
+            keys = corners[self.rows.clamp(min=0)] + torch.arange(count).view(-1, 1, 1) * coarse
+            needed = keys[held.expand_as(keys)].unique()
+            self.coarse, firsts = _by_patch(needed, count, coarse)
+            places = torch.searchsorted(needed, keys) - firsts.view(-1, 1, 1)
+            self.corners = torch.where(held, places, 0).to(torch.int32)
+
+
+def _by_patch(keys: Tensor, count: int, number: int, width: int | None = None) -> tuple[Tensor, Tensor]:
+    """Table (count, width) int32 of ascending keys patch * number + vertex, and where each patch's begin."""
+    owner = keys // max(number, 1)
+    firsts = torch.searchsorted(owner, torch.arange(count))
+    places = torch.arange(len(keys)) - firsts[owner]
+    if width is None:
+        width = int(places.max()) + 1 if len(places) else 0
+    table = torch.full((count, width), NOTHING, dtype=torch.int32)
+    table[owner, places] = (keys - owner * number).to(torch.int32)
+    return table, firsts
+
+
 def _tables(spirals: Tensor, size: int, rows: int) -> tuple[Tensor, Tensor, Tensor]:
     number, owners = len(spirals), torch.from_numpy(patch_numbers(spirals.numpy(), size, rows))
     held = torch.bincount(owners)
@@ -44,10 +79,7 @@ def _tables(spirals: Tensor, size: int, rows: int) -> tuple[Tensor, Tensor, Tens
     named = torch.where(vertices.unsqueeze(-1) < 0, NOTHING, spirals[vertices.clamp(min=0)])
     keys = named + torch.arange(count).view(-1, 1, 1) * number
     read = keys[named >= 0].unique()
-    owner = read // max(number, 1)
-    firsts = torch.searchsorted(owner, torch.arange(count))
-    table = torch.full((count, rows), NOTHING, dtype=torch.int32)
-    table[owner, torch.arange(len(read)) - firsts[owner]] = (read - owner * number).to(torch.int32)
+    table, firsts = _by_patch(read, count, number, rows)
     places = torch.searchsorted(read, keys) - firsts.view(-1, 1, 1)
     return vertices.to(torch.int32), table, torch.where(named < 0, rows, places).transpose(1, 2)
 

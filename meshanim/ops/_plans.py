@@ -19,7 +19,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 
 from meshanim._check import InputError, check_indices
 from meshanim.ops._library import check_result, cpu_library
-from meshanim.ops._patches import Patches
+from meshanim.ops._patches import Patches, PatchesThrough
 
 
 class SpiralPlan:
@@ -33,17 +33,19 @@ class SpiralPlan:
         check_count("spirals", self.length * self.stride)
         self.slots = torch.full((self.length, self.stride), -1, dtype=torch.int32, device="cpu")
         self.slots[:, : self.vertices] = spirals.detach().t()
-        self._patches: dict[int, Patches] = {}
         self._inverse: dict[bool, tuple[Tensor, Tensor, Tensor]] = {}
         self._inverse_through: WeakKeyDictionary[PoolPlan, tuple[Tensor, Tensor, Tensor]]
         self._inverse_through = WeakKeyDictionary()
+        self._patches_through: WeakKeyDictionary[PoolPlan, dict[int, PatchesThrough]] = WeakKeyDictionary()
 
-    def patches(self, size: int) -> Patches:
-        """The vertices in patches of at most ``size``, which read at most twice as many."""
-        if size not in self._patches:
+    def patches_through(self, pool: PoolPlan, size: int) -> PatchesThrough:
+        """The vertices of an up-sampled mesh in patches of at most ``size``, which read at most twice as many."""
+        found = self._patches_through.setdefault(pool, {})
+        if size not in found:
             spirals = self.slots[:, : self.vertices].t()
-            self._patches[size] = Patches(spirals, size, max(2 * size, self.length), torch.int16)
-        return self._patches[size]
+            patches = Patches(spirals, size, max(2 * size, self.length), torch.int16)
+            found[size] = PatchesThrough(patches, pool.indices, pool.coarse)
+        return found[size]
 
     def inverse(self, by_vertex: bool) -> tuple[Tensor, Tensor, Tensor]:
         """List starts, source vertices and places (slots, or positions in a tile of vertices); all int32."""

@@ -132,16 +132,18 @@ def _forward(
         check_indices("spirals", spirals, spirals.shape[0], lowest=-1)
         arguments = (x, up_indices, up_weights, spirals, weight, bias, activation)
         return spiral_decode_reference(*arguments).contiguous()
-    corners, plan = pool_plan(up_indices, x.shape[1], "up_indices").indices, spiral_plan(spirals)
+    pool, plan = pool_plan(up_indices, x.shape[1], "up_indices"), spiral_plan(spirals)
     x, up_weights, weight = x.contiguous(), up_weights.contiguous(), weight.contiguous()
     bias = None if bias is None else bias.contiguous()
     out = x.new_empty((x.shape[0], spirals.shape[0], weight.shape[0]))
     shape = _shape(x, up_indices, spirals, weight, activation)
-    size = library.meshanim_spiral_decode_patch_size(shape)
-    patches = plan.patches(size) if size else None
-    tables = (None, None, None) if patches is None else (patches.vertices, patches.rows, patches.slots)
-    inputs = map(pointer, (x, up_weights, weight, bias, corners, plan.slots, *tables))
-    sizes = (0, 0, 0) if patches is None else (*patches.vertices.shape, patches.rows.shape[1])
+    tables: tuple[Tensor | None, ...] = (None,) * 5
+    sizes = (0,) * 4
+    if size := library.meshanim_spiral_decode_patch_size(shape):
+        patches = plan.patches_through(pool, size)
+        tables = (patches.vertices, patches.rows, patches.coarse, patches.slots, patches.corners)
+        sizes = (*patches.vertices.shape, patches.rows.shape[1], patches.coarse.shape[1])
+    inputs = map(pointer, (x, up_weights, weight, bias, pool.indices, plan.slots, *tables))
     arrays = SpiralDecodeForward(*inputs, plan.stride, *sizes, pointer(out))
     check_result(library.meshanim_spiral_decode_forward(shape, arrays))
     return out
