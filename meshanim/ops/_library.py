@@ -267,10 +267,8 @@ def library_for(x: Tensor) -> ctypes.CDLL | None:
     return cpu_library() if x.is_cpu and x.dtype in _COMPILED_TYPES else None
 
 
-@functools.lru_cache(4096)
-def structure(kind: type[ctypes.Structure], *sizes: int) -> ctypes.Structure:
-    """Sizes for the C side, which only reads them; calls of the same sizes share one."""
-    return kind(*sizes)
+remembered = functools.lru_cache(4096)
+"""For functions from shapes to structures, which the C side only reads: calls of like tensors share one."""
 
 
 def pointer(x: Tensor | None) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import deque
 from collections.abc import Iterator
 
@@ -38,8 +39,8 @@ class Patches:
 class PatchesThrough:
     """Patches of an up-sampled mesh, with the coarse vertices that each needs.
 
-    ``vertices``, ``rows`` and ``slots`` as in :class:`Patches`; ``coarse`` (N, C) int32, ascending, ends in -1
-    where a patch needs fewer; ``corners`` (N, rows, K) int32 are those of its rows, as places in ``coarse``.
+    ``vertices``, ``rows`` and ``slots`` as in :class:`Patches`; ``coarse`` (N, C) int32, ascending, ends in
+    -1 where a patch needs fewer; ``corners`` (N, rows, K) int32 are its rows', as places in ``coarse``.
 
     Args:
         patches: of the fine vertices.
@@ -56,6 +57,13 @@ class PatchesThrough:
             self.coarse, firsts = _by_patch(needed, count, coarse)
             places = torch.searchsorted(needed, keys) - firsts.view(-1, 1, 1)
             self.corners = torch.where(held, places, 0).to(torch.int32)
+
+    @functools.cached_property
+    def arrays(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Addresses of vertices, rows, coarse, slots and corners; their number, and the sizes of a patch."""
+        tables = (self.vertices, self.rows, self.coarse, self.slots, self.corners)
+        sizes = (*self.vertices.shape, self.rows.shape[1], self.coarse.shape[1])
+        return tuple(table.data_ptr() for table in tables), sizes
 
 
 def _by_patch(keys: Tensor, count: int, number: int, width: int | None = None) -> tuple[Tensor, Tensor]:

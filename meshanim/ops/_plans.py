@@ -39,7 +39,7 @@ class SpiralPlan:
         self._patches_through: WeakKeyDictionary[PoolPlan, dict[int, PatchesThrough]] = WeakKeyDictionary()
 
     def patches_through(self, pool: PoolPlan, size: int) -> PatchesThrough:
-        """The vertices of an up-sampled mesh in patches of at most ``size``, which read at most twice as many."""
+        """The vertices of an up-sampled mesh in patches of ``size`` that read at most twice as many."""
         found = self._patches_through.setdefault(pool, {})
         if size not in found:
             spirals = self.slots[:, : self.vertices].t()
@@ -118,8 +118,8 @@ Plan = TypeVar("Plan")
 
 
 def _key(tensor: Tensor, extra: object) -> tuple:
-    place = (tensor.storage_offset(), tensor.shape, tensor.stride(), tensor._version)
-    return (tensor.untyped_storage()._cdata, *place, extra)
+    storage, place = tensor.untyped_storage()._cdata, tensor.storage_offset()
+    return (storage, place, tensor.shape, tensor.stride(), tensor._version, extra)
 
 
 def find(tensor: Tensor, extra: object) -> object | None:

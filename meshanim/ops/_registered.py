@@ -23,7 +23,7 @@ _ORDINARY_KEYS = (
 )
 
 
-_bits_of = torch._C._dispatch_keys
+_keys_of, _bits_of = torch._C._dispatch_keys, torch._C.DispatchKeySet.raw_repr
 
 
 def _bits(key: str) -> int:
@@ -92,10 +92,9 @@ def registered_op(
 
 
 def _ordinary(arguments: tuple) -> bool:
-    bits = torch._C._dispatch_tls_local_include_set().raw_repr()
-    for argument in arguments:
-        if isinstance(argument, Tensor):
-            bits |= _bits_of(argument).raw_repr()
+    sets = map(_keys_of, [argument for argument in arguments if isinstance(argument, Tensor)])
+    mode = torch._C._dispatch_tls_local_include_set().raw_repr()
+    bits = functools.reduce(operator.or_, map(_bits_of, sets), mode)
     return not bits & _OTHER_BITS and not has_torch_function(arguments)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from typing import Any
 
 import torch
@@ -11,7 +10,7 @@ from torch import Tensor
 from meshanim._check import check_indices, check_shape
 from meshanim.ops import _cuda, _cuda_ops
 from meshanim.ops._arguments import autocast, check_kinds, checked_once
-from meshanim.ops._library import MeshPoolShape, check_result, library_for, pointer, structure
+from meshanim.ops._library import MeshPoolShape, check_result, library_for, pointer, remembered
 from meshanim.ops._plans import pool_plan
 from meshanim.ops._registered import registered_op
 
@@ -33,9 +32,7 @@ def mesh_pool(x: Tensor, indices: Tensor, weights: Tensor) -> Tensor:
     Raises:
         InputError: where a shape, type, device or index does not fit; names the argument.
     """
-    (weights,) = autocast(x, weights)
-    _check_arguments(x, indices, weights)
-    return _forward_op(x, indices, weights)
+    return _forward_op(*_checked(x, indices, weights))
 
 
 def mesh_pool_reference(x: Tensor, indices: Tensor, weights: Tensor) -> Tensor:
@@ -45,11 +42,13 @@ def mesh_pool_reference(x: Tensor, indices: Tensor, weights: Tensor) -> Tensor:
 
 
 @checked_once
-def _check_arguments(x: Tensor, indices: Tensor, weights: Tensor) -> None:
+def _checked(x: Tensor, indices: Tensor, weights: Tensor) -> tuple:
+    (weights,) = autocast(x, weights)
     check_shape("x", x, (None, None, None))
     check_shape("indices", indices, (None, None))
     check_shape("weights", weights, tuple(indices.shape))
     check_kinds(x, {"weights": weights}, {"indices": indices})
+    return x, indices, weights
 
 
 def _forward(x: Tensor, indices: Tensor, weights: Tensor) -> Tensor:
@@ -96,9 +95,13 @@ def _fake_gradient_x(grad: Tensor, x: Tensor, indices: Tensor, weights: Tensor) 
     return x.new_empty(x.shape)
 
 
-def _shape(x: Tensor, indices: Tensor) -> ctypes.Structure:
-    sizes = (x.shape[0], x.shape[1], *indices.shape, x.shape[2])
-    return structure(MeshPoolShape, *sizes, x.dtype == torch.float64, torch.get_num_threads())
+def _shape(x: Tensor, indices: Tensor) -> MeshPoolShape:
+    return _structure(x.shape, indices.shape, x.dtype, torch.get_num_threads())
+
+
+@remembered
+def _structure(x: torch.Size, indices: torch.Size, kind: torch.dtype, threads: int) -> MeshPoolShape:
+    return MeshPoolShape(x[0], x[1], *indices, x[2], kind == torch.float64, threads)
 
 
 def _setup_context(ctx: Any, inputs: tuple, output: Tensor) -> None:

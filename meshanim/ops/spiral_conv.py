@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from typing import Any
 
 import torch
@@ -19,7 +18,7 @@ from meshanim.ops._library import (
     check_result,
     library_for,
     pointer,
-    structure,
+    remembered,
 )
 from meshanim.ops._plans import spiral_plan
 from meshanim.ops._registered import registered_op
@@ -49,10 +48,7 @@ def spiral_conv(
     Raises:
         InputError: where a shape, type, device or index does not fit; names the argument.
     """
-    name = activation or "none"
-    weight, bias = autocast(x, weight, bias)
-    _check_arguments(x, spirals, weight, bias, name)
-    return _forward_op(x, spirals, weight, bias, name)
+    return _forward_op(*_checked(x, spirals, weight, bias, activation or "none"))
 
 
 def spiral_conv_reference(
@@ -74,9 +70,8 @@ def _gathered(x: Tensor, spirals: Tensor) -> Tensor:
 
 
 @checked_once
-def _check_arguments(
-    x: Tensor, spirals: Tensor, weight: Tensor, bias: Tensor | None, activation: str
-) -> None:
+def _checked(x: Tensor, spirals: Tensor, weight: Tensor, bias: Tensor | None, activation: str) -> tuple:
+    weight, bias = autocast(x, weight, bias)
     check_shape("x", x, (None, None, None))
     check_shape("spirals", spirals, (x.shape[1], None))
     check_shape("weight", weight, (None, spirals.shape[1] * x.shape[2]))
@@ -86,6 +81,7 @@ def _check_arguments(
         check_shape("bias", bias, (weight.shape[0],))
         values["bias"] = bias
     check_kinds(x, values, {"spirals": spirals})
+    return x, spirals, weight, bias, activation
 
 
 def _forward(x: Tensor, spirals: Tensor, weight: Tensor, bias: Tensor | None, activation: str) -> Tensor:
@@ -186,11 +182,16 @@ def reference_gradients(
     return grad_x, grad_weight, grad_bias
 
 
-def _shape(x: Tensor, spirals: Tensor, weight: Tensor, activation: str) -> ctypes.Structure:
-    batch, vertices, channels = x.shape
-    sizes = (batch, vertices, spirals.shape[1], channels, weight.shape[0])
-    kind = (x.dtype == torch.float64, ACTIVATIONS.index(activation), torch.get_num_threads())
-    return structure(SpiralConvShape, *sizes, *kind)
+def _shape(x: Tensor, spirals: Tensor, weight: Tensor, activation: str) -> SpiralConvShape:
+    return _structure(x.shape, spirals.shape[1], len(weight), x.dtype, activation, torch.get_num_threads())
+
+
+@remembered
+def _structure(
+    x: torch.Size, length: int, outputs: int, kind: torch.dtype, activation: str, threads: int
+) -> SpiralConvShape:
+    number = ACTIVATIONS.index(activation)
+    return SpiralConvShape(x[0], x[1], length, x[2], outputs, kind == torch.float64, number, threads)
 
 
 def _setup_context(ctx: Any, inputs: tuple, output: Tensor) -> None:

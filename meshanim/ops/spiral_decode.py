@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from typing import Any
 
 import torch
@@ -18,7 +17,7 @@ from meshanim.ops._library import (
     check_result,
     library_for,
     pointer,
-    structure,
+    remembered,
 )
 from meshanim.ops._plans import pool_plan, spiral_plan
 from meshanim.ops._registered import registered_op
@@ -70,10 +69,7 @@ def spiral_decode(
     Raises:
         InputError: where a shape, type, device or index does not fit; names the argument.
     """
-    name = activation or "none"
-    up_weights, weight, bias = autocast(x, up_weights, weight, bias)
-    _check_arguments(x, up_indices, up_weights, spirals, weight, bias, name)
-    return _forward_op(x, up_indices, up_weights, spirals, weight, bias, name)
+    return _forward_op(*_checked(x, up_indices, up_weights, spirals, weight, bias, activation or "none"))
 
 
 def spiral_decode_reference(
@@ -90,8 +86,11 @@ def spiral_decode_reference(
     return spiral_conv_reference(up, spirals, weight, bias, activation)
 
 
+_NO_PATCHES = ((None,) * 5, (0,) * 4)
+
+
 @checked_once
-def _check_arguments(
+def _checked(
     x: Tensor,
     up_indices: Tensor,
     up_weights: Tensor,
@@ -99,7 +98,8 @@ def _check_arguments(
     weight: Tensor,
     bias: Tensor | None,
     activation: str,
-) -> None:
+) -> tuple:
+    up_weights, weight, bias = autocast(x, up_weights, weight, bias)
     check_shape("x", x, (None, None, None))
     check_shape("up_indices", up_indices, (None, None))
     check_shape("up_weights", up_weights, tuple(up_indices.shape))
@@ -113,6 +113,7 @@ def _check_arguments(
     check_kinds(x, values, {"up_indices": up_indices, "spirals": spirals})
     if up_weights.requires_grad:
         raise InputError("up_weights must be a constant, got a tensor that requires a gradient")
+    return x, up_indices, up_weights, spirals, weight, bias, activation
 
 
 def _forward(
@@ -137,14 +138,10 @@ def _forward(
     bias = None if bias is None else bias.contiguous()
     out = x.new_empty((x.shape[0], spirals.shape[0], weight.shape[0]))
     shape = _shape(x, up_indices, spirals, weight, activation)
-    tables: tuple[Tensor | None, ...] = (None,) * 5
-    sizes = (0,) * 4
-    if size := library.meshanim_spiral_decode_patch_size(shape):
-        patches = plan.patches_through(pool, size)
-        tables = (patches.vertices, patches.rows, patches.coarse, patches.slots, patches.corners)
-        sizes = (*patches.vertices.shape, patches.rows.shape[1], patches.coarse.shape[1])
-    inputs = map(pointer, (x, up_weights, weight, bias, pool.indices, plan.slots, *tables))
-    arrays = SpiralDecodeForward(*inputs, plan.stride, *sizes, pointer(out))
+    size = library.meshanim_spiral_decode_patch_size(shape)
+    tables, sizes = plan.patches_through(pool, size).arrays if size else _NO_PATCHES
+    inputs = map(pointer, (x, up_weights, weight, bias, pool.indices, plan.slots))
+    arrays = SpiralDecodeForward(*inputs, *tables, plan.stride, *sizes, pointer(out))
     check_result(library.meshanim_spiral_decode_forward(shape, arrays))
     return out
 
@@ -225,10 +222,23 @@ def _reference_gradients(
 
 def _shape(
     x: Tensor, up_indices: Tensor, spirals: Tensor, weight: Tensor, activation: str
-) -> ctypes.Structure:
-    sizes = (x.shape[0], x.shape[1], *up_indices.shape, spirals.shape[1], x.shape[2], weight.shape[0])
-    kind = (x.dtype == torch.float64, ACTIVATIONS.index(activation), torch.get_num_threads())
-    return structure(SpiralDecodeShape, *sizes, *kind)
+) -> SpiralDecodeShape:
+    sizes = (x.shape, up_indices.shape, spirals.shape[1], len(weight))
+    return _structure(*sizes, x.dtype, activation, torch.get_num_threads())
+
+
+@remembered
+def _structure(
+    x: torch.Size,
+    corners: torch.Size,
+    length: int,
+    outputs: int,
+    kind: torch.dtype,
+    activation: str,
+    threads: int,
+) -> SpiralDecodeShape:
+    sizes = (x[0], x[1], *corners, length, x[2], outputs)
+    return SpiralDecodeShape(*sizes, kind == torch.float64, ACTIVATIONS.index(activation), threads)
 
 
 def _setup_context(ctx: Any, inputs: tuple, output: Tensor) -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from meshanim.ops._library import cpu_library
-from meshanim.ops._patches import Patches, patch_numbers, patch_numbers_reference
+from meshanim.ops._patches import Patches, PatchesThrough, patch_numbers, patch_numbers_reference
 
 from .emulated import decode_inputs
 
@@ -25,6 +25,22 @@ def test_patches_hold_every_vertex_once_and_all_that_it_reads(size: int, rows: i
             assert torch.equal(read[slots[:, i].long()].long(), wanted)
             made.append(vertex)
     assert sorted(v for v in made if v >= 0) == list(range(300))
+
+
+@pytest.mark.parametrize(("size", "rows"), [(64, 128), (5, 7), (300, 300)])
+def test_patches_of_an_up_sampled_mesh_name_the_corners_of_their_rows_and_no_others(
+    size: int, rows: int
+) -> None:
+    _, (corners, _, spirals) = decode_inputs((1, 60, 300, 3, 7, 1, 1), torch.float32)
+    patches = Patches(spirals, size, rows, torch.int16)
+    through = PatchesThrough(patches, corners.to(torch.int32), 60)
+    assert through.coarse.dtype == through.corners.dtype == torch.int32
+    for read, coarse, places in zip(through.rows, through.coarse, through.corners, strict=True):
+        needed = coarse[coarse >= 0]
+        wanted = corners[read[read >= 0].long()]
+        assert torch.equal(needed.long(), wanted.unique())
+        assert torch.equal(coarse[places[read >= 0].long()].long(), wanted)
+    assert bool((through.coarse[:, -1] >= 0).any())
 
 
 def test_patches_are_of_neighbours() -> None:
@@ -56,3 +72,6 @@ def test_no_vertices_make_no_patches() -> None:
     assert patches.vertices.shape == (0, 8)
     assert patches.rows.shape == (0, 16)
     assert patches.slots.shape == (0, 9, 8)
+    through = PatchesThrough(patches, torch.empty((0, 3), dtype=torch.int32), 5)
+    assert through.coarse.shape == (0, 0)
+    assert through.corners.shape == (0, 16, 3)
