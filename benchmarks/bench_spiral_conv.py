@@ -154,14 +154,19 @@ def in_microseconds(times: dict[str, float]) -> str:
     return f"{middle:,.0f} ({low:,.0f} to {high:,.0f})"
 
 
+def floor(row: Row, what: str, rate: dict[str, float]) -> float:
+    """Seconds that the operations take at the product's rate, or the bytes at the copy's."""
+    least = row["floor"][what]
+    return max(least["operations"] / rate["operations"], least["bytes"] / rate["bytes"])
+
+
 def show(title: str, rows: list[Row], rate: dict[str, float]) -> None:
     """Print the table of one pass after the other."""
     names = list(dict.fromkeys(name for row in rows for name in row["seconds"][PASSES[0]]))
     for what in PASSES:
         shown = []
         for row in rows:
-            times, floor = row["seconds"][what], row["floor"][what]
-            least = max(floor["operations"] / rate["operations"], floor["bytes"] / rate["bytes"])
+            times, least = row["seconds"][what], floor(row, what, rate)
             vertices, channels, outputs = row["layer"]
             shown.append([f"{vertices}, {channels}>{outputs}, L {row['length']}, B {row['batch']}"])
             shown[-1] += [in_microseconds(times[name]) if name in times else "" for name in names]
@@ -171,10 +176,15 @@ def show(title: str, rows: list[Row], rate: dict[str, float]) -> None:
         )
 
 
-def summary(rows: list[Row]) -> dict[str, dict[str, float]]:
-    """Geometric mean and least of the ratios to the reference."""
-    found = {what: ratios(rows, what) for what in PASSES}
-    return {what: {"mean": statistics.geometric_mean(r), "least": min(r)} for what, r in found.items()}
+def summary(rows: list[Row], rate: dict[str, float]) -> dict[str, dict[str, float]]:
+    """Geometric mean and least of the ratios to the reference, and what the mean were at the floors."""
+    found = {}
+    for what in PASSES:
+        times = ratios(rows, what)
+        best = [row["seconds"][what]["reference"]["median"] / floor(row, what, rate) for row in rows]
+        mean, at_the_floors = map(statistics.geometric_mean, (times, best))
+        found[what] = {"mean": mean, "least": min(times), "at_the_floors": at_the_floors}
+    return found
 
 
 def main() -> None:
@@ -186,12 +196,15 @@ def main() -> None:
     errors = in_new_process(accuracy, environment=KEPT_MEMORY)
     show("memory kept", rows, rate)
     show("glibc's default", default_rows, rate)
-    means = summary(rows)
+    means = summary(rows, rate)
     shown = [
-        [what, f"{found['mean']:.2f}", f"{BARS[what]:g}", f"{found['least']:.2f}", f"{BARS['every layer']:g}"]
+        [
+            *(what, f"{found['mean']:.2f}", f"{BARS[what]:g}", f"{found['at_the_floors']:.2f}"),
+            *(f"{found['least']:.2f}", f"{BARS['every layer']:g}"),
+        ]
         for what, found in means.items()
     ]
-    header = ["pass", "geometric mean", "to hold", "least", "to hold"]
+    header = ["pass", "geometric mean", "to hold", "at the floors", "least", "to hold"]
     table(f"times as fast as the reference, {len(rows)} rows", header, shown)
     shown = [[name, *(f"{error:.1e}" for error in found.values())] for name, found in errors.items()]
     shown.append(["to hold", *(f"{bar:.0e}" for bar in ACCURACY.values())])

@@ -31,13 +31,23 @@ MESHANIM_KERNEL void multiply_run(const WeightRun<T>& run, int64_t l0, int64_t o
   const T* g = run.g + o0;
   const T* const* rows = run.rows + l0 * kRun;
   for (int64_t m = 0; m < run.count; ++m, g += run.outputs) {
-    Vec<T, W> xm[LR][CV];
-    for (int l = 0; l < LR; ++l)
-      for (int c = 0; c < CV; ++c) xm[l][c] = load<T, W>(rows[l * kRun + m] + c0 + c * W);
-    for (int o = 0; o < OR; ++o) {
-      const T go = g[o];
+    if constexpr (OR < LR * CV) {  // hold the fewer of the two operands
+      Vec<T, W> gm[OR];
+      for (int o = 0; o < OR; ++o) gm[o] = Vec<T, W>{} + g[o];
       for (int l = 0; l < LR; ++l)
-        for (int c = 0; c < CV; ++c) acc[l][o][c] += xm[l][c] * go;
+        for (int c = 0; c < CV; ++c) {
+          const Vec<T, W> xm = load<T, W>(rows[l * kRun + m] + c0 + c * W);
+          for (int o = 0; o < OR; ++o) acc[l][o][c] += xm * gm[o];
+        }
+    } else {
+      Vec<T, W> xm[LR][CV];
+      for (int l = 0; l < LR; ++l)
+        for (int c = 0; c < CV; ++c) xm[l][c] = load<T, W>(rows[l * kRun + m] + c0 + c * W);
+      for (int o = 0; o < OR; ++o) {
+        const T go = g[o];
+        for (int l = 0; l < LR; ++l)
+          for (int c = 0; c < CV; ++c) acc[l][o][c] += xm[l][c] * go;
+      }
     }
   }
   for (int l = 0; l < LR; ++l)
@@ -74,9 +84,9 @@ MESHANIM_INLINE void all_outputs(const WeightRun<T>& run, int64_t slots, int64_t
     for (; o + 8 <= run.outputs; o += 8) all_slots<T, W, (many && CV == 1 ? 3 : 1), 8, CV>(run, slots, o, c0);
   for (; o + 4 <= run.outputs; o += 4)
     all_slots<T, W, (many ? 6 : 3) / CV, 4, CV>(run, slots, o, c0);
-  if (run.outputs - o == 3) all_slots<T, W, (many ? 8 : 4) / CV, 3, CV>(run, slots, o, c0);
-  if (run.outputs - o == 2) all_slots<T, W, (many ? 8 : 4) / CV, 2, CV>(run, slots, o, c0);
-  if (run.outputs - o == 1) all_slots<T, W, (many ? 8 : 4) / CV, 1, CV>(run, slots, o, c0);
+  if (run.outputs - o == 3) all_slots<T, W, (many ? 9 : 3) / CV, 3, CV>(run, slots, o, c0);
+  if (run.outputs - o == 2) all_slots<T, W, (many ? 9 : 4) / CV, 2, CV>(run, slots, o, c0);
+  if (run.outputs - o == 1) all_slots<T, W, (many ? 9 : 4) / CV, 1, CV>(run, slots, o, c0);
 }
 
 // sums[o] += g[0, o] + ... over `count` rows; W rows at a time lie as `outputs` vectors in memory.

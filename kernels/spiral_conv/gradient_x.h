@@ -17,14 +17,33 @@ struct GradientX {
   const SpiralConvShape& s;
   const T* g;        // (batch, vertices, out)
   const T* packed;   // (blocks of in; length, out, block)
-  const T* zeros;    // a row of g
   const int32_t *starts, *sources, *places;
   T* grad_x;
 };
 
+// Adds w times the rows of g that entries [e, last) name, MR at a time as long as there are so many, to the entries'
+// sums; returns the first entry that is left.
+template <class T, class Shape, int MR>
+MESHANIM_INLINE int64_t add_entries(const GradientX<T>& a, const T* g, const T* w, int64_t e, int64_t last, T* sums) {
+  constexpr int W = Shape::W, NV = Shape::NV, N = Shape::N;
+  for (; e + MR <= last; e += MR) {
+    const T* rows[MR];
+    row_pointers(a.sources + e, MR, g, a.s.out, g, rows);
+    Vec<T, W> acc[MR][NV];
+    for (int m = 0; m < MR; ++m)
+      for (int n = 0; n < NV; ++n) acc[m][n] = Vec<T, W>{};
+    multiply_rows<T, W, NV, MR>(rows, a.s.out, w, acc);
+    for (int m = 0; m < MR; ++m) {
+      T* sum = sums + a.places[e + m] * N;
+      for (int n = 0; n < NV; ++n) store<T, W>(sum + n * W, load<T, W>(sum + n * W) + acc[m][n]);
+    }
+  }
+  return e;
+}
+
 template <class T, class Shape>
 MESHANIM_KERNEL void tile_block(const GradientX<T>& a, int64_t b, int64_t tile, int64_t c0) {
-  constexpr int W = Shape::W, NV = Shape::NV, N = Shape::N, MR = kRows<NV>;
+  constexpr int NV = Shape::NV, N = Shape::N;
   const SpiralConvShape& s = a.s;
   const int64_t u0 = tile * kInverseTile;
   const int64_t valid = s.vertices - u0 < kInverseTile ? s.vertices - u0 : kInverseTile;
@@ -34,21 +53,9 @@ MESHANIM_KERNEL void tile_block(const GradientX<T>& a, int64_t b, int64_t tile, 
   for (int64_t i = 0; i < valid * N; ++i) sums[i] = T(0);
   for (int64_t l = 0; l < s.length; ++l, w += s.out * N) {
     const int64_t last = a.starts[tile * s.length + l + 1];
-    for (int64_t e = a.starts[tile * s.length + l]; e < last; e += MR) {
-      const T* rows[MR];
-      if (e + MR <= last)
-        row_pointers(a.sources + e, MR, g, s.out, a.zeros, rows);
-      else
-        for (int m = 0; m < MR; ++m) rows[m] = e + m < last ? g + a.sources[e + m] * s.out : a.zeros;
-      Vec<T, W> acc[MR][NV];
-      for (int m = 0; m < MR; ++m)
-        for (int n = 0; n < NV; ++n) acc[m][n] = Vec<T, W>{};
-      multiply_rows<T, W, NV, MR>(rows, s.out, w, acc);
-      for (int m = 0; m < MR && e + m < last; ++m) {
-        T* sum = sums + a.places[e + m] * N;
-        for (int n = 0; n < NV; ++n) store<T, W>(sum + n * W, load<T, W>(sum + n * W) + acc[m][n]);
-      }
-    }
+    int64_t e = add_entries<T, Shape, kRows<NV>>(a, g, w, a.starts[tile * s.length + l], last, sums);
+    e = add_entries<T, Shape, 4>(a, g, w, e, last, sums);
+    add_entries<T, Shape, 1>(a, g, w, e, last, sums);
   }
   const int64_t width = s.in - c0 < N ? s.in - c0 : N;
   T* target = a.grad_x + (b * s.vertices + u0) * s.in + c0;
@@ -128,10 +135,9 @@ template <class T>
 int gradient_x(const SpiralConvShape& s, const T* g, const T* weight, const int32_t* starts,
                const int32_t* sources, const int32_t* places, T* grad_x) {
   if (s.batch * s.vertices * s.in == 0) return 0;
-  Scratch<T> packed(s.length * s.out * (s.in + 2 * kLanes<T>)), zeros(s.out);
-  if (packed.failed() || zeros.failed()) return 1;
-  for (int64_t o = 0; o < s.out; ++o) zeros.get()[o] = T(0);
-  const GradientX<T> a{s, g, packed.get(), zeros.get(), starts, sources, places, grad_x};
+  Scratch<T> packed(s.length * s.out * (s.in + 2 * kLanes<T>));
+  if (packed.failed()) return 1;
+  const GradientX<T> a{s, g, packed.get(), starts, sources, places, grad_x};
   const double work = double(s.batch) * double(s.vertices * s.length * s.in) * double(s.out);
   if (inverse_by_vertex(s)) {
     constexpr int64_t run = 32;
