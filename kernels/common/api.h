@@ -41,8 +41,8 @@ struct CollapseRules {
 // Up-sampling and spiral convolution as one: x (batch, coarse, in), corners and up_weights (fine, corners),
 // spirals of the fine level as above, weight (out, length * in), result (batch, fine, out). For members that go
 // through alone, the fine level comes in patches as well: vertices (patches, patch_size), the rows that their
-// spirals read (patches, patch_rows) and the coarse vertices that those need (patches, patch_coarse_size), all
-// ending in -1 where there are fewer; places (patches, length, patch_size) in the rows, patch_rows for none, and
+// spirals read (patches, patch_rows) and the coarse vertices that those need (patches, patch_coarse_size), how many
+// of the three there are (patches, 3); places (patches, patch_size, length) in the rows, patch_rows for none, and
 // the rows' corners (patches, patch_rows, corners) as places in the coarse vertices.
 struct SpiralDecodeShape {
   int64_t batch, coarse, fine, corners, length, in, out;
@@ -52,7 +52,7 @@ struct SpiralDecodeShape {
 struct SpiralDecodeForward {
   const void *x, *up_weights, *weight, *bias;
   const int32_t *corners, *slots;
-  const int32_t *vertices, *rows, *patch_coarse;
+  const int32_t *patch_counts, *vertices, *rows, *patch_coarse;
   const int16_t* places;
   const int32_t* patch_corners;
   int64_t slot_stride, patches, patch_size, patch_rows, patch_coarse_size;

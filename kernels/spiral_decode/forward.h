@@ -28,7 +28,8 @@ struct ForwardGroup {
   const SpiralDecodeShape& s;
   const int32_t* corners;
   const Slot* slots;
-  int64_t slot_stride, rows;  // slots beyond the rows are of no vertex
+  int64_t vertex_stride, slot_stride;
+  int64_t rows;  // slots beyond them are of no vertex
   const T* up_weights;
   const T* bias;   // (piece), and room for one vector behind it
   int64_t piece;   // values of one vertex and slot: out * lanes
@@ -37,12 +38,14 @@ struct ForwardGroup {
   int64_t row;     // values of one vertex, all slots
 };
 
-// The inner sum, columns [n, n + NV * W) of a row of z; K corners, 0 for any number.
+// The inner sum of row f, whose weights stand in row `up`, columns [n, n + NV * W) of a row of z; K corners, 0 for
+// any number.
 template <class T, int W, int NV, int K, class Slot>
-MESHANIM_INLINE void inner_sum(const ForwardGroup<T, Slot>& g, int64_t f, const T* z, Vec<T, W> (&sum)[NV]) {
+MESHANIM_INLINE void inner_sum(const ForwardGroup<T, Slot>& g, int64_t f, int64_t up, const T* z,
+                               Vec<T, W> (&sum)[NV]) {
   const int64_t width = K > 0 ? K : g.s.corners;
   const int32_t* corners = g.corners + f * width;
-  const T* up_weights = g.up_weights + f * width;
+  const T* up_weights = g.up_weights + up * width;
   for (int i = 0; i < NV; ++i) sum[i] = Vec<T, W>{};
   for (int64_t k = 0; k < width; ++k) {
     const T* source = z + corners[k] * g.row;
@@ -64,7 +67,7 @@ MESHANIM_KERNEL void gather_block(const ForwardGroup<T, Slot>& g, int64_t first,
     Vec<T, W> acc[NV];
     for (int i = 0; i < NV; ++i) acc[i] = load<T, W>(g.bias + n + i * W);
     const T* source = (K == kInnerSums ? g.inner : g.z) + n;
-    const Slot* slot = g.slots + v;
+    const Slot* slot = g.slots + v * g.vertex_stride;
     for (int64_t l = 0; l < g.s.length; ++l, source += g.piece, slot += g.slot_stride) {
       const int64_t f = *slot;
       Vec<T, W> sum[NV];
@@ -72,7 +75,7 @@ MESHANIM_KERNEL void gather_block(const ForwardGroup<T, Slot>& g, int64_t first,
         for (int i = 0; i < NV; ++i) sum[i] = load<T, W>(source + f * g.row + i * W);
       } else {
         if (uint64_t(f) >= uint64_t(g.rows)) continue;
-        inner_sum<T, W, NV, K>(g, f, source, sum);
+        inner_sum<T, W, NV, K>(g, f, f, source, sum);
       }
       for (int i = 0; i < NV; ++i) acc[i] += sum[i];
     }
@@ -120,22 +123,23 @@ void gather(const ForwardGroup<T, Slot>& g, int64_t first, int64_t last, T* targ
 }
 
 template <class T, int NV, int K>
-MESHANIM_KERNEL void inner_block(const ForwardGroup<T, int16_t>& g, int64_t count, int64_t n, T* inner) {
+MESHANIM_KERNEL void inner_block(const ForwardGroup<T, int16_t>& g, const int32_t* rows, int64_t count, int64_t n,
+                                 T* inner) {
   constexpr int W = kLanes<T>;
   for (int64_t f = 0; f < count; ++f, inner += g.row) {
     Vec<T, W> sum[NV];
-    inner_sum<T, W, NV, K>(g, f, g.z + n, sum);
+    inner_sum<T, W, NV, K>(g, f, rows[f], g.z + n, sum);
     for (int j = 0; j < NV; ++j) store<T, W>(inner + n + j * W, sum[j]);
   }
 }
 
 template <class T, int K>
-MESHANIM_INLINE void inner_rows(const ForwardGroup<T, int16_t>& g, int64_t count, T* inner) {
+MESHANIM_INLINE void inner_rows(const ForwardGroup<T, int16_t>& g, const int32_t* rows, int64_t count, T* inner) {
   constexpr int W = kLanes<T>;
   int64_t n = 0;
-  for (; n + 4 * W <= g.row; n += 4 * W) inner_block<T, 4, K>(g, count, n, inner);
-  for (; n + 2 * W <= g.row; n += 2 * W) inner_block<T, 2, K>(g, count, n, inner);
-  if (n < g.row) inner_block<T, 1, K>(g, count, n, inner);
+  for (; n + 4 * W <= g.row; n += 4 * W) inner_block<T, 4, K>(g, rows, count, n, inner);
+  for (; n + 2 * W <= g.row; n += 2 * W) inner_block<T, 2, K>(g, rows, count, n, inner);
+  if (n < g.row) inner_block<T, 1, K>(g, rows, count, n, inner);
 }
 
 // Whether a member alone takes inner sums once for every vertex that a patch reads: where a piece of z fills less
@@ -172,8 +176,8 @@ void forward_group(const SpiralDecodeShape& s, const SpiralDecodeForward& a, con
   }
   barrier();
   const T* up_weights = static_cast<const T*>(a.up_weights);
-  const ForwardGroup<T, int32_t> g{s,           a.corners, a.slots, a.slot_stride, s.fine, up_weights,
-                                   f.lane_bias, s.out * W, f.z,     nullptr,       row};
+  const ForwardGroup<T, int32_t> g{s,          a.corners,   a.slots,   1,   a.slot_stride, s.fine,
+                                   up_weights, f.lane_bias, s.out * W, f.z, nullptr,       row};
   const Share runs = share((s.fine + kFineRun - 1) / kFineRun, index, count);
   for (int64_t run = runs.first; run < runs.last; ++run) {
     const int64_t v = run * kFineRun;
@@ -185,11 +189,6 @@ void forward_group(const SpiralDecodeShape& s, const SpiralDecodeForward& a, con
   barrier();
 }
 
-MESHANIM_INLINE int64_t entries(const int32_t* list, int64_t most) {
-  while (most > 0 && list[most - 1] < 0) --most;
-  return most;
-}
-
 template <class T, int K>
 MESHANIM_INLINE void copy_rows(const T* source, const int32_t* rows, int64_t count, int64_t width, T* target) {
   if (K > 0) width = K;
@@ -197,10 +196,12 @@ MESHANIM_INLINE void copy_rows(const T* source, const int32_t* rows, int64_t cou
     for (int64_t k = 0; k < width; ++k) target[i * width + k] = source[rows[i] * width + k];
 }
 
-// Asks for what lies in [first, first + count).
-template <class I>
-MESHANIM_INLINE void prefetch_all(const I* first, int64_t count) {
-  for (int64_t i = 0; i < count; i += 64 / int64_t(sizeof(I))) __builtin_prefetch(first + i);
+// Row m of the source to row rows[m] of the target; rows of N values, 0 for `width`.
+template <class T, int N>
+MESHANIM_INLINE void spread_rows(const T* source, const int32_t* rows, int64_t count, int64_t width, T* target) {
+  if (N > 0) width = N;
+  for (int64_t m = 0; m < count; ++m)
+    for (int64_t n = 0; n < width; ++n) target[rows[m] * width + n] = source[m * width + n];
 }
 
 // Patch p of member b, alone.
@@ -209,53 +210,41 @@ void forward_patch(const SpiralDecodeShape& s, const SpiralDecodeForward& a, con
                    int64_t p) {
   const T* x = static_cast<const T*>(a.x) + b * s.coarse * s.in;
   T* out = static_cast<T*>(a.out) + b * s.fine * s.out;
+  const int64_t held = a.patch_counts[3 * p], read = a.patch_counts[3 * p + 1], needed = a.patch_counts[3 * p + 2];
   const int32_t *vertices = a.vertices + p * a.patch_size, *rows = a.rows + p * a.patch_rows;
-  const int32_t* coarse = a.patch_coarse + p * a.patch_coarse_size;
-  const int64_t held = entries(vertices, a.patch_size), read = entries(rows, a.patch_rows);
-  const int64_t needed = entries(coarse, a.patch_coarse_size);
-  plain_product<T>({x, s.in, coarse, f.weight, f.z, needed, s.in, f.padded});
+  plain_product<T>({x, s.in, a.patch_coarse + p * a.patch_coarse_size, f.weight, f.z, needed, s.in, f.padded});
   const T* up_weights = static_cast<const T*>(a.up_weights);
-  if (s.corners == 3)
-    copy_rows<T, 3>(up_weights, rows, read, 3, f.up_weights);
-  else
-    copy_rows<T, 0>(up_weights, rows, read, s.corners, f.up_weights);
+  const bool sums = takes_inner_sums<T>(s);
+  if (!sums) {
+    if (s.corners == 3)
+      copy_rows<T, 3>(up_weights, rows, read, 3, f.up_weights);
+    else
+      copy_rows<T, 0>(up_weights, rows, read, s.corners, f.up_weights);
+  }
   const ForwardGroup<T, int16_t> g{s,
                                    a.patch_corners + p * a.patch_rows * s.corners,
-                                   a.places + p * s.length * a.patch_size,
-                                   a.patch_size,
+                                   a.places + p * a.patch_size * s.length,
+                                   s.length,
+                                   1,
                                    a.patch_rows,
-                                   f.up_weights,
+                                   sums ? up_weights : f.up_weights,
                                    f.plain_bias,
                                    s.out,
                                    f.z,
-                                   takes_inner_sums<T>(s) ? f.inner : nullptr,
+                                   sums ? f.inner : nullptr,
                                    f.padded};
-  if (g.inner) {
+  if (sums) {
     if (s.corners == 3)
-      inner_rows<T, 3>(g, read, f.inner);
+      inner_rows<T, 3>(g, rows, read, f.inner);
     else
-      inner_rows<T, 0>(g, read, f.inner);
+      inner_rows<T, 0>(g, rows, read, f.inner);
   }
-  const bool more = p + 1 < a.patches;
-  constexpr int64_t kSlice = 64;
-  for (int64_t v = 0; v < held; v += kSlice) {
-    if (more) {
-      const int64_t n = v / kSlice, parts = (held + kSlice - 1) / kSlice;
-      const auto part = [&](auto* table, int64_t count) {
-        const Share mine = share(count, int(n), int(parts));
-        prefetch_all(table + (p + 1) * count + mine.first, mine.last - mine.first);
-      };
-      part(a.places, s.length * a.patch_size);
-      part(a.patch_corners, a.patch_rows * s.corners);
-      part(a.rows, a.patch_rows);
-    }
-    gather(g, v, v + kSlice < held ? v + kSlice : held, f.buffer + v * s.out);
-  }
+  gather(g, 0, held, f.buffer);
   activate(f.buffer, held * s.out, s.activation);
-  for (int64_t m = 0; m < held; ++m) {
-    T* target = out + vertices[m] * s.out;
-    for (int64_t o = 0; o < s.out; ++o) target[o] = f.buffer[m * s.out + o];
-  }
+  if (s.out == 3)
+    spread_rows<T, 3>(f.buffer, vertices, held, 3, out);
+  else
+    spread_rows<T, 0>(f.buffer, vertices, held, s.out, out);
 }
 
 // Members that go through in lanes; the others, too few for a group, alone.
@@ -296,7 +285,7 @@ int forward(const SpiralDecodeShape& s, const SpiralDecodeForward& a) {
   const int64_t lane_z = in_lanes ? s.coarse * products * W + W : 0;
   const int64_t patch_z = alone ? round_up(a.patch_coarse_size * padded + W, W) : 0;
   const int64_t inner_size = alone && takes_inner_sums<T>(s) ? (a.patch_rows + 1) * padded + W : 0;
-  const int64_t up_size = alone ? round_up(a.patch_rows * s.corners, W) : 0;
+  const int64_t up_size = alone && !takes_inner_sums<T>(s) ? round_up(a.patch_rows * s.corners, W) : 0;
   const int64_t coarse_size = kCoarseTile * s.in, fine_size = kFineRun * s.out;
   const int64_t tile = in_lanes ? (coarse_size > fine_size ? coarse_size : fine_size) * W : 0;
   const int64_t patch = alone ? a.patch_size * s.out : 0;

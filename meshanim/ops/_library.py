@@ -83,7 +83,8 @@ class SpiralDecodeForward(ctypes.Structure):
 
     _fields_ = (
         *((name, c_void_p) for name in ("x", "up_weights", "weight", "bias", "corners", "slots")),
-        *((name, c_void_p) for name in ("vertices", "rows", "patch_coarse", "places", "patch_corners")),
+        *((name, c_void_p) for name in ("patch_counts", "vertices", "rows", "patch_coarse")),
+        *((name, c_void_p) for name in ("places", "patch_corners")),
         *((name, c_int64) for name in ("slot_stride", "patches", "patch_size", "patch_rows")),
         *(("patch_coarse_size", c_int64), ("out", c_void_p)),
     )

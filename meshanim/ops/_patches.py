@@ -39,8 +39,10 @@ class Patches:
 class PatchesThrough:
     """Patches of an up-sampled mesh, with the coarse vertices that each needs.
 
-    ``vertices``, ``rows`` and ``slots`` as in :class:`Patches`; ``coarse`` (N, C) int32, ascending, ends in
-    -1 where a patch needs fewer; ``corners`` (N, rows, K) int32 are its rows', as places in ``coarse``.
+    ``vertices`` and ``rows`` as in :class:`Patches`, as many rows as a patch reads at most; ``coarse`` (N, C)
+    int32, ascending; all three end in -1 where a patch has fewer, ``counts`` (N, 3) int32 says how many.
+    ``places`` (N, size, L) in ``rows``, their number for no vertex; ``corners`` (N, rows, K) int32 are the
+    rows', as places in ``coarse``.
 
     Args:
         patches: of the fine vertices.
@@ -49,7 +51,9 @@ class PatchesThrough:
     """
 
     def __init__(self, patches: Patches, corners: Tensor, coarse: int) -> None:
-        self.vertices, self.rows, self.slots = patches.vertices, patches.rows, patches.slots
+        width = int((patches.rows >= 0).sum(1).max()) if len(patches.rows) else 0
+        self.vertices, self.rows = patches.vertices, patches.rows[:, :width].contiguous()
+        self.places = patches.slots.clamp(max=width).transpose(1, 2).contiguous()
         with torch.device("cpu"):
             count, held = len(self.rows), (self.rows >= 0).unsqueeze(-1)
             keys = corners[self.rows.clamp(min=0)] + torch.arange(count).view(-1, 1, 1) * coarse
@@ -57,11 +61,13 @@ class PatchesThrough:
             self.coarse, firsts = _by_patch(needed, count, coarse)
             places = torch.searchsorted(needed, keys) - firsts.view(-1, 1, 1)
             self.corners = torch.where(held, places, 0).to(torch.int32)
+        tables = (self.vertices, self.rows, self.coarse)
+        self.counts = torch.stack([(table >= 0).sum(1) for table in tables], 1).to(torch.int32)
 
     @functools.cached_property
     def arrays(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Addresses of vertices, rows, coarse, slots and corners; their number, and the sizes of a patch."""
-        tables = (self.vertices, self.rows, self.coarse, self.slots, self.corners)
+        """Addresses of counts, vertices, rows, coarse, places, corners; number and sizes of patches."""
+        tables = (self.counts, self.vertices, self.rows, self.coarse, self.places, self.corners)
         sizes = (*self.vertices.shape, self.rows.shape[1], self.coarse.shape[1])
         return tuple(table.data_ptr() for table in tables), sizes
 

@@ -86,7 +86,7 @@ def spiral_decode_reference(
     return spiral_conv_reference(up, spirals, weight, bias, activation)
 
 
-_NO_PATCHES = ((None,) * 5, (0,) * 4)
+_NO_PATCHES = ((None,) * 6, (0,) * 4)
 
 
 @checked_once

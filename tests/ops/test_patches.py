@@ -35,12 +35,18 @@ def test_patches_of_an_up_sampled_mesh_name_the_corners_of_their_rows_and_no_oth
     patches = Patches(spirals, size, rows, torch.int16)
     through = PatchesThrough(patches, corners.to(torch.int32), 60)
     assert through.coarse.dtype == through.corners.dtype == torch.int32
+    tables = (through.vertices, through.rows, through.coarse)
+    counts = torch.stack([(table >= 0).sum(1) for table in tables], 1)
+    assert torch.equal(through.counts.long(), counts)
     for read, coarse, places in zip(through.rows, through.coarse, through.corners, strict=True):
         needed = coarse[coarse >= 0]
         wanted = corners[read[read >= 0].long()]
         assert torch.equal(needed.long(), wanted.unique())
         assert torch.equal(coarse[places[read >= 0].long()].long(), wanted)
     assert bool((through.coarse[:, -1] >= 0).any())
+    for vertices, read, places in zip(through.vertices, through.rows, through.places, strict=True):
+        named = torch.cat((read, torch.tensor([-1])))[places[vertices >= 0].long()]
+        assert torch.equal(named.long(), spirals[vertices[vertices >= 0].long()])
 
 
 def test_patches_are_of_neighbours() -> None:
@@ -74,4 +80,4 @@ def test_no_vertices_make_no_patches() -> None:
     assert patches.slots.shape == (0, 9, 8)
     through = PatchesThrough(patches, torch.empty((0, 3), dtype=torch.int32), 5)
     assert through.coarse.shape == (0, 0)
-    assert through.corners.shape == (0, 16, 3)
+    assert through.corners.shape == (0, 0, 3)
