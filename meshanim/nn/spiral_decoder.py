@@ -47,8 +47,8 @@ class SpiralDecoder(nn.Module):
         counts, steps = levels.vertex_counts, len(levels.down)
         if len(widths) != steps + 1 or steps == 0:
             raise InputError(f"widths must be {steps + 1}, one per level, at least two, got {len(widths)}")
-        self.latent_size, self.widths = latent_size, tuple(widths)
-        self.fully_connected = nn.Linear(latent_size, counts[-1] * widths[0])
+        self.latent_size, self.widths, self.coarse = latent_size, tuple(widths), counts[-1]
+        self.fully_connected = nn.Linear(latent_size, self.coarse * widths[0])
         finer = range(steps - 1, -1, -1)
         self.convolutions = nn.ModuleList(
             [
@@ -73,7 +73,7 @@ class SpiralDecoder(nn.Module):
         """
         batch = code.shape[:-1]
         features = self.fully_connected(code.reshape(-1, self.latent_size))
-        features = features.unflatten(-1, (-1, self.widths[0]))
+        features = features.view(-1, self.coarse, self.widths[0])
         if coarse is not None:
             features = coarse.apply(features)
         for convolution in self.convolutions:
