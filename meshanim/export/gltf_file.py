@@ -8,6 +8,7 @@ import json
 import struct
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,9 +79,11 @@ class GltfFile:
                 return base64.b64decode(uri.partition(",")[2], validate=True)
             except binascii.Error as error:
                 raise InputError("a buffer inside it is no base64") from error
-        if Path(uri).name != uri:
+        # Spaces and other letters are written as %20 and the like.
+        place = Path(unquote(uri))
+        if place.is_absolute() or len(place.parts) != 1 or place.name == "..":
             raise InputError(f"its buffer {uri} must lie beside it")
-        return (self._folder / uri).read_bytes()
+        return (self._folder / place).read_bytes()
 
     def _rows(self, view: int, offset: int, count: int, width: int, kind: str) -> NDArray:
         """(count, width) numbers of a buffer view, copied."""

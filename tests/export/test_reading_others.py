@@ -159,6 +159,30 @@ def test_what_is_not_read_is_named(tmp_path, more, wrong):
         read(foreign(tmp_path / "a.glb", **more))
 
 
+@pytest.mark.parametrize("uri", ["my%20face.bin", "./my%20face.bin", "my face.bin"])
+def test_a_buffer_beside_the_file_is_found_by_its_encoded_name(tmp_path, uri):
+    path, file = tmp_path / "my face.gltf", pygltflib.GLTF2().load(str(foreign(tmp_path / "a.glb")))
+    (tmp_path / "my face.bin").write_bytes(file.binary_blob())
+    file.buffers[0].uri = uri
+    path.write_text(file.to_json())
+    assert np.array_equal(posed(read(path)), posed(read(tmp_path / "a.glb")))
+
+
+@pytest.mark.parametrize("uri", ["../a.bin", "%2e%2e%2fa.bin", "/tmp/a.bin", "..", ""])
+def test_a_buffer_elsewhere_is_refused(tmp_path, uri):
+    document = {
+        "asset": {"version": "2.0"},
+        "buffers": [{"byteLength": 36, "uri": uri}],
+        "nodes": [{"mesh": 0}],
+    }
+    document |= {"bufferViews": [{"buffer": 0, "byteLength": 36}]}
+    document |= {"accessors": [{"bufferView": 0, "componentType": 5126, "count": 3, "type": "VEC3"}]}
+    document |= {"meshes": [{"primitives": [{"attributes": {"POSITION": 0}}]}]}
+    (tmp_path / "a.gltf").write_text(json.dumps(document))
+    with pytest.raises(InputError, match="must lie beside it"):
+        read(tmp_path / "a.gltf")
+
+
 def test_parts_that_move_apart_are_named(tmp_path):
     path = foreign(tmp_path / "a.glb")
     file = pygltflib.GLTF2().load(str(path))
