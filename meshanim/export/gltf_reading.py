@@ -28,6 +28,20 @@ def _parents(file: GltfFile) -> dict[int, int]:
     return parents
 
 
+def _shown(file: GltfFile) -> list[int]:
+    """Nodes with a mesh in the scene that the file shows; all of the file's where it shows none."""
+    nodes, scenes = file.document.get("nodes", ()), file.document.get("scenes", ())
+    every = [number for number, node in enumerate(nodes) if "mesh" in node]
+    left = list(file.entry("scenes", file.document.get("scene", 0)).get("nodes", ())) if scenes else []
+    reached: set[int] = set()
+    while left:
+        number = left.pop()
+        if number not in reached:
+            reached.add(number)
+            left += file.entry("nodes", number).get("children", ())
+    return [number for number in every if number in reached] or every
+
+
 def _local(node: dict[str, Any], number: int, tracks: dict[tuple[int, str], Track], t: Floats) -> Floats:
     """(T, 4, 4) transform of a node in its parent."""
     if "matrix" in node:
@@ -198,11 +212,12 @@ def _by_material(file: GltfFile, mesh: dict[str, Any], starts: NDArray) -> dict[
 def read_gltf(path: Path, fps: float | None = None) -> Performance:
     """Read meshes, morph targets, their weights and the motion of the node that carries them.
 
-    All mesh nodes become one mesh; nodes that do not move against the first one with morph targets keep their
-    place by it, and its own motion is the head's. Names come from ``targetNames``. Animations are sampled
-    from 0 to their last key: linear, stepped and cubic. What the joints of a skin do becomes the residual of
-    the targets, or the motion where there are none: all positions of all frames. Where a mesh has several
-    materials these are vertex groups, and in our own files the groups that the performance had.
+    All mesh nodes of the scene that the file shows become one mesh; nodes that do not move against the first
+    one with morph targets keep their place by it, and its own motion is the head's. Names come from
+    ``targetNames``. Animations are sampled from 0 to their last key: linear, stepped and cubic. What the
+    joints of a skin do becomes the residual of the targets, or the motion where there are none: all positions
+    of all frames. Where a mesh has several materials these are vertex groups, and in our own files the groups
+    that the performance had.
 
     Args:
         path: a ``.glb`` or ``.gltf`` file.
@@ -212,7 +227,7 @@ def read_gltf(path: Path, fps: float | None = None) -> Performance:
         InputError: a damaged file, or what is not read: compression, parts that move apart.
     """
     file = GltfFile(path)
-    numbers = [n for n, node in enumerate(file.document.get("nodes", ())) if "mesh" in node]
+    numbers = _shown(file)
     if not numbers:
         raise InputError("it has no mesh")
     tracks, parents = tracks_of(file), _parents(file)

@@ -183,6 +183,17 @@ def test_a_buffer_elsewhere_is_refused(tmp_path, uri):
         read(tmp_path / "a.gltf")
 
 
+def test_meshes_of_other_scenes_stay_out(tmp_path):
+    nodes = [{"children": [1]}, {"mesh": 0}, {"mesh": 0, "translation": [5, 0, 0]}]
+    scenes = [{"nodes": [2]}, {"nodes": [0]}]
+    shown = read(foreign(tmp_path / "a.glb", nodes=nodes, scenes=scenes, scene=1, animations=[]))
+    assert shown.neutral.vertices.tolist() == CORNERS.tolist()
+    first = read(foreign(tmp_path / "b.glb", nodes=nodes, scenes=scenes, animations=[]))
+    assert first.neutral.vertices.tolist() == (np.array([5, 0, 0]) + CORNERS).tolist()
+    empty = read(foreign(tmp_path / "c.glb", nodes=nodes, scenes=[{}], animations=[]))
+    assert len(empty.neutral.vertices) == 6
+
+
 def test_parts_that_move_apart_are_named(tmp_path):
     path = foreign(tmp_path / "a.glb")
     file = pygltflib.GLTF2().load(str(path))
