@@ -221,7 +221,8 @@ def read_gltf(path: Path, fps: float | None = None) -> Performance:
 
     Args:
         path: a ``.glb`` or ``.gltf`` file.
-        fps: frames per second; by default those that the file states or its keys stand on.
+        fps: frames per second; by default those that the file states or its keys stand on, 30 where they
+            stand on none.
 
     Raises:
         InputError: a damaged file, or what is not read: compression, parts that move apart.

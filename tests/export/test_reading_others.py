@@ -116,6 +116,23 @@ def test_the_rate_is_that_of_the_keys(tmp_path):
     assert back.fps == 2 and back.frame_count == 3
 
 
+@pytest.mark.parametrize(
+    ("frames", "interpolation", "rate"),
+    [
+        ([1, 10, 20], "LINEAR", 24),
+        ([1, 13, 25], "LINEAR", 24),
+        ([0, 12, 24], "LINEAR", 2),
+        ([0, 12, 24], "CUBICSPLINE", 24),
+        ([0, 12, 24.3], "LINEAR", 30),
+    ],
+)
+def test_poses_set_by_hand_are_sampled_at_a_rate_that_has_them_on_frames(frames, interpolation, rate):
+    times = np.array(frames, dtype=np.float32).astype(np.float64) / 24
+    values = np.zeros((3, 3, 1) if interpolation == "CUBICSPLINE" else (3, 1))
+    found, moments = moments_of([Track(times, values, interpolation, False)], None)
+    assert found == rate and abs(moments[-1] - times[-1]) <= 0.5 / rate
+
+
 def test_stepped_and_cubic_keys(tmp_path):
     stepped = read(foreign(tmp_path / "a.glb", "STEP"), fps=4)
     assert stepped.weights[:, 0].tolist() == pytest.approx([0, 0, 1, 1, 0.5])
