@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,17 +36,39 @@ def _to_ours(stage: Usd.Stage) -> Floats:
 
 
 def _codes(stage: Usd.Stage, meshes: list[Any], fps: float | None) -> tuple[float, Floats]:
-    """Frame rate and the time codes of all frames: the stage's range, else that of the samples."""
+    """Frame rate and the time codes of all frames: the stage's range, else that of all that moves a mesh."""
     rate = stage.GetTimeCodesPerSecond()
     if stage.HasAuthoredTimeCodeRange():
         first, last = stage.GetStartTimeCode(), stage.GetEndTimeCode()
     else:
-        samples = [t for mesh in meshes for t in mesh.GetPointsAttr().GetTimeSamples()] or [0.0]
-        first, last = min(samples), max(samples)
+        samples = {time for mesh in meshes for time in _samples(mesh)}
+        first, last = min(samples, default=0.0), max(samples, default=0.0)
     count = round((last - first) * (fps or rate) / rate) + 1
     if not 1 <= count <= MOST_FRAMES:
         raise InputError(f"its time codes run from {first:g} to {last:g}")
     return fps or rate, first + np.arange(count) * rate / (fps or rate)
+
+
+def _samples(mesh: Any) -> Iterator[float]:
+    """Time codes at which something is said of a mesh: its points, its weights, joints, what carries it."""
+    from pxr import UsdGeom
+
+    skeleton, animation = _skeleton(mesh)
+    yield from mesh.GetPointsAttr().GetTimeSamples()
+    for prim in (mesh.GetPrim(), skeleton):
+        for place in (prim, *_ancestors(prim)) if prim else ():
+            yield from UsdGeom.Xformable(place).GetTimeSamples() if place.IsA(UsdGeom.Xformable) else ()
+    for attribute in animation.GetPrim().GetAttributes() if animation else ():
+        yield from attribute.GetTimeSamples()
+
+
+def _skeleton(mesh: Any) -> tuple[Any, Any]:
+    """Prim of the skeleton that a mesh is bound to, and the animation that drives it; false where none."""
+    from pxr import UsdSkel
+
+    skeleton = UsdSkel.BindingAPI(mesh.GetPrim()).GetInheritedSkeleton().GetPrim()
+    source = UsdSkel.BindingAPI(skeleton or mesh.GetPrim()).GetInheritedAnimationSource()
+    return skeleton, UsdSkel.Animation(source)
 
 
 def _faces(mesh: Any, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
@@ -107,14 +130,7 @@ def _shapes(mesh: Any, count: int) -> tuple[list[str], NDArray[np.float32]]:
 
 def _weights(mesh: Any, names: list[str], codes: Floats) -> Floats:
     """(T, K) weights of the animation that drives the mesh, by name; 0 for what it does not drive."""
-    from pxr import UsdSkel
-
-    weights = np.zeros((len(codes), len(names)))
-    skeleton = UsdSkel.BindingAPI(mesh.GetPrim()).GetInheritedSkeleton()
-    source = UsdSkel.BindingAPI(
-        skeleton.GetPrim() if skeleton else mesh.GetPrim()
-    ).GetInheritedAnimationSource()
-    animation = UsdSkel.Animation(source)
+    weights, (_, animation) = np.zeros((len(codes), len(names))), _skeleton(mesh)
     if not names or not animation:
         return weights
     driven = {str(name): place for place, name in enumerate(animation.GetBlendShapesAttr().Get() or [])}

@@ -351,3 +351,37 @@ def test_subsets_of_faces_are_groups(tmp_path):
     stage.Save()
     groups = {name: group.tolist() for name, group in read(tmp_path / "a.usda").neutral.groups.items()}
     assert groups == {"lips": [0, 1, 2, 3], "eyes": [0, 1, 4]}
+
+
+def without_range(path):
+    """Our own stage as one whose root layer says nothing about times."""
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text(
+        "".join(line for line in lines if "startTimeCode" not in line and "endTimeCode" not in line)
+    )
+
+
+@pytest.mark.parametrize("kept", ["weights", "head"])
+def test_a_stage_without_a_range_lasts_as_long_as_what_moves_in_it(weighted, tmp_path, kept):
+    pytest.importorskip("pxr")
+    wanted = replace(weighted, head_motion=None) if kept == "weights" else weighted
+    if kept == "head":
+        wanted = replace(weighted, weights=weighted.weights * 0)
+    without_range(export(wanted, tmp_path / "a.usda"))
+    back = read(tmp_path / "a.usda")
+    assert back.fps == weighted.fps and millimetres(posed(back), posed(wanted)) < FLOAT32_MM
+
+
+def test_a_stage_that_refers_to_another_has_its_motion(weighted, tmp_path):
+    pytest.importorskip("pxr")
+    from pxr import Usd, UsdGeom
+
+    export(weighted, tmp_path / "a.usda")
+    stage = Usd.Stage.CreateNew(str(tmp_path / "b.usda"))
+    UsdGeom.SetStageUpAxis(stage, "Y")
+    UsdGeom.SetStageMetersPerUnit(stage, 1)
+    stage.SetTimeCodesPerSecond(30)
+    stage.OverridePrim("/top").GetReferences().AddReference("./a.usda")
+    stage.Save()
+    back = read(tmp_path / "b.usda")
+    assert back.fps == 30 and millimetres(posed(back), posed(weighted)) < FLOAT32_MM
