@@ -135,6 +135,8 @@ def _weights(mesh: Any, names: list[str], codes: Floats) -> Floats:
         return weights
     driven = {str(name): place for place, name in enumerate(animation.GetBlendShapesAttr().Get() or [])}
     track = animation.GetBlendShapeWeightsAttr()
+    if not driven:
+        return weights
     moments = codes if track.GetNumTimeSamples() > 1 else codes[:1]
     values = np.array([track.Get(code) for code in moments], dtype=np.float64).reshape(len(moments), -1)
     if values.shape[1] != len(driven):

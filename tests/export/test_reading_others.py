@@ -353,6 +353,22 @@ def test_subsets_of_faces_are_groups(tmp_path):
     assert groups == {"lips": [0, 1, 2, 3], "eyes": [0, 1, 4]}
 
 
+def test_shapes_that_an_animation_of_joints_does_not_drive_stay_at_rest(weighted, tmp_path):
+    pytest.importorskip("pxr")
+    from pxr import Usd
+
+    path = export(replace(weighted, head_motion=None), tmp_path / "a.usda")
+    joint_in_usd(path, 0.1, len(weighted.neutral.vertices))
+    stage = Usd.Stage.Open(str(path))
+    for name in ("blendShapes", "blendShapeWeights"):
+        stage.GetPrimAtPath("/a/skeleton/motion").RemoveProperty(name)
+    stage.Save()
+    back = read(path)
+    wanted = weighted.neutral.vertices.expand(back.frame_count, -1, -1).clone()
+    wanted[5:, :, 1] += 0.1
+    assert not back.weights.any() and millimetres(posed(back), wanted) < FLOAT32_MM
+
+
 def without_range(path):
     """Our own stage as one whose root layer says nothing about times."""
     lines = path.read_text().splitlines(keepends=True)
