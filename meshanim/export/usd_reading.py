@@ -71,10 +71,15 @@ def _skeleton(mesh: Any) -> tuple[Any, Any]:
     return skeleton, UsdSkel.Animation(source)
 
 
-def _faces(mesh: Any, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Triangles (F, 3) as vertices, as corners of the file's polygons, and of which polygon (F,) each is."""
-    sizes = np.array(mesh.GetFaceVertexCountsAttr().Get() or [], dtype=np.int64)
-    index = np.array(mesh.GetFaceVertexIndicesAttr().Get() or [], dtype=np.int64)
+def _faces(
+    mesh: Any, count: int, code: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Triangles (F, 3) as vertices, as corners of the file's polygons, and of which polygon (F,) each is.
+
+    As they are at a time code: some programs sample over time what does not change.
+    """
+    sizes = np.array(mesh.GetFaceVertexCountsAttr().Get(code) or [], dtype=np.int64)
+    index = np.array(mesh.GetFaceVertexIndicesAttr().Get(code) or [], dtype=np.int64)
     if (
         sizes.sum() != len(index)
         or (sizes < 3).any()
@@ -91,14 +96,14 @@ def _faces(mesh: Any, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64],
     return index[corners], corners, np.repeat(np.arange(len(sizes)), fans)
 
 
-def _uv(mesh: Any, faces: NDArray, corners: NDArray) -> tuple[NDArray | None, NDArray | None]:
+def _uv(mesh: Any, faces: NDArray, corners: NDArray, code: float) -> tuple[NDArray | None, NDArray | None]:
     """Texture coordinates and their indices, where the mesh has some per corner or per point."""
     from pxr import UsdGeom
 
     for primvar in UsdGeom.PrimvarsAPI(mesh).GetPrimvarsWithValues():
         if "texCoord2" not in str(primvar.GetTypeName()):
             continue
-        values, index = np.array(primvar.Get(), dtype=np.float32), primvar.GetIndices()
+        values, index = np.array(primvar.Get(code), dtype=np.float32), primvar.GetIndices(code)
         place = corners if primvar.GetInterpolation() == UsdGeom.Tokens.faceVarying else faces
         index = np.array(index, dtype=np.int64)[place] if index else place
         if len(values) and 0 <= index.min() <= index.max() < len(values):
@@ -216,12 +221,12 @@ def _part(mesh: Any, codes: Floats, to_ours: Floats) -> Part:
         motion = np.empty((len(codes), *rest.shape), np.float32)
         for frame, code in enumerate(codes):
             motion[frame] = points.Get(code)
-    faces, corners, polygons = _faces(mesh, len(rest))
+    faces, corners, polygons = _faces(mesh, len(rest), codes[0])
     names, targets = (
         _shapes(mesh, len(rest)) if motion is None else ([], np.zeros((0, len(rest), 3), np.float32))
     )
     places = to_ours @ _world(mesh.GetPrim(), codes)
-    uv, uv_faces = _uv(mesh, faces, corners)
+    uv, uv_faces = _uv(mesh, faces, corners, codes[0])
     weights = _weights(mesh, names, codes)
     name = mesh.GetPrim().GetName()
     placed = read_places(mesh, faces, polygons, len(rest))

@@ -220,6 +220,26 @@ def test_parts_that_move_apart_are_named(tmp_path):
         read(path)
 
 
+def test_faces_and_texture_coordinates_that_are_sampled_over_time(tmp_path):
+    pytest.importorskip("pxr")
+    from pxr import Sdf, Usd, UsdGeom
+
+    stage = Usd.Stage.CreateNew(str(tmp_path / "a.usda"))
+    UsdGeom.SetStageMetersPerUnit(stage, 1)
+    mesh = UsdGeom.Mesh.Define(stage, "/square")
+    uv = UsdGeom.PrimvarsAPI(mesh).CreatePrimvar("st", Sdf.ValueTypeNames.TexCoord2fArray, "vertex")
+    for code in (1, 2, 3):
+        mesh.CreatePointsAttr().Set([(0, 0, code), (1, 0, 0), (1, 1, 0), (0, 1, 0)], code)
+        mesh.CreateFaceVertexCountsAttr().Set([4], code)
+        mesh.CreateFaceVertexIndicesAttr().Set([0, 1, 2, 3], code)
+        uv.Set([(0, 0), (1, 0), (1, 1), (0, 1)], code)
+    stage.Save()
+    back = read(tmp_path / "a.usda")
+    assert back.neutral.faces.tolist() == back.neutral.uv_faces.tolist() == [[0, 1, 2], [0, 2, 3]]
+    assert back.neutral.uv.tolist() == [[0, 0], [1, 0], [1, 1], [0, 1]]
+    assert posed(back)[:, 0, 2].tolist() == [1, 2, 3]
+
+
 def test_usd_of_other_axes_units_and_polygons(tmp_path):
     pytest.importorskip("pxr")
     from pxr import Usd, UsdGeom
