@@ -35,6 +35,15 @@ def _to_ours(stage: Usd.Stage) -> Floats:
     return matrix
 
 
+def _drawn(stage: Usd.Stage) -> Iterator[Any]:
+    """Prims of the meshes that a final picture has, in instances too: no guides, no stand-ins for others."""
+    from pxr import Usd, UsdGeom
+
+    for prim in stage.Traverse(Usd.TraverseInstanceProxies()):
+        if prim.IsA(UsdGeom.Mesh) and UsdGeom.Mesh(prim).ComputePurpose() in ("default", "render"):
+            yield prim
+
+
 def _codes(stage: Usd.Stage, meshes: list[Any], fps: float | None) -> tuple[float, Floats]:
     """Frame rate and the time codes of all frames: the stage's range, else that of all that moves a mesh."""
     rate = stage.GetTimeCodesPerSecond()
@@ -181,8 +190,9 @@ def _skinned(mesh: Any, part: Part, codes: Floats, to_ours: Floats) -> Part:
     if not binding.GetJointIndicesAttr().HasAuthoredValue():
         return part
     cache, root = UsdSkel.Cache(), UsdSkel.Root.Find(mesh.GetPrim())
-    cache.Populate(root, Usd.PrimDefaultPredicate)
-    query, skin = cache.GetSkelQuery(binding.GetInheritedSkeleton()), cache.GetSkinningQuery(mesh.GetPrim())
+    cache.Populate(root, Usd.TraverseInstanceProxies())
+    skeleton = binding.GetInheritedSkeleton()
+    query, skin = cache.GetSkelQuery(skeleton), cache.GetSkinningQuery(mesh.GetPrim())
     influences = skin.ComputeVaryingJointInfluences(len(part.vertices)) if skin else None
     if not query or influences is None:
         raise InputError(f"{mesh.GetPath()} has joints and no skeleton that they are of")
@@ -205,7 +215,8 @@ def _skinned(mesh: Any, part: Part, codes: Floats, to_ours: Floats) -> Part:
         return np.array(moved)[columns].mT @ bind
 
     moved = np.stack([transforms(code) for code in codes])
-    places = to_ours @ _world(query.GetPrim(), codes)
+    # The query's own prim would be that of an instance's prototype.
+    places = to_ours @ _world(skeleton.GetPrim(), codes)
     rest = np.broadcast_to(bind, moved[0].shape)
     return replace(skinned(part, shares, rest, moved), places=places)
 
@@ -238,9 +249,10 @@ def _part(mesh: Any, codes: Floats, to_ours: Floats) -> Part:
 def read_usd(path: Path, fps: float | None = None) -> Performance:
     """Read all meshes of a stage as one: blend shapes with their weights, or points sampled over time.
 
-    Unit and up axis are converted. The motion of the first mesh that moves is the head's; polygons become
-    triangles. What joints do by linear blending becomes the residual of the blend shapes, or the motion
-    where there are none: all positions of all frames. Vertex groups are the subsets of the mesh.
+    Guides and proxies are left out, instances are not. Unit and up axis are converted. The motion of the
+    first mesh that moves is the head's; polygons become triangles. What joints do by linear blending becomes
+    the residual of the blend shapes, or the motion where there are none: all positions of all frames. Vertex
+    groups are the subsets of the mesh.
 
     Args:
         path: the ``.usda``, ``.usdc`` or ``.usdz`` file.
@@ -257,7 +269,7 @@ def read_usd(path: Path, fps: float | None = None) -> Performance:
         stage = Usd.Stage.Open(str(path))
     except Tf.ErrorException as error:
         raise InputError("OpenUSD cannot open it") from error
-    meshes = [UsdGeom.Mesh(prim) for prim in stage.Traverse() if prim.IsA(UsdGeom.Mesh)]
+    meshes = [UsdGeom.Mesh(prim) for prim in _drawn(stage)]
     if not meshes:
         raise InputError("it has no mesh")
     rate, codes = _codes(stage, meshes, fps)

@@ -389,6 +389,43 @@ def test_shapes_that_an_animation_of_joints_does_not_drive_stay_at_rest(weighted
     assert not back.weights.any() and millimetres(posed(back), wanted) < FLOAT32_MM
 
 
+@pytest.mark.parametrize("shift", [0.0, 0.1])
+def test_instances_are_read(weighted, tmp_path, shift):
+    pytest.importorskip("pxr")
+    from pxr import Usd, UsdGeom
+
+    path = export(weighted, tmp_path / "a.usda")
+    joint_in_usd(path, shift, len(weighted.neutral.vertices))
+    stage = Usd.Stage.CreateNew(str(tmp_path / "b.usda"))
+    UsdGeom.SetStageUpAxis(stage, "Y")
+    UsdGeom.SetStageMetersPerUnit(stage, 1)
+    stage.SetTimeCodesPerSecond(30)
+    top = stage.DefinePrim("/top")
+    top.GetReferences().AddReference("./a.usda")
+    top.SetInstanceable(True)
+    stage.Save()
+    alone, back = read(path), read(tmp_path / "b.usda")
+    assert back.weight_names == weighted.weight_names
+    assert np.array_equal(posed(back), posed(alone)) and (back.residual is None) == (shift == 0)
+
+
+def test_guides_and_proxies_are_left_out(tmp_path):
+    pytest.importorskip("pxr")
+    from pxr import Usd, UsdGeom
+
+    stage = Usd.Stage.CreateNew(str(tmp_path / "a.usda"))
+    UsdGeom.SetStageMetersPerUnit(stage, 1)
+    for height, purpose in enumerate(("guide", "default", "proxy", "render")):
+        above = UsdGeom.Xform.Define(stage, f"/{purpose}")
+        above.CreatePurposeAttr(purpose)
+        mesh = UsdGeom.Mesh.Define(stage, f"/{purpose}/mesh")
+        mesh.CreatePointsAttr([(0, height, 0), (1, height, 0), (0, height, 1)])
+        mesh.CreateFaceVertexCountsAttr([3])
+        mesh.CreateFaceVertexIndicesAttr([0, 1, 2])
+    stage.Save()
+    assert posed(read(tmp_path / "a.usda"))[0, :, 1].tolist() == [1, 1, 1, 3, 3, 3]
+
+
 def without_range(path):
     """Our own stage as one whose root layer says nothing about times."""
     lines = path.read_text().splitlines(keepends=True)
