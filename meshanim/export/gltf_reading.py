@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 from meshanim._check import InputError
 from meshanim.export.gltf_file import GltfFile
 from meshanim.export.gltf_tracks import Floats, Track, moments_of, tracks_of
-from meshanim.export.parts import Part, assemble
+from meshanim.export.parts import Part, assemble, turn_of
 from meshanim.export.skinning import joint_shares, skinned
 from meshanim.performance import Performance
 
@@ -70,6 +70,16 @@ def _world(file: GltfFile, number: int | None, tracks: dict, t: Floats, parents:
     return matrices
 
 
+def _upright(file: GltfFile, number: int | None, tracks: dict, parents: dict[int, int]) -> Floats:
+    """(3, 3) how a node is turned by those above it and itself that are not animated."""
+    place = np.eye(4)
+    while number is not None:
+        if not any((number, path) in tracks for path in ("translation", "rotation", "scale")):
+            place = _local(file.entry("nodes", number), number, {}, np.zeros(1))[0] @ place
+        number = parents.get(number)
+    return turn_of(place)
+
+
 def _primitive(file: GltfFile, primitive: dict[str, Any]) -> tuple[Floats, NDArray, NDArray | None, list]:
     if primitive.get("mode", 4) != 4:
         raise InputError("its mesh is not made of triangles")
@@ -123,7 +133,8 @@ def _part(file: GltfFile, number: int, tracks: dict, t: Floats, parents: dict[in
         skin = file.entry("skins", node["skin"])
         shares = np.concatenate([_shares(file, each, len(skin["joints"])) for each in mesh["primitives"]])
         return _skinned(file, part, skin, shares, tracks, t, parents)
-    return replace(part, places=_world(file, number, tracks, t, parents))
+    places = _world(file, number, tracks, t, parents)
+    return replace(part, places=places, upright=_upright(file, number, tracks, parents))
 
 
 def _shares(file: GltfFile, primitive: dict[str, Any], count: int) -> NDArray[np.float32]:
@@ -159,7 +170,8 @@ def _skinned(
         moved = [to_carrier @ _world(file, joint, tracks, t, parents) for joint in joints]
         return np.stack(moved, axis=1) @ inverse
 
-    return replace(skinned(part, shares, local(still, {}, t[:1])[0], local(places, tracks, t)), places=places)
+    moved = skinned(part, shares, local(still, {}, t[:1])[0], local(places, tracks, t))
+    return replace(moved, places=places, upright=_upright(file, carrier, tracks, parents))
 
 
 def _carrier(joints: list[int], parents: dict[int, int]) -> int | None:

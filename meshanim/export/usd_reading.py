@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meshanim._check import InputError
-from meshanim.export.parts import Floats, Part, assemble
+from meshanim.export.parts import Floats, Part, assemble, turn_of
 from meshanim.export.skinning import joint_shares, skinned
 from meshanim.export.usd import require_usd
 from meshanim.export.usd_places import FACE_MODEL, HEAD_MOTION, read_places
@@ -175,6 +175,18 @@ def _world(prim: Any, codes: Floats) -> Floats:
     return np.broadcast_to(np.stack(found), (len(codes), 4, 4))
 
 
+def _upright(prim: Any, to_ours: Floats) -> Floats:
+    """(3, 3) how a prim is turned by the axes and by those above it and itself that do not move."""
+    from pxr import UsdGeom
+
+    place = np.eye(4)
+    for each in (prim, *_ancestors(prim)):
+        if each.IsA(UsdGeom.Xformable) and not UsdGeom.Xformable(each).GetTimeSamples():
+            # OpenUSD's matrices act on rows.
+            place = np.array(UsdGeom.Xformable(each).GetLocalTransformation()).T @ place
+    return turn_of(to_ours @ place)
+
+
 def _ancestors(prim: Any) -> list[Any]:
     above = []
     while prim := prim.GetParent():
@@ -218,7 +230,8 @@ def _skinned(mesh: Any, part: Part, codes: Floats, to_ours: Floats) -> Part:
     # The query's own prim would be that of an instance's prototype.
     places = to_ours @ _world(skeleton.GetPrim(), codes)
     rest = np.broadcast_to(bind, moved[0].shape)
-    return replace(skinned(part, shares, rest, moved), places=places)
+    upright = _upright(skeleton.GetPrim(), to_ours)
+    return replace(skinned(part, shares, rest, moved), places=places, upright=upright)
 
 
 def _part(mesh: Any, codes: Floats, to_ours: Floats) -> Part:
@@ -243,6 +256,7 @@ def _part(mesh: Any, codes: Floats, to_ours: Floats) -> Part:
     placed = read_places(mesh, faces, polygons, len(rest))
     said = [mesh.GetPrim().GetCustomDataByKey(key) for key in (FACE_MODEL, HEAD_MOTION)]
     part = Part(name, rest, faces, uv, uv_faces, names, targets, weights, places, motion, *placed, *said)
+    part = replace(part, upright=_upright(mesh.GetPrim(), to_ours))
     return _skinned(mesh, part, codes, to_ours)
 
 

@@ -259,6 +259,56 @@ def test_usd_of_other_axes_units_and_polygons(tmp_path):
     assert back.neutral.faces.tolist() == [[0, 1, 2], [0, 2, 3], [0, 1, 4]]
 
 
+@pytest.mark.parametrize("turned_by", ["axis", "prim"])
+def test_a_head_that_moves_in_usd_with_z_up_is_upright_without_its_motion(tmp_path, turned_by):
+    pytest.importorskip("pxr")
+    from pxr import Usd, UsdGeom
+
+    stage = Usd.Stage.CreateNew(str(tmp_path / "a.usda"))
+    UsdGeom.SetStageMetersPerUnit(stage, 0.01)
+    UsdGeom.SetStageUpAxis(stage, "Z" if turned_by == "axis" else "Y")
+    top, head = (UsdGeom.Xform.Define(stage, path) for path in ("/top", "/top/head"))
+    if turned_by == "prim":
+        top.AddRotateXOp().Set(-90)
+    place, turn = head.AddTranslateOp(), head.AddRotateZOp()
+    for code, angle in ((0, 0), (1, 30)):
+        place.Set((0, 0, 10 * code), code)
+        turn.Set(angle, code)
+    mesh = UsdGeom.Mesh.Define(stage, "/top/head/mesh")
+    mesh.CreatePointsAttr([(0, 0, 0), (100, 0, 0), (0, -20, 100)])
+    mesh.CreateFaceVertexCountsAttr([3])
+    mesh.CreateFaceVertexIndicesAttr([0, 1, 2])
+    stage.Save()
+    back = read(tmp_path / "a.usda")
+    # Up is along Y, in front along Z, in metres; a turn about the vertical is one about Y.
+    assert back.neutral.vertices.numpy() == pytest.approx(
+        np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0.2]]), abs=1e-6
+    )
+    assert back.head_motion.numpy() == pytest.approx(
+        np.array([[0] * 6, [0, np.pi / 6, 0, 0, 0.1, 0]]), abs=1e-6
+    )
+
+
+def test_a_head_that_moves_below_a_node_that_turns_it_up_is_upright_without_its_motion(tmp_path):
+    nodes = [
+        {"children": [1], "rotation": [-(0.5**0.5), 0, 0, 0.5**0.5]},
+        {"children": [2]},
+        {"mesh": 0},
+    ]
+    file = Foreign()
+    clock, turns = file.add([0.0, 1.0]), file.add(Rotation.from_euler("Z", [[0.0], [0.6]]).as_quat())
+    mesh = {"primitives": [{"attributes": {"POSITION": file.add([[0, 0, 0], [1, 0, 0], [0, -0.2, 1]])}}]}
+    animation = {
+        "samplers": [{"input": clock, "output": turns}],
+        "channels": [{"sampler": 0, "target": {"node": 1, "path": "rotation"}}],
+    }
+    back = read(file.save(tmp_path / "a.glb", nodes=nodes, meshes=[mesh], animations=[animation]))
+    assert back.neutral.vertices.numpy() == pytest.approx(
+        np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0.2]]), abs=1e-6
+    )
+    assert back.head_motion[1].numpy() == pytest.approx(np.array([0, 0.6, 0, 0, 0, 0]), abs=1e-6)
+
+
 def bend(points, angle):
     """Two joints: one stands still, one turns about Z at x = 0.5; each leads by its nearness, in x."""
     turned = (points - [0.5, 0, 0]) @ Rotation.from_euler("Z", angle).as_matrix().T + [0.5, 0, 0]
