@@ -40,7 +40,7 @@ class Part:
         posed: whether a head's motion takes it to its places, even to one and the same: our own files say so,
             in others what stands still is how the mesh is placed.
         upright: (3, 3) how what stands still of its places turns it, as from another up axis: the neutral is
-            turned so too, and the head's motion is what is left.
+            turned so too where that leaves the head's motion less to turn.
     """
 
     name: str
@@ -103,7 +103,12 @@ def _head_motion(places: Floats, posed: bool, upright: Floats) -> tuple[torch.Te
         raise InputError("its head is mirrored while it moves, which is no motion of a head")
     # Rotations come in float32: what is near one is one, and positions stay as they are.
     scale[0] = np.where(np.abs(scale[0] - 1) < 1e-6, 1, scale[0])
-    turns = Rotation.from_matrix(places[:, :3, :3] / scale[:, None, :] @ upright.T).as_rotvec()
+    turned = places[:, :3, :3] / scale[:, None, :]
+    # Some programs keep another's axes in the mesh, and turn it up by what moves the head.
+    upright = min(
+        (np.eye(3), upright), key=lambda turn: Rotation.from_matrix(turned @ turn.T).magnitude().mean()
+    )
+    turns = Rotation.from_matrix(turned @ upright.T).as_rotvec()
     motion = np.concatenate([turns, places[:, :3, 3]], axis=1)
     before = np.eye(4)
     before[:3, :3] = upright * scale[0]

@@ -289,6 +289,27 @@ def test_a_head_that_moves_in_usd_with_z_up_is_upright_without_its_motion(tmp_pa
     )
 
 
+def test_a_mesh_that_is_turned_up_by_what_moves_the_head_keeps_its_own_axes(tmp_path):
+    pytest.importorskip("pxr")
+    from pxr import Gf, Usd, UsdGeom
+
+    stage = Usd.Stage.CreateNew(str(tmp_path / "a.usda"))
+    UsdGeom.SetStageMetersPerUnit(stage, 1)
+    UsdGeom.SetStageUpAxis(stage, "Z")
+    mesh = UsdGeom.Mesh.Define(stage, "/mesh")
+    turn = mesh.AddOrientOp()
+    for code, angle in ((0, 0.0), (1, 0.5)):
+        x, y, z, w = (Rotation.from_euler("X", np.pi / 2) * Rotation.from_euler("Y", angle)).as_quat()
+        turn.Set(Gf.Quatf(w, x, y, z), code)
+    mesh.CreatePointsAttr([(0, 0, 0), (1, 0, 0), (0, 1, 0.2)])
+    mesh.CreateFaceVertexCountsAttr([3])
+    mesh.CreateFaceVertexIndicesAttr([0, 1, 2])
+    stage.Save()
+    back = read(tmp_path / "a.usda")
+    assert back.neutral.vertices[2].tolist() == pytest.approx([0, 1, 0.2])
+    assert back.head_motion[1].numpy() == pytest.approx(np.array([0, 0.5, 0, 0, 0, 0]), abs=1e-6)
+
+
 def test_a_head_that_moves_below_a_node_that_turns_it_up_is_upright_without_its_motion(tmp_path):
     nodes = [
         {"children": [1], "rotation": [-(0.5**0.5), 0, 0, 0.5**0.5]},
