@@ -39,6 +39,14 @@ def test_everything_comes_back_to_the_last_bit(request, tmp_path, name):
     assert torch.equal(performance.vertices(), back.vertices())
 
 
+def test_a_type_that_numpy_does_not_know_is_written_as_float32(weighted, tmp_path):
+    rough = weighted.to(torch.bfloat16)
+    back = read_performance(export(rough, tmp_path / "a.npz"))
+    for name in ("weights", "basis", "waveform", "gaze"):
+        assert torch.equal(getattr(back, name), getattr(rough, name).float())
+    assert torch.equal(back.neutral.vertices, rough.neutral.vertices.float())
+
+
 def test_bad_files_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"none\.npz does not exist"):
         read_performance(tmp_path / "none.npz")
