@@ -103,6 +103,8 @@ class Performance:
 
     def __post_init__(self) -> None:
         check_range("fps", self.fps, 0, open_low=True)
+        # NumPy's numbers, as from a file, are none to those who write JSON or USD.
+        object.__setattr__(self, "fps", float(self.fps))
         for name in (*_TRACKS, "basis", "waveform"):
             if getattr(self, name) is not None:
                 check_tensor(name, getattr(self, name))

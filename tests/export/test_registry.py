@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -303,3 +304,11 @@ def test_the_mesh_of_a_face_that_asks_for_gradients_is_written(moving, tmp_path)
     write_obj(asking(moving).neutral, tmp_path / "a.obj")
     write_obj(moving.neutral, tmp_path / "b.obj")
     assert (tmp_path / "a.obj").read_bytes() == (tmp_path / "b.obj").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["a.glb", "a.usda", "a.npz", "a.mdd", "a.csv"])
+@pytest.mark.parametrize("fps", [np.float32(30), np.int64(30), np.array(30.0)])
+def test_frame_rates_may_be_numbers_of_numpy(weighted, tmp_path, name, fps):
+    export(weighted, tmp_path / "first" / name)
+    export(replace(weighted, fps=fps), tmp_path / "second" / name)
+    assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
