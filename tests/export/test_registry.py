@@ -16,6 +16,8 @@ import torch
 
 from meshanim._check import InputError, MissingExtra
 from meshanim.export import FORMATS, SEQUENCES, check_targets, export, write_obj, written_files
+from meshanim.export.registry import POINTS
+from meshanim.mesh import Mesh
 
 SMALL: dict[str, dict[str, Any]] = {".mp4": {"size": (32, 32)}, ".gif": {"size": (32, 32)}}
 SLOW = (".abc", ".fbx", ".blend")
@@ -312,3 +314,14 @@ def test_frame_rates_may_be_numbers_of_numpy(weighted, tmp_path, name, fps):
     export(weighted, tmp_path / "first" / name)
     export(replace(weighted, fps=fps), tmp_path / "second" / name)
     assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_points_without_faces_are_refused_where_a_format_needs_some(weighted, tmp_path, target):
+    points = replace(weighted, neutral=Mesh(weighted.neutral.vertices, weighted.neutral.faces[:0]))
+    if Path(target).suffix in POINTS:
+        write(points, tmp_path, target)
+        return
+    with pytest.raises(InputError, match="must be of a mesh with faces, got none"):
+        write(points, tmp_path, target)
+    assert not tree(tmp_path)
