@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from meshanim._check import InputError
-from meshanim.export.gltf_file import GltfFile
 from meshanim.export.gltf_tracks import Floats, Track, moments_of, tracks_of
 from meshanim.export.parts import Part, assemble, turn_of
 from meshanim.export.skinning import joint_shares, skinned
+from meshanim.mesh.gltf_file import GltfFile
 from meshanim.performance import Performance
 
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation, Slerp
 
 from meshanim._check import InputError
-from meshanim.export.gltf_file import GltfFile
 from meshanim.export.rates import nominal_rate
+from meshanim.mesh.gltf_file import GltfFile
 
 Floats = NDArray[np.float64]
 MOST_FRAMES = 2**22

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 import torch
 
 from meshanim._check import InputError, check_indices
+from meshanim.mesh.gltf_file import GltfFile
 from meshanim.mesh.mesh import Mesh
 from meshanim.mesh.obj import parse_obj
 
@@ -17,9 +19,19 @@ from meshanim.mesh.obj import parse_obj
 def _load(path: Path) -> Any:
     import trimesh  # a second to import, only needed here
 
+    class Beside(trimesh.resolvers.FilePathResolver):
+        """Finds files whose names are encoded, as glTF's are."""
+
+        def get(self, name: str) -> bytes:
+            return super().get(unquote(name))
+
+    is_gltf = path.suffix.lower() in (".glb", ".gltf")
+    if is_gltf:
+        GltfFile(path)  # names what is not read: of a compressed mesh trimesh would make zeros
     # of glTF no texture coordinates come without the materials
-    skipped = path.suffix.lower() not in (".glb", ".gltf")
-    return trimesh.load_scene(path, process=False, fix_texture=False, skip_materials=skipped)
+    return trimesh.load_scene(
+        path, resolver=Beside(str(path)), process=False, fix_texture=False, skip_materials=not is_gltf
+    )
 
 
 def _scene_parts(path: Path) -> list[tuple[str, Any, np.ndarray]]:

@@ -136,6 +136,34 @@ def test_stl_corners_become_vertices(torus, tmp_path):
     assert found.faces[0].tolist() == [0, 1, 2] and first_seen.tolist() == list(range(len(first_seen)))
 
 
+def in_parts(mesh, folder, name):
+    """Write what trimesh makes a glTF of: its document comes back, its buffers are called after ``name``."""
+    files = mesh.to_trimesh().scene().export(file_type="gltf")
+    document = json.loads(files["model.gltf"])
+    for number, buffer in enumerate(document["buffers"]):
+        (folder / f"{name} {number}.bin").write_bytes(files[buffer["uri"]])
+        buffer["uri"] = f"{name} {number}.bin".replace(" ", "%20")
+    return document
+
+
+def test_buffers_of_a_gltf_have_encoded_names(torus, tmp_path):
+    (tmp_path / "a.gltf").write_text(json.dumps(in_parts(torus, tmp_path, "my torus")))
+    assert torch.equal(read_mesh(tmp_path / "a.gltf").faces, torus.faces)
+
+
+def test_a_compressed_gltf_is_refused_and_no_mesh_of_zeros(torus, tmp_path):
+    """Its accessors have no data: that lies compressed in a view that an extension names."""
+    document = in_parts(torus, tmp_path, "a")
+    for accessor in document["accessors"]:
+        del accessor["bufferView"]
+    packed = {"KHR_draco_mesh_compression": {"bufferView": 0, "attributes": {"POSITION": 0}}}
+    document["meshes"][0]["primitives"][0]["extensions"] = packed
+    document |= {"extensionsUsed": list(packed), "extensionsRequired": list(packed)}
+    (tmp_path / "a.gltf").write_text(json.dumps(document))
+    with pytest.raises(InputError, match="it needs KHR_draco_mesh_compression, which is not read"):
+        read_mesh(tmp_path / "a.gltf")
+
+
 def test_glb_meshes_are_placed_and_joined(tmp_path, tetrahedron):
     scene = trimesh.Scene()
     move, mirror = np.eye(4), np.diag([-1.0, 1, 1, 1])
