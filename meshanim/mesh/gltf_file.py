@@ -17,14 +17,8 @@ from meshanim._check import InputError
 
 _TYPES = {5120: "i1", 5121: "u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
 _WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}
-_KNOWN = {
-    "KHR_mesh_quantization",
-    "KHR_materials_unlit",
-    "KHR_materials_specular",
-    "KHR_materials_ior",
-    "KHR_texture_transform",
-}
-"""Required extensions that change nothing about positions, or nothing that is not read anyway."""
+_KNOWN = ("KHR_mesh_quantization", "KHR_materials_", "KHR_texture_", "EXT_texture_", "KHR_lights_")
+"""Beginnings of the names of required extensions that change no position that is read."""
 MOST_ROWS = 2**28
 """Rows of an array that takes no room in the file, since all of it is zero."""
 
@@ -51,7 +45,8 @@ class GltfFile:
         version = str(self.document.get("asset", {}).get("version", ""))
         if not version.startswith("2"):
             raise InputError(f"it must be glTF 2, got version {version or 'none'}")
-        unknown = sorted(set(self.document.get("extensionsRequired", ())) - _KNOWN)
+        required = set(self.document.get("extensionsRequired", ()))
+        unknown = sorted(name for name in required if not str(name).startswith(_KNOWN))
         if unknown:
             raise InputError(f"it needs {', '.join(unknown)}, which is not read; export it without")
         self._folder = path.parent

@@ -200,6 +200,14 @@ def test_a_buffer_elsewhere_is_refused(tmp_path, uri):
         read(tmp_path / "a.gltf")
 
 
+@pytest.mark.parametrize(
+    "name", ["KHR_texture_basisu", "EXT_texture_webp", "KHR_materials_volume", "KHR_lights_punctual"]
+)
+def test_extensions_that_move_nothing_may_be_required(tmp_path, name):
+    plain = read(foreign(tmp_path / "a.glb"))
+    assert np.array_equal(posed(read(foreign(tmp_path / "b.glb", extensionsRequired=[name]))), posed(plain))
+
+
 def test_meshes_of_other_scenes_stay_out(tmp_path):
     nodes = [{"children": [1]}, {"mesh": 0}, {"mesh": 0, "translation": [5, 0, 0]}]
     scenes = [{"nodes": [2]}, {"nodes": [0]}]
