@@ -80,6 +80,16 @@ def _upright(file: GltfFile, number: int | None, tracks: dict, parents: dict[int
     return turn_of(place)
 
 
+def _on_texture(uv: NDArray[np.float32], material: dict[str, Any]) -> NDArray[np.float32]:
+    """(V, 2) where the base colour's texture is looked up: KHR_texture_transform, which packed files need."""
+    texture = material.get("pbrMetallicRoughness", {}).get("baseColorTexture", {})
+    moved = texture.get("extensions", {}).get("KHR_texture_transform", {})
+    angle = float(moved.get("rotation", 0.0))
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    scaled = uv * np.array(moved.get("scale", (1.0, 1.0)), dtype=float)
+    return (scaled @ turn + np.array(moved.get("offset", (0.0, 0.0)), dtype=float)).astype(np.float32)
+
+
 def _primitive(file: GltfFile, primitive: dict[str, Any]) -> tuple[Floats, NDArray, NDArray | None, list]:
     if primitive.get("mode", 4) != 4:
         raise InputError("its mesh is not made of triangles")
@@ -90,6 +100,8 @@ def _primitive(file: GltfFile, primitive: dict[str, Any]) -> tuple[Floats, NDArr
     if len(index) % 3 or (len(index) and index.max() >= len(vertices)):
         raise InputError("its triangles name vertices that it does not have")
     uv = file.array(attributes["TEXCOORD_0"]).astype(np.float32) if "TEXCOORD_0" in attributes else None
+    if uv is not None and "material" in primitive:
+        uv = _on_texture(uv, file.entry("materials", primitive["material"]))
     targets = []
     for target in primitive.get("targets", ()):
         moved = file.array(target["POSITION"]) if "POSITION" in target else np.zeros_like(vertices)

@@ -424,6 +424,26 @@ def test_skinning_that_is_not_linear_is_named(weighted, tmp_path):
         read(path)
 
 
+def test_texture_coordinates_are_where_their_texture_is_looked_up(tmp_path):
+    file = Foreign()
+    attributes = {
+        "POSITION": file.add(CORNERS),
+        "TEXCOORD_0": file.add([[0, 0], [1000, 0], [0, 2000]], "<u2"),
+    }
+    moved = {"offset": [0.1, 0.2], "scale": [0.001, 0.00025], "rotation": np.pi / 2}
+    texture = {"index": 0, "extensions": {"KHR_texture_transform": moved}}
+    path = file.save(
+        tmp_path / "a.glb",
+        extensionsRequired=["KHR_texture_transform", "KHR_mesh_quantization"],
+        nodes=[{"mesh": 0}],
+        meshes=[{"primitives": [{"attributes": attributes, "material": 0}]}],
+        materials=[{"pbrMetallicRoughness": {"baseColorTexture": texture}}],
+        textures=[{}],
+    )
+    # Scaled, turned from right to up and from down to right, shifted; our origin is at the bottom.
+    assert read(path).neutral.uv.numpy() == pytest.approx(np.array([[0.1, 0.8], [0.1, 1.8], [0.6, 0.8]]))
+
+
 def test_materials_of_another_program_are_groups(tmp_path):
     file = Foreign()
     corners = file.add(CORNERS)
