@@ -122,7 +122,10 @@ def _part(file: GltfFile, number: int, tracks: dict, t: Floats, parents: dict[in
     count = len(pieces[0][3])
     if any(len(piece[3]) != count for piece in pieces):
         raise InputError(f"the parts of {name} have different numbers of morph targets")
-    names = [str(word) for word in (mesh.get("extras") or {}).get("targetNames", ())]
+    # VRM has the names in the primitives.
+    extras = [each.get("extras") or {} for each in (mesh, *mesh["primitives"])]
+    named = next((each["targetNames"] for each in extras if each.get("targetNames")), ())
+    names = [str(word) for word in named]
     names = names if len(names) == count else [f"target_{index + 1:03d}" for index in range(count)]
     still = np.array(node.get("weights") or mesh.get("weights") or [0.0] * count, dtype=float)
     track = tracks.get((number, "weights"))
@@ -238,10 +241,10 @@ def read_gltf(path: Path, fps: float | None = None) -> Performance:
 
     All mesh nodes of the scene that the file shows become one mesh; nodes that do not move against the first
     one with morph targets keep their place by it, and its own motion is the head's. Names come from
-    ``targetNames``. Animations are sampled from 0 to their last key: linear, stepped and cubic. What the
-    joints of a skin do becomes the residual of the targets, or the motion where there are none: all positions
-    of all frames. Where a mesh has several materials these are vertex groups, and in our own files the groups
-    that the performance had.
+    ``targetNames`` of the mesh or its parts. Animations are sampled from 0 to their last key: linear, stepped
+    and cubic. What the joints of a skin do becomes the residual of the targets, or the motion where there are
+    none: all positions of all frames. Where a mesh has several materials these are vertex groups, and in our
+    own files the groups that the performance had.
 
     Args:
         path: a ``.glb`` or ``.gltf`` file.

@@ -208,6 +208,14 @@ def test_extensions_that_move_nothing_may_be_required(tmp_path, name):
     assert np.array_equal(posed(read(foreign(tmp_path / "b.glb", extensionsRequired=[name]))), posed(plain))
 
 
+def test_names_of_targets_may_stand_in_the_primitives(tmp_path):
+    file = pygltflib.GLTF2().load(str(foreign(tmp_path / "a.glb")))
+    mesh = file.meshes[0]
+    mesh.primitives[0].extras, mesh.extras = mesh.extras, {}
+    file.save(str(tmp_path / "b.glb"))
+    assert read(tmp_path / "b.glb").weight_names == ("jawOpen",)
+
+
 def test_meshes_of_other_scenes_stay_out(tmp_path):
     nodes = [{"children": [1]}, {"mesh": 0}, {"mesh": 0, "translation": [5, 0, 0]}]
     scenes = [{"nodes": [2]}, {"nodes": [0]}]
