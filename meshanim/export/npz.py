@@ -125,15 +125,19 @@ def _member(name: str) -> zipfile.ZipInfo:
 
 
 def _load(path: Path) -> dict[str, NDArray]:
-    """All arrays of a file, which must be an NPZ with the keys of a performance."""
+    """The arrays of a file, which must be an NPZ with the keys of a performance.
+
+    Positions, gigabytes of a long take, stay in it where weights tell the motion.
+    """
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist, or is not a file")
     try:
         with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+            unread = {"vertices"} & set(archive.files) if "weights" in archive.files else set()
+            arrays = {name: archive[name] for name in archive.files if name not in unread}
     except (ValueError, zipfile.BadZipFile, EOFError, AttributeError, TypeError) as error:
         raise InputError(f"{path} must be an NPZ file of plain arrays, and cannot be read as one") from error
-    missing = [name for name in ("vertices", "faces", "neutral", "fps") if name not in arrays]
+    missing = [name for name in ("vertices", "faces", "neutral", "fps") if name not in {*arrays, *unread}]
     if missing:
         raise InputError(f"{path} must hold a performance, but has no {', '.join(missing)}")
     version = int(arrays.get("format_version", np.array(FORMAT_VERSION)))
