@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meshanim._check import InputError
+from meshanim._check import InputError, check_range
 from meshanim.export.parts import Floats, Part, assemble, turn_of
 from meshanim.export.skinning import joint_shares, skinned
 from meshanim.export.usd import require_usd
@@ -31,7 +31,9 @@ def _to_ours(stage: Usd.Stage) -> Floats:
     matrix = np.eye(4)
     if UsdGeom.GetStageUpAxis(stage) == UsdGeom.Tokens.z:
         matrix[:3, :3] = [[1, 0, 0], [0, 0, 1], [0, -1, 0]]
-    matrix[:3, :3] *= UsdGeom.GetStageMetersPerUnit(stage)
+    unit = UsdGeom.GetStageMetersPerUnit(stage)
+    check_range("metersPerUnit", unit, 0, open_low=True)
+    matrix[:3, :3] *= unit
     return matrix
 
 
@@ -39,14 +41,20 @@ def _drawn(stage: Usd.Stage) -> Iterator[Any]:
     """Prims of the meshes that a final picture has, in instances too: no guides, no stand-ins for others."""
     from pxr import Usd, UsdGeom
 
-    for prim in stage.Traverse(Usd.TraverseInstanceProxies()):
-        if prim.IsA(UsdGeom.Mesh) and UsdGeom.Mesh(prim).ComputePurpose() in ("default", "render"):
+    walk = iter(Usd.PrimRange.Stage(stage, Usd.TraverseInstanceProxies()))
+    for prim in walk:
+        if prim.IsA(UsdGeom.PointInstancer):
+            # What it copies is not drawn where it stands.
+            walk.PruneChildren()
+        mesh = UsdGeom.Mesh(prim)
+        if mesh and mesh.GetPointsAttr().HasValue() and mesh.ComputePurpose() in ("default", "render"):
             yield prim
 
 
 def _codes(stage: Usd.Stage, meshes: list[Any], fps: float | None) -> tuple[float, Floats]:
     """Frame rate and the time codes of all frames: the stage's range, else that of all that moves a mesh."""
     rate = stage.GetTimeCodesPerSecond()
+    check_range("timeCodesPerSecond", rate, 0, open_low=True)
     if stage.HasAuthoredTimeCodeRange():
         first, last = stage.GetStartTimeCode(), stage.GetEndTimeCode()
     else:
@@ -54,7 +62,9 @@ def _codes(stage: Usd.Stage, meshes: list[Any], fps: float | None) -> tuple[floa
         first, last = min(samples, default=0.0), max(samples, default=0.0)
     count = round((last - first) * (fps or rate) / rate) + 1
     if not 1 <= count <= MOST_FRAMES:
-        raise InputError(f"its time codes run from {first:g} to {last:g}")
+        raise InputError(
+            f"its time codes from {first:g} to {last:g} must be 1 to {MOST_FRAMES} frames, got {count}"
+        )
     return fps or rate, first + np.arange(count) * rate / (fps or rate)
 
 
@@ -263,10 +273,10 @@ def _part(mesh: Any, codes: Floats, to_ours: Floats) -> Part:
 def read_usd(path: Path, fps: float | None = None) -> Performance:
     """Read all meshes of a stage as one: blend shapes with their weights, or points sampled over time.
 
-    Guides and proxies are left out, instances are not. Unit and up axis are converted. The motion of the
-    first mesh that moves is the head's; polygons become triangles. What joints do by linear blending becomes
-    the residual of the blend shapes, or the motion where there are none: all positions of all frames. Vertex
-    groups are the subsets of the mesh.
+    Guides, proxies and what a PointInstancer copies are left out, instances are not. Unit and up axis are
+    converted. The motion of the first mesh that moves is the head's; polygons become triangles. What joints
+    do by linear blending becomes the residual of the blend shapes, or the motion where there are none: all
+    positions of all frames. Vertex groups are the subsets of the mesh.
 
     Args:
         path: the ``.usda``, ``.usdc`` or ``.usdz`` file.

@@ -533,6 +533,34 @@ def test_guides_and_proxies_are_left_out(tmp_path):
     assert posed(read(tmp_path / "a.usda"))[0, :, 1].tolist() == [1, 1, 1, 3, 3, 3]
 
 
+def test_meshes_that_are_not_drawn_by_themselves_are_left_out(tmp_path):
+    pytest.importorskip("pxr")
+    from pxr import Usd, UsdGeom
+
+    stage = Usd.Stage.CreateNew(str(tmp_path / "a.usda"))
+    UsdGeom.SetStageMetersPerUnit(stage, 1)
+    UsdGeom.PointInstancer.Define(stage, "/hair")
+    UsdGeom.Mesh.Define(stage, "/of_no_points")
+    for path in ("/hair/strand", "/face"):
+        mesh = UsdGeom.Mesh.Define(stage, path)
+        mesh.CreatePointsAttr([tuple(corner) for corner in CORNERS.tolist()])
+        mesh.CreateFaceVertexCountsAttr([3])
+        mesh.CreateFaceVertexIndicesAttr([0, 1, 2])
+    stage.Save()
+    assert read(tmp_path / "a.usda").neutral.vertices.tolist() == CORNERS.tolist()
+
+
+@pytest.mark.parametrize("name", ["metersPerUnit", "timeCodesPerSecond"])
+@pytest.mark.parametrize("value", ["0", "-1", "inf"])
+def test_units_of_a_stage_that_are_none_are_named(weighted, tmp_path, name, value):
+    pytest.importorskip("pxr")
+    path = export(weighted, tmp_path / "a.usda")
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(f"    {name} = {value}\n" if name in line else line for line in lines))
+    with pytest.raises(InputError, match=f"{name} must be above 0"):
+        read(path)
+
+
 def without_range(path):
     """Our own stage as one whose root layer says nothing about times."""
     lines = path.read_text().splitlines(keepends=True)
