@@ -59,7 +59,8 @@ class GltfFile:
             raise InputError(f"it refers to number {number} of {len(entries)} {kind}")
         return entries[number]
 
-    def _buffer(self, number: int) -> bytes:
+    def buffer(self, number: int) -> bytes:
+        """Bytes of a buffer, wherever they are."""
         if number not in self._buffers:
             entry = self.entry("buffers", number)
             data = self._load(entry["uri"]) if "uri" in entry else self._binary
@@ -83,7 +84,7 @@ class GltfFile:
     def _rows(self, view: int, offset: int, count: int, width: int, kind: str) -> NDArray:
         """(count, width) numbers of a buffer view, copied."""
         entry = self.entry("bufferViews", view)
-        data, size = self._buffer(entry.get("buffer", 0)), np.dtype(kind).itemsize
+        data, size = self.buffer(entry.get("buffer", 0)), np.dtype(kind).itemsize
         begin, stride = entry.get("byteOffset", 0), entry.get("byteStride") or width * size
         end = begin + entry["byteLength"]
         last = begin + offset + (count - 1) * stride + width * size

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import numpy as np
 import torch
@@ -19,19 +20,19 @@ from meshanim.mesh.obj import parse_obj
 def _load(path: Path) -> Any:
     import trimesh  # a second to import, only needed here
 
-    class Beside(trimesh.resolvers.FilePathResolver):
-        """Finds files whose names are encoded, as glTF's are."""
-
-        def get(self, name: str) -> bytes:
-            return super().get(unquote(name))
-
-    is_gltf = path.suffix.lower() in (".glb", ".gltf")
-    if is_gltf:
-        GltfFile(path)  # names what is not read: of a compressed mesh trimesh would make zeros
-    # of glTF no texture coordinates come without the materials
-    return trimesh.load_scene(
-        path, resolver=Beside(str(path)), process=False, fix_texture=False, skip_materials=not is_gltf
-    )
+    if path.suffix.lower() not in (".glb", ".gltf"):
+        return trimesh.load_scene(path, process=False, skip_materials=True)
+    # GltfFile names what is not read: of a compressed mesh trimesh would make zeros
+    file = GltfFile(path)
+    document = {name: file.document[name] for name in file.document.keys() - {"images", "textures"}}
+    buffers = {str(number): file.buffer(number) for number in range(len(document.get("buffers", ())))}
+    document["buffers"] = [{"uri": number, "byteLength": len(data)} for number, data in buffers.items()]
+    # of glTF no texture coordinates come without a material
+    document["materials"] = [{}]
+    for mesh in document.get("meshes", ()):
+        mesh["primitives"] = [primitive | {"material": 0} for primitive in mesh["primitives"]]
+    text = io.BytesIO(json.dumps(document).encode())
+    return trimesh.load_scene(text, "gltf", buffers, process=False, fix_texture=False)
 
 
 def _scene_parts(path: Path) -> list[tuple[str, Any, np.ndarray]]:

@@ -151,6 +151,26 @@ def test_buffers_of_a_gltf_have_encoded_names(torus, tmp_path):
     assert torch.equal(read_mesh(tmp_path / "a.gltf").faces, torus.faces)
 
 
+def test_texture_coordinates_of_a_gltf_come_without_a_material(torus, tmp_path):
+    document = in_parts(torus, tmp_path, "a")
+    assert "materials" not in document and read_mesh_of(document, tmp_path).uv is None
+    uv = np.random.default_rng(0).random((len(torus.vertices), 2), dtype=np.float32)
+    (tmp_path / "uv.bin").write_bytes(uv.tobytes())
+    document["buffers"].append({"uri": "uv.bin", "byteLength": uv.nbytes})
+    document["bufferViews"].append({"buffer": len(document["buffers"]) - 1, "byteLength": uv.nbytes})
+    accessor = {"bufferView": len(document["bufferViews"]) - 1, "componentType": 5126, "type": "VEC2"}
+    document["accessors"].append(accessor | {"count": len(uv)})
+    attributes = document["meshes"][0]["primitives"][0]["attributes"]
+    attributes["TEXCOORD_0"] = len(document["accessors"]) - 1
+    # Our origin is at the bottom left, glTF's at the top left.
+    assert read_mesh_of(document, tmp_path).uv.numpy() == pytest.approx(uv * [1, -1] + [0, 1])
+
+
+def read_mesh_of(document, folder):
+    (folder / "a.gltf").write_text(json.dumps(document))
+    return read_mesh(folder / "a.gltf")
+
+
 def test_a_compressed_gltf_is_refused_and_no_mesh_of_zeros(torus, tmp_path):
     """Its accessors have no data: that lies compressed in a view that an extension names."""
     document = in_parts(torus, tmp_path, "a")
