@@ -15,6 +15,8 @@ from meshanim._check import InputError, check_indices
 from meshanim.mesh.gltf_file import GltfFile
 from meshanim.mesh.mesh import Mesh
 from meshanim.mesh.obj import parse_obj
+from meshanim.mesh.off import parse_off
+from meshanim.mesh.ply import parse_ply
 
 
 def _load(path: Path) -> Any:
@@ -105,6 +107,14 @@ def _read_obj(path: Path) -> Mesh:
     return parse_obj(path.read_bytes())
 
 
+def _read_ply(path: Path) -> Mesh:
+    return parse_ply(path.read_bytes())
+
+
+def _read_off(path: Path) -> Mesh:
+    return parse_off(path.read_bytes())
+
+
 def _read_npz(path: Path) -> Mesh:
     """Keys ``vertices`` (or ``neutral``, which goes before it) and ``faces``; ``uv``, ``uv_faces``."""
     with np.load(path, allow_pickle=False) as file:
@@ -122,11 +132,11 @@ def _read_npz(path: Path) -> Mesh:
 
 _READERS: dict[str, Callable[[Path], Mesh]] = {
     ".obj": _read_obj,
-    ".ply": _read_scene,
+    ".ply": _read_ply,
     ".stl": _read_stl,
     ".glb": _read_scene,
     ".gltf": _read_scene,
-    ".off": _read_scene,
+    ".off": _read_off,
     ".npz": _read_npz,
 }
 

@@ -1,4 +1,5 @@
 import json
+import struct
 
 import numpy as np
 import pytest
@@ -125,6 +126,65 @@ def test_order_is_kept(torus, tmp_path, suffix):
     # text formats are written with eight digits
     torch.testing.assert_close(found.vertices, mesh.vertices, atol=1e-6, rtol=0)
     assert torch.equal(found.faces, mesh.faces)
+
+
+POLYGONS = [(0, 1, 2, 3), (0, 1, 4), (0, 1, 2, 3, 4)]
+
+
+@pytest.mark.parametrize("form", ["ascii", "binary_little_endian", "binary_big_endian"])
+@pytest.mark.parametrize("polygons", [POLYGONS, POLYGONS[:2], POLYGONS[1:2], []])
+def test_polygons_of_a_ply_may_be_of_any_size(tmp_path, form, polygons):
+    """On average as many corners as the first has: by the file's length they could all be alike."""
+    points = np.arange(15.0, dtype=np.float32).reshape(5, 3) / 8
+    header = f"ply\nformat {form} 1.0\ncomment of no matter\nelement vertex 5\n"
+    header += "".join(f"property float {name}\n" for name in ("x", "y", "z", "s", "t", "jaw"))
+    header += f"element face {len(polygons)}\nproperty uchar red\nproperty list uchar uint vertex_indices\n"
+    header += "element edge 1\nproperty int vertex1\nend_header\n"
+    rows = [[*point.tolist(), *(1 - point[:2]).tolist(), 0.5] for point in points]
+    if form == "ascii":
+        text = "".join(" ".join(map(str, row)) + "\n" for row in rows)
+        text += "".join(f"200 {len(each)} {' '.join(map(str, each))}\n" for each in polygons)
+        content = (header + text + "7\n").encode()
+    else:
+        order = "<" if "little" in form else ">"
+        body = b"".join(struct.pack(f"{order}6f", *row) for row in rows)
+        body += b"".join(struct.pack(f"{order}BB{len(each)}I", 200, len(each), *each) for each in polygons)
+        content = header.encode() + body + struct.pack(f"{order}i", 7)
+    (tmp_path / "a.ply").write_bytes(content)
+    if not polygons:
+        with pytest.raises(InputError, match="it has no faces"):
+            read_mesh(tmp_path / "a.ply")
+        return
+    mesh = read_mesh(tmp_path / "a.ply")
+    wanted = [[each[0], each[k], each[k + 1]] for each in polygons for k in range(1, len(each) - 1)]
+    assert mesh.uv is not None and mesh.uv_faces is not None
+    assert mesh.faces.tolist() == mesh.uv_faces.tolist() == wanted
+    assert np.array_equal(mesh.vertices, points) and np.array_equal(mesh.uv, 1 - points[:, :2])
+    (tmp_path / "b.ply").write_bytes(content[:-9])
+    with pytest.raises(InputError, match=r"cut short|as PLY"):
+        read_mesh(tmp_path / "b.ply")
+
+
+@pytest.mark.parametrize("head", ["OFF\n# of no matter\n5 3 0\n", "OFF 5 3 0\n", "COFF\n5 3 0\n"])
+def test_polygons_of_an_off_may_be_of_any_size(tmp_path, head):
+    colour = " 1 0 0 1" if head.startswith("C") else ""
+    points = np.arange(15.0, dtype=np.float32).reshape(5, 3)
+    text = head + "".join(f"{x} {y} {z}{colour}\n" for x, y, z in points.tolist())
+    text += "".join(f"{len(each)} {' '.join(map(str, each))} 0.5 0.5 0.5\n" for each in POLYGONS)
+    (tmp_path / "a.off").write_text(text)
+    mesh = read_mesh(tmp_path / "a.off")
+    assert mesh.faces.tolist() == [
+        [each[0], each[k], each[k + 1]] for each in POLYGONS for k in range(1, len(each) - 1)
+    ]
+    assert np.array_equal(mesh.vertices, points)
+    for wrong in (
+        "".join(text.splitlines(keepends=True)[:-1]),
+        text.replace("3 0 1 4", "2 0 1"),
+        text.replace("3 0 1 4 0.5 0.5 0.5", "3 0 1"),
+    ):
+        (tmp_path / "b.off").write_text(wrong)
+        with pytest.raises(InputError, match=r"cut short|at least 3 corners"):
+            read_mesh(tmp_path / "b.off")
 
 
 def test_stl_corners_become_vertices(torus, tmp_path):
