@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from meshanim._check import InputError
+from meshanim.export.gltf_primitives import by_material, pieces_of
 from meshanim.export.gltf_tracks import Floats, Track, moments_of, tracks_of
 from meshanim.export.parts import Part, assemble, turn_of
 from meshanim.export.skinning import joint_shares, skinned
@@ -80,47 +81,13 @@ def _upright(file: GltfFile, number: int | None, tracks: dict, parents: dict[int
     return turn_of(place)
 
 
-def _on_texture(uv: NDArray[np.float32], material: dict[str, Any]) -> NDArray[np.float32]:
-    """(V, 2) where the base colour's texture is looked up: KHR_texture_transform, which packed files need."""
-    texture = material.get("pbrMetallicRoughness", {}).get("baseColorTexture", {})
-    moved = texture.get("extensions", {}).get("KHR_texture_transform", {})
-    angle = float(moved.get("rotation", 0.0))
-    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    scaled = uv * np.array(moved.get("scale", (1.0, 1.0)), dtype=float)
-    return (scaled @ turn + np.array(moved.get("offset", (0.0, 0.0)), dtype=float)).astype(np.float32)
-
-
-def _primitive(file: GltfFile, primitive: dict[str, Any]) -> tuple[Floats, NDArray, NDArray | None, list]:
-    if primitive.get("mode", 4) != 4:
-        raise InputError("its mesh is not made of triangles")
-    attributes = primitive["attributes"]
-    vertices = file.array(attributes["POSITION"]).astype(np.float64)
-    index = file.array(primitive["indices"]) if "indices" in primitive else np.arange(len(vertices))
-    index = index.astype(np.int64).ravel()
-    if len(index) % 3 or (len(index) and index.max() >= len(vertices)):
-        raise InputError("its triangles name vertices that it does not have")
-    uv = file.array(attributes["TEXCOORD_0"]).astype(np.float32) if "TEXCOORD_0" in attributes else None
-    if uv is not None and "material" in primitive:
-        uv = _on_texture(uv, file.entry("materials", primitive["material"]))
-    targets = []
-    for target in primitive.get("targets", ()):
-        moved = file.array(target["POSITION"]) if "POSITION" in target else np.zeros_like(vertices)
-        targets.append(moved.astype(np.float32))
-    wrong = [
-        len(other) for other in (*targets, *(() if uv is None else (uv,))) if len(other) != len(vertices)
-    ]
-    if wrong:
-        raise InputError(f"its mesh has {len(vertices)} vertices, but a target or texture of {wrong[0]}")
-    return vertices, index.reshape(-1, 3), uv, targets
-
-
 def _part(file: GltfFile, number: int, tracks: dict, t: Floats, parents: dict[int, int]) -> Part:
     node = file.entry("nodes", number)
     mesh = file.entry("meshes", node["mesh"])
     name = str(node.get("name") or mesh.get("name") or f"node {number}")
-    pieces = [_primitive(file, primitive) for primitive in mesh["primitives"]]
-    count = len(pieces[0][3])
-    if any(len(piece[3]) != count for piece in pieces):
+    pieces, triangles, first = pieces_of(file, mesh["primitives"])
+    count = len(pieces[0].targets)
+    if any(len(piece.targets) != count for piece in pieces):
         raise InputError(f"the parts of {name} have different numbers of morph targets")
     # VRM has the names in the primitives.
     extras = [each.get("extras") or {} for each in (mesh, *mesh["primitives"])]
@@ -132,21 +99,20 @@ def _part(file: GltfFile, number: int, tracks: dict, t: Floats, parents: dict[in
     weights = np.tile(still, (len(t), 1)) if track is None else track.at(t)
     if weights.shape[1] != count:
         raise InputError(f"{name} has {count} morph targets and {weights.shape[1]} weights")
-    starts = np.cumsum([0] + [len(piece[0]) for piece in pieces])
-    faces = np.concatenate([piece[1] + start for piece, start in zip(pieces, starts, strict=False)])
-    uvs = [piece[2] for piece in pieces if piece[2] is not None]
-    targets = [np.concatenate([piece[3][index] for piece in pieces]) for index in range(count)]
-    vertices = np.concatenate([piece[0] for piece in pieces])
+    faces = np.concatenate(triangles)
+    uvs = [piece.uv for piece in pieces if piece.uv is not None]
+    targets = [np.concatenate([piece.targets[index] for piece in pieces]) for index in range(count)]
+    vertices = np.concatenate([piece.positions for piece in pieces])
     basis = np.stack(targets) if targets else np.zeros((0, len(vertices), 3), np.float32)
     # glTF's texture coordinates start at the top left.
     uv = np.concatenate(uvs) * [1, -1] + [0, 1] if len(uvs) == len(pieces) else None
     places = np.broadcast_to(np.eye(4), (len(t), 4, 4))
-    groups = _by_material(file, mesh, starts)
+    groups = by_material(file, mesh, triangles)
     uv_faces = None if uv is None else faces
     part = Part(name, vertices, faces, uv, uv_faces, names, basis, weights, places, None, groups)
     if "skin" in node:
         skin = file.entry("skins", node["skin"])
-        shares = np.concatenate([_shares(file, each, len(skin["joints"])) for each in mesh["primitives"]])
+        shares = np.concatenate([_shares(file, each, len(skin["joints"])) for each in first])
         return _skinned(file, part, skin, shares, tracks, t, parents)
     places = _world(file, number, tracks, t, parents)
     return replace(part, places=places, upright=_upright(file, number, tracks, parents))
@@ -222,18 +188,6 @@ def _as_written(part: Part, extras: dict[str, Any]) -> Part:
         face_model=str(extras["faceModel"]) if extras.get("faceModel") else None,
         posed=extras.get("headMotion") is True,
     )
-
-
-def _by_material(file: GltfFile, mesh: dict[str, Any], starts: NDArray) -> dict[str, NDArray[np.int64]]:
-    """Vertices of each material, where the mesh has several."""
-    groups: dict[str, list[NDArray[np.int64]]] = {}
-    for primitive, start, end in zip(mesh["primitives"], starts, starts[1:], strict=False):
-        if "material" in primitive:
-            number = primitive["material"]
-            name = str(file.entry("materials", number).get("name") or f"material {number}")
-            groups.setdefault(name, []).append(np.arange(start, end))
-    whole = len(groups) < 2
-    return {} if whole else {name: np.concatenate(vertices) for name, vertices in groups.items()}
 
 
 def read_gltf(path: Path, fps: float | None = None) -> Performance:

@@ -452,16 +452,30 @@ def test_texture_coordinates_are_where_their_texture_is_looked_up(tmp_path):
     assert read(path).neutral.uv.numpy() == pytest.approx(np.array([[0.1, 0.8], [0.1, 1.8], [0.6, 0.8]]))
 
 
-def test_materials_of_another_program_are_groups(tmp_path):
+@pytest.mark.parametrize("shared", [False, True])
+def test_materials_of_another_program_are_groups(tmp_path, shared):
     file = Foreign()
-    corners = file.add(CORNERS)
-    primitives = [{"attributes": {"POSITION": corners}, "material": number} for number in (0, 1, 0)]
+    square = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]])
+    corners, rises = file.add(square), file.add(np.repeat([[0, 0, 1]], 4, axis=0))
+    primitives = []
+    for number, triangle in ((0, [0, 1, 2]), (1, [0, 2, 3]), (0, [0, 1, 3])):
+        own = corners if shared else file.add(square)
+        index = file.add(np.array(triangle), "<u2")
+        primitive = {"attributes": {"POSITION": own}, "targets": [{"POSITION": rises}], "indices": index}
+        primitives.append(primitive | {"material": number})
     materials = [{"name": "skin"}, {}]
-    path = file.save(
-        tmp_path / "a.glb", nodes=[{"mesh": 0}], meshes=[{"primitives": primitives}], materials=materials
-    )
-    groups = {name: group.tolist() for name, group in read(path).neutral.groups.items()}
-    assert groups == {"skin": [0, 1, 2, 6, 7, 8], "material 1": [3, 4, 5]}
+    meshes = [{"primitives": primitives, "weights": [1]}]
+    back = read(file.save(tmp_path / "a.glb", nodes=[{"mesh": 0}], meshes=meshes, materials=materials))
+    groups = {name: group.tolist() for name, group in back.neutral.groups.items()}
+    if shared:
+        assert len(back.neutral.vertices) == 4
+        assert groups == {"skin": [0, 1, 2, 3], "material 1": [0, 2, 3]}
+    else:
+        assert len(back.neutral.vertices) == 12
+        assert groups == {"skin": [0, 1, 2, 8, 9, 11], "material 1": [4, 6, 7]}
+    seen = posed(back)[0][back.neutral.faces]
+    wanted = square[[[0, 1, 2], [0, 2, 3], [0, 1, 3]]] + np.array([0, 0, 1])
+    assert np.array_equal(seen, wanted)
 
 
 def test_subsets_of_faces_are_groups(tmp_path):
