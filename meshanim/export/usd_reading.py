@@ -2,92 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from meshanim._check import InputError, check_range
-from meshanim.export.parts import Floats, Part, assemble, turn_of
+from meshanim._check import InputError
+from meshanim.export.parts import Floats, Part, assemble
 from meshanim.export.skinning import joint_shares, skinned
 from meshanim.export.usd import require_usd
 from meshanim.export.usd_places import FACE_MODEL, HEAD_MOTION, read_places
+from meshanim.export.usd_stage import codes_of, drawn, skeleton_of, to_ours_of, upright_of, world
 from meshanim.performance import Performance
-
-if TYPE_CHECKING:
-    from pxr import Usd
-
-MOST_FRAMES = 2**17
-"""36 minutes at 60 fps; each is evaluated in Python."""
-
-
-def _to_ours(stage: Usd.Stage) -> Floats:
-    """(4, 4) from the stage's unit and axes to metres and Y up."""
-    from pxr import UsdGeom
-
-    matrix = np.eye(4)
-    if UsdGeom.GetStageUpAxis(stage) == UsdGeom.Tokens.z:
-        matrix[:3, :3] = [[1, 0, 0], [0, 0, 1], [0, -1, 0]]
-    unit = UsdGeom.GetStageMetersPerUnit(stage)
-    check_range("metersPerUnit", unit, 0, open_low=True)
-    matrix[:3, :3] *= unit
-    return matrix
-
-
-def _drawn(stage: Usd.Stage) -> Iterator[Any]:
-    """Prims of the meshes that a final picture has, in instances too: no guides, no stand-ins for others."""
-    from pxr import Usd, UsdGeom
-
-    walk = iter(Usd.PrimRange.Stage(stage, Usd.TraverseInstanceProxies()))
-    for prim in walk:
-        if prim.IsA(UsdGeom.PointInstancer):
-            # What it copies is not drawn where it stands.
-            walk.PruneChildren()
-        mesh = UsdGeom.Mesh(prim)
-        if mesh and mesh.GetPointsAttr().HasValue() and mesh.ComputePurpose() in ("default", "render"):
-            yield prim
-
-
-def _codes(stage: Usd.Stage, meshes: list[Any], fps: float | None) -> tuple[float, Floats]:
-    """Frame rate and the time codes of all frames: the stage's range, else that of all that moves a mesh."""
-    rate = stage.GetTimeCodesPerSecond()
-    check_range("timeCodesPerSecond", rate, 0, open_low=True)
-    if stage.HasAuthoredTimeCodeRange():
-        first, last = stage.GetStartTimeCode(), stage.GetEndTimeCode()
-    else:
-        samples = {time for mesh in meshes for time in _samples(mesh)}
-        first, last = min(samples, default=0.0), max(samples, default=0.0)
-    count = round((last - first) * (fps or rate) / rate) + 1
-    if not 1 <= count <= MOST_FRAMES:
-        raise InputError(
-            f"its time codes from {first:g} to {last:g} must be 1 to {MOST_FRAMES} frames, got {count}"
-        )
-    return fps or rate, first + np.arange(count) * rate / (fps or rate)
-
-
-def _samples(mesh: Any) -> Iterator[float]:
-    """Time codes at which something is said of a mesh: its points, its weights, joints, what carries it."""
-    from pxr import UsdGeom
-
-    skeleton, animation = _skeleton(mesh)
-    yield from mesh.GetPointsAttr().GetTimeSamples()
-    for prim in (mesh.GetPrim(), skeleton):
-        for place in (prim, *_ancestors(prim)) if prim else ():
-            yield from UsdGeom.Xformable(place).GetTimeSamples() if place.IsA(UsdGeom.Xformable) else ()
-    for attribute in animation.GetPrim().GetAttributes() if animation else ():
-        yield from attribute.GetTimeSamples()
-
-
-def _skeleton(mesh: Any) -> tuple[Any, Any]:
-    """Prim of the skeleton that a mesh is bound to, and the animation that drives it; false where none."""
-    from pxr import UsdSkel
-
-    skeleton = UsdSkel.BindingAPI(mesh.GetPrim()).GetInheritedSkeleton().GetPrim()
-    source = UsdSkel.BindingAPI(skeleton or mesh.GetPrim()).GetInheritedAnimationSource()
-    return skeleton, UsdSkel.Animation(source)
 
 
 def _faces(
@@ -154,7 +82,7 @@ def _shapes(mesh: Any, count: int) -> tuple[list[str], NDArray[np.float32]]:
 
 def _weights(mesh: Any, names: list[str], codes: Floats) -> Floats:
     """(T, K) weights of the animation that drives the mesh, by name; 0 for what it does not drive."""
-    weights, (_, animation) = np.zeros((len(codes), len(names))), _skeleton(mesh)
+    weights, (_, animation) = np.zeros((len(codes), len(names))), skeleton_of(mesh)
     if not names or not animation:
         return weights
     driven = {str(name): place for place, name in enumerate(animation.GetBlendShapesAttr().Get() or [])}
@@ -169,39 +97,6 @@ def _weights(mesh: Any, names: list[str], codes: Floats) -> Floats:
         if name in driven:
             weights[:, column] = values[:, driven[name]]
     return weights
-
-
-def _world(prim: Any, codes: Floats) -> Floats:
-    """(T, 4, 4) local to world, worked out once where nothing moves."""
-    from pxr import UsdGeom
-
-    above = [UsdGeom.Xformable(place) for place in (prim, *_ancestors(prim))]
-    moves = any(place and place.TransformMightBeTimeVarying() for place in above)
-    # OpenUSD's matrices act on rows.
-    found = [
-        np.array(UsdGeom.XformCache(code).GetLocalToWorldTransform(prim)).T
-        for code in (codes if moves else codes[:1])
-    ]
-    return np.broadcast_to(np.stack(found), (len(codes), 4, 4))
-
-
-def _upright(prim: Any, to_ours: Floats) -> Floats:
-    """(3, 3) how a prim is turned by the axes and by those above it and itself that do not move."""
-    from pxr import UsdGeom
-
-    place = np.eye(4)
-    for each in (prim, *_ancestors(prim)):
-        if each.IsA(UsdGeom.Xformable) and not UsdGeom.Xformable(each).GetTimeSamples():
-            # OpenUSD's matrices act on rows.
-            place = np.array(UsdGeom.Xformable(each).GetLocalTransformation()).T @ place
-    return turn_of(to_ours @ place)
-
-
-def _ancestors(prim: Any) -> list[Any]:
-    above = []
-    while prim := prim.GetParent():
-        above.append(prim)
-    return above
 
 
 def _skinned(mesh: Any, part: Part, codes: Floats, to_ours: Floats) -> Part:
@@ -238,9 +133,9 @@ def _skinned(mesh: Any, part: Part, codes: Floats, to_ours: Floats) -> Part:
 
     moved = np.stack([transforms(code) for code in codes])
     # The query's own prim would be that of an instance's prototype.
-    places = to_ours @ _world(skeleton.GetPrim(), codes)
+    places = to_ours @ world(skeleton.GetPrim(), codes)
     rest = np.broadcast_to(bind, moved[0].shape)
-    upright = _upright(skeleton.GetPrim(), to_ours)
+    upright = upright_of(skeleton.GetPrim(), to_ours)
     return replace(skinned(part, shares, rest, moved), places=places, upright=upright)
 
 
@@ -259,14 +154,14 @@ def _part(mesh: Any, codes: Floats, to_ours: Floats) -> Part:
     names, targets = (
         _shapes(mesh, len(rest)) if motion is None else ([], np.zeros((0, len(rest), 3), np.float32))
     )
-    places = to_ours @ _world(mesh.GetPrim(), codes)
+    places = to_ours @ world(mesh.GetPrim(), codes)
     uv, uv_faces = _uv(mesh, faces, corners, codes[0])
     weights = _weights(mesh, names, codes)
     name = mesh.GetPrim().GetName()
     placed = read_places(mesh, faces, polygons, len(rest))
     said = [mesh.GetPrim().GetCustomDataByKey(key) for key in (FACE_MODEL, HEAD_MOTION)]
     part = Part(name, rest, faces, uv, uv_faces, names, targets, weights, places, motion, *placed, *said)
-    part = replace(part, upright=_upright(mesh.GetPrim(), to_ours))
+    part = replace(part, upright=upright_of(mesh.GetPrim(), to_ours))
     return _skinned(mesh, part, codes, to_ours)
 
 
@@ -293,9 +188,9 @@ def read_usd(path: Path, fps: float | None = None) -> Performance:
         stage = Usd.Stage.Open(str(path))
     except Tf.ErrorException as error:
         raise InputError("OpenUSD cannot open it") from error
-    meshes = [UsdGeom.Mesh(prim) for prim in _drawn(stage)]
+    meshes = [UsdGeom.Mesh(prim) for prim in drawn(stage)]
     if not meshes:
         raise InputError("it has no mesh")
-    rate, codes = _codes(stage, meshes, fps)
-    to_ours = _to_ours(stage)
+    rate, codes = codes_of(stage, meshes, fps)
+    to_ours = to_ours_of(stage)
     return assemble([_part(mesh, codes, to_ours) for mesh in meshes], rate)
