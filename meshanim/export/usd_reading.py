@@ -47,13 +47,15 @@ def _uv(mesh: Any, faces: NDArray, corners: NDArray, code: float) -> tuple[NDArr
     """Texture coordinates and their indices, where the mesh has some per corner or per point."""
     from pxr import UsdGeom
 
+    tokens = UsdGeom.Tokens
     for primvar in UsdGeom.PrimvarsAPI(mesh).GetPrimvarsWithValues():
-        if "texCoord2" not in str(primvar.GetTypeName()):
+        placed = primvar.GetInterpolation() in (tokens.faceVarying, tokens.vertex, tokens.varying)
+        if "texCoord2" not in str(primvar.GetTypeName()) or not placed:
             continue
         values, index = np.array(primvar.Get(code), dtype=np.float32), primvar.GetIndices(code)
-        place = corners if primvar.GetInterpolation() == UsdGeom.Tokens.faceVarying else faces
+        place = corners if primvar.GetInterpolation() == tokens.faceVarying else faces
         index = np.array(index, dtype=np.int64)[place] if index else place
-        if len(values) and 0 <= index.min() <= index.max() < len(values):
+        if len(values) and index.size and 0 <= index.min() <= index.max() < len(values):
             return values, index
     return None, None
 
@@ -72,7 +74,9 @@ def _shapes(mesh: Any, count: int) -> tuple[list[str], NDArray[np.float32]]:
         shape = UsdSkel.BlendShape(mesh.GetPrim().GetStage().GetPrimAtPath(path))
         if not shape or shape.GetInbetweens():
             raise InputError(f"blend shape {path} is missing, or has shapes between, which are not read")
-        offsets = np.array(shape.GetOffsetsAttr().Get(), dtype=np.float32).reshape(-1, 3)
+        offsets = np.array(shape.GetOffsetsAttr().Get() or [], dtype=np.float32).reshape(-1, 3)
+        if not len(offsets):
+            continue  # moves nothing
         index = np.array(shape.GetPointIndicesAttr().Get() or range(count), dtype=np.int64)
         if len(index) != len(offsets) or (len(index) and not 0 <= index.min() <= index.max() < count):
             raise InputError(f"blend shape {path} does not fit the {count} points of its mesh")
@@ -107,6 +111,10 @@ def _skinned(mesh: Any, part: Part, codes: Floats, to_ours: Floats) -> Part:
     if not binding.GetJointIndicesAttr().HasAuthoredValue():
         return part
     cache, root = UsdSkel.Cache(), UsdSkel.Root.Find(mesh.GetPrim())
+    if not root:
+        raise InputError(
+            f"{mesh.GetPath()} has joints, and stands below no SkelRoot, where they would move it"
+        )
     cache.Populate(root, Usd.TraverseInstanceProxies())
     skeleton = binding.GetInheritedSkeleton()
     query, skin = cache.GetSkelQuery(skeleton), cache.GetSkinningQuery(mesh.GetPrim())

@@ -575,6 +575,47 @@ def test_units_of_a_stage_that_are_none_are_named(weighted, tmp_path, name, valu
         read(path)
 
 
+def test_a_blend_shape_may_move_nothing(weighted, tmp_path):
+    pytest.importorskip("pxr")
+    from pxr import Usd, UsdSkel
+
+    path = export(replace(weighted, head_motion=None), tmp_path / "a.usda")
+    stage = Usd.Stage.Open(str(path))
+    shape = UsdSkel.BlendShape(stage.GetPrimAtPath("/a/face/jawOpen"))
+    shape.GetOffsetsAttr().Set([])
+    shape.CreatePointIndicesAttr([])
+    stage.GetPrimAtPath("/a/face/browDownLeft").RemoveProperty("offsets")
+    stage.Save()
+    back = read(path)
+    moves = dict(zip(back.weight_names, back.basis.any(dim=(1, 2)).tolist(), strict=True))
+    assert not moves["jawOpen"] and not moves["browDownLeft"] and moves["mouthSmileLeft"]
+
+
+def test_joints_of_a_mesh_below_no_skelroot_are_named(weighted, tmp_path):
+    pytest.importorskip("pxr")
+    from pxr import Usd
+
+    path = export(weighted, tmp_path / "a.usda")
+    joint_in_usd(path, 0.1, len(weighted.neutral.vertices))
+    stage = Usd.Stage.Open(str(path))
+    stage.GetPrimAtPath("/a").SetTypeName("Xform")
+    stage.Save()
+    with pytest.raises(InputError, match="stands below no SkelRoot"):
+        read(path)
+
+
+@pytest.mark.parametrize("interpolation", ["uniform", "constant"])
+def test_texture_coordinates_of_whole_faces_are_passed_over(weighted, tmp_path, interpolation):
+    pytest.importorskip("pxr")
+    from pxr import Usd, UsdGeom
+
+    path = export(weighted, tmp_path / "a.usda")
+    stage = Usd.Stage.Open(str(path))
+    UsdGeom.PrimvarsAPI(stage.GetPrimAtPath("/a/face")).GetPrimvar("st").SetInterpolation(interpolation)
+    stage.Save()
+    assert read(path).neutral.uv is None
+
+
 def without_range(path):
     """Our own stage as one whose root layer says nothing about times."""
     lines = path.read_text().splitlines(keepends=True)
