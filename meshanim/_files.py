@@ -8,6 +8,7 @@ import shutil
 import stat
 import sys
 import threading
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,8 @@ from meshanim._check import InputError
 
 _RENAME_EXCHANGE = 2
 """Flag of Linux's renameat2."""
+_LONG = 40
+"""Letters of a stem, each of which may take four of the 255 bytes that most file systems have for a name."""
 
 
 def cache_folder() -> Path:
@@ -26,8 +29,14 @@ def cache_folder() -> Path:
 
 
 def _temporary_name(target: Path, suffix: str) -> Path:
-    """A name beside ``target`` that no other process or thread takes."""
-    return target.with_name(f".{target.stem}.{os.getpid()}-{threading.get_ident()}{suffix}")
+    """A name beside ``target`` that no other process or thread takes, of a length that file systems allow.
+
+    Of a long stem the first letters stay, and a sum over all.
+    """
+    stem = target.stem
+    if len(stem) > _LONG:
+        stem = f"{stem[:_LONG]}-{zlib.crc32(os.fsencode(stem)):08x}"
+    return target.with_name(f".{stem}.{os.getpid()}-{threading.get_ident()}{suffix}")
 
 
 def _usual_mode(unused: Path) -> int:

@@ -22,7 +22,8 @@ def opened(path: str | Path, kind: str) -> Iterator[av.container.InputContainer]
     if not Path(path).is_file():
         raise FileNotFoundError(f"{path} does not exist, or is not a file")
     try:
-        container = av.open(str(path))
+        # FFmpeg takes the first part of a relative "take:1.mp4" for a protocol.
+        container = av.open(str(Path(path).absolute()))
     except (av.error.FFmpegError, ValueError) as error:
         raise InputError(f"{path} must be {kind}, and cannot be read as one") from error
     with container:

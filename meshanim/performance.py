@@ -81,7 +81,8 @@ class Performance:
         sample_rate: samples per second of ``waveform``.
 
     Raises:
-        InputError: no motion or two, tracks of different lengths, a wrong shape, fps not positive.
+        InputError: no motion or two, tracks of different lengths, a wrong shape, fps not positive, a weight's
+            name given twice.
     """
 
     neutral: Mesh
@@ -103,6 +104,8 @@ class Performance:
 
     def __post_init__(self) -> None:
         check_range("fps", self.fps, 0, open_low=True)
+        # NumPy's numbers, as from a file, are none to those who write JSON or USD.
+        object.__setattr__(self, "fps", float(self.fps))
         for name in (*_TRACKS, "basis", "waveform"):
             if getattr(self, name) is not None:
                 check_tensor(name, getattr(self, name))
@@ -132,6 +135,9 @@ class Performance:
                 raise InputError(
                     f"weight_names must name {self.weights.shape[1]} weights, got {len(self.weight_names)}"
                 )
+            if len(set(self.weight_names)) < len(self.weight_names):
+                twice = next(name for name in self.weight_names if self.weight_names.count(name) > 1)
+                raise InputError(f"weight_names must differ from one another, got {twice!r} twice")
         wanted: dict[str, tuple[int | None, ...]] = {
             "residual": (frames, count, 3),
             "labels": (frames, 6),

@@ -26,6 +26,15 @@ def test_a_file_appears_when_the_block_ends(tmp_path):
     assert [file.name for file in target.parent.iterdir()] == ["a.txt"]
 
 
+@pytest.mark.parametrize("stem", ["x" * 250, "ä" * 125])
+def test_a_name_may_be_as_long_as_the_file_system_has_room_for(tmp_path, stem):
+    targets = [tmp_path / f"{stem}.npz", tmp_path / f"{stem[:-1]}y.npz"]
+    with atomic_path(targets[0]) as first, atomic_path(targets[1]) as second:
+        first.write_text("first")
+        second.write_text("second")
+    assert [target.read_text() for target in targets] == ["first", "second"]
+
+
 def test_an_error_leaves_the_older_file_and_nothing_else(tmp_path):
     (tmp_path / "a.txt").write_text("old")
     with pytest.raises(KeyError), atomic_path(tmp_path / "a.txt") as place:

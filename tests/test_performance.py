@@ -51,6 +51,11 @@ def test_weights_may_be_of_any_type() -> None:
     assert told.dtype == torch.float32 and torch.equal(told, wanted.vertices())
 
 
+def test_names_of_weights_differ() -> None:
+    with pytest.raises(InputError, match="must differ from one another, got 'jawOpen' twice"):
+        replace(by_weights(), weight_names=("jawOpen", "jawOpen"))
+
+
 def test_a_mover_takes_the_place_of_straight_lines() -> None:
     bent, straight = by_weights(mover=Squares()), by_weights()
     assert bent.weights is not None

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from meshanim._check import InputError
-from meshanim.export.gltf_file import GltfFile
+from meshanim.export.gltf_primitives import by_material, pieces_of
 from meshanim.export.gltf_tracks import Floats, Track, moments_of, tracks_of
-from meshanim.export.parts import Part, assemble
+from meshanim.export.parts import Part, assemble, turn_of
 from meshanim.export.skinning import joint_shares, skinned
+from meshanim.mesh.gltf_file import GltfFile
 from meshanim.performance import Performance
 
 
@@ -26,6 +27,20 @@ def _parents(file: GltfFile) -> dict[int, int]:
                 raise InputError(f"node {child} hangs from two nodes")
             parents[child] = number
     return parents
+
+
+def _shown(file: GltfFile) -> list[int]:
+    """Nodes with a mesh in the scene that the file shows; all of the file's where it shows none."""
+    nodes, scenes = file.document.get("nodes", ()), file.document.get("scenes", ())
+    every = [number for number, node in enumerate(nodes) if "mesh" in node]
+    left = list(file.entry("scenes", file.document.get("scene", 0)).get("nodes", ())) if scenes else []
+    reached: set[int] = set()
+    while left:
+        number = left.pop()
+        if number not in reached:
+            reached.add(number)
+            left += file.entry("nodes", number).get("children", ())
+    return [number for number in every if number in reached] or every
 
 
 def _local(node: dict[str, Any], number: int, tracks: dict[tuple[int, str], Track], t: Floats) -> Floats:
@@ -56,60 +71,51 @@ def _world(file: GltfFile, number: int | None, tracks: dict, t: Floats, parents:
     return matrices
 
 
-def _primitive(file: GltfFile, primitive: dict[str, Any]) -> tuple[Floats, NDArray, NDArray | None, list]:
-    if primitive.get("mode", 4) != 4:
-        raise InputError("its mesh is not made of triangles")
-    attributes = primitive["attributes"]
-    vertices = file.array(attributes["POSITION"]).astype(np.float64)
-    index = file.array(primitive["indices"]) if "indices" in primitive else np.arange(len(vertices))
-    index = index.astype(np.int64).ravel()
-    if len(index) % 3 or (len(index) and index.max() >= len(vertices)):
-        raise InputError("its triangles name vertices that it does not have")
-    uv = file.array(attributes["TEXCOORD_0"]).astype(np.float32) if "TEXCOORD_0" in attributes else None
-    targets = []
-    for target in primitive.get("targets", ()):
-        moved = file.array(target["POSITION"]) if "POSITION" in target else np.zeros_like(vertices)
-        targets.append(moved.astype(np.float32))
-    wrong = [
-        len(other) for other in (*targets, *(() if uv is None else (uv,))) if len(other) != len(vertices)
-    ]
-    if wrong:
-        raise InputError(f"its mesh has {len(vertices)} vertices, but a target or texture of {wrong[0]}")
-    return vertices, index.reshape(-1, 3), uv, targets
+def _upright(file: GltfFile, number: int | None, tracks: dict, parents: dict[int, int]) -> Floats:
+    """(3, 3) how a node is turned by those above it and itself that are not animated."""
+    place = np.eye(4)
+    while number is not None:
+        if not any((number, path) in tracks for path in ("translation", "rotation", "scale")):
+            place = _local(file.entry("nodes", number), number, {}, np.zeros(1))[0] @ place
+        number = parents.get(number)
+    return turn_of(place)
 
 
 def _part(file: GltfFile, number: int, tracks: dict, t: Floats, parents: dict[int, int]) -> Part:
     node = file.entry("nodes", number)
     mesh = file.entry("meshes", node["mesh"])
     name = str(node.get("name") or mesh.get("name") or f"node {number}")
-    pieces = [_primitive(file, primitive) for primitive in mesh["primitives"]]
-    count = len(pieces[0][3])
-    if any(len(piece[3]) != count for piece in pieces):
+    pieces, triangles, first = pieces_of(file, mesh["primitives"])
+    count = len(pieces[0].targets)
+    if any(len(piece.targets) != count for piece in pieces):
         raise InputError(f"the parts of {name} have different numbers of morph targets")
-    names = [str(word) for word in (mesh.get("extras") or {}).get("targetNames", ())]
+    # VRM has the names in the primitives.
+    extras = [each.get("extras") or {} for each in (mesh, *mesh["primitives"])]
+    named = next((each["targetNames"] for each in extras if each.get("targetNames")), ())
+    names = [str(word) for word in named]
     names = names if len(names) == count else [f"target_{index + 1:03d}" for index in range(count)]
     still = np.array(node.get("weights") or mesh.get("weights") or [0.0] * count, dtype=float)
     track = tracks.get((number, "weights"))
     weights = np.tile(still, (len(t), 1)) if track is None else track.at(t)
     if weights.shape[1] != count:
         raise InputError(f"{name} has {count} morph targets and {weights.shape[1]} weights")
-    starts = np.cumsum([0] + [len(piece[0]) for piece in pieces])
-    faces = np.concatenate([piece[1] + start for piece, start in zip(pieces, starts, strict=False)])
-    uvs = [piece[2] for piece in pieces if piece[2] is not None]
-    targets = [np.concatenate([piece[3][index] for piece in pieces]) for index in range(count)]
-    vertices = np.concatenate([piece[0] for piece in pieces])
+    faces = np.concatenate(triangles)
+    uvs = [piece.uv for piece in pieces if piece.uv is not None]
+    targets = [np.concatenate([piece.targets[index] for piece in pieces]) for index in range(count)]
+    vertices = np.concatenate([piece.positions for piece in pieces])
     basis = np.stack(targets) if targets else np.zeros((0, len(vertices), 3), np.float32)
     # glTF's texture coordinates start at the top left.
     uv = np.concatenate(uvs) * [1, -1] + [0, 1] if len(uvs) == len(pieces) else None
     places = np.broadcast_to(np.eye(4), (len(t), 4, 4))
-    groups = _by_material(file, mesh, starts)
+    groups = by_material(file, mesh, triangles)
     uv_faces = None if uv is None else faces
     part = Part(name, vertices, faces, uv, uv_faces, names, basis, weights, places, None, groups)
     if "skin" in node:
         skin = file.entry("skins", node["skin"])
-        shares = np.concatenate([_shares(file, each, len(skin["joints"])) for each in mesh["primitives"]])
+        shares = np.concatenate([_shares(file, each, len(skin["joints"])) for each in first])
         return _skinned(file, part, skin, shares, tracks, t, parents)
-    return replace(part, places=_world(file, number, tracks, t, parents))
+    places = _world(file, number, tracks, t, parents)
+    return replace(part, places=places, upright=_upright(file, number, tracks, parents))
 
 
 def _shares(file: GltfFile, primitive: dict[str, Any], count: int) -> NDArray[np.float32]:
@@ -145,7 +151,8 @@ def _skinned(
         moved = [to_carrier @ _world(file, joint, tracks, t, parents) for joint in joints]
         return np.stack(moved, axis=1) @ inverse
 
-    return replace(skinned(part, shares, local(still, {}, t[:1])[0], local(places, tracks, t)), places=places)
+    moved = skinned(part, shares, local(still, {}, t[:1])[0], local(places, tracks, t))
+    return replace(moved, places=places, upright=_upright(file, carrier, tracks, parents))
 
 
 def _carrier(joints: list[int], parents: dict[int, int]) -> int | None:
@@ -183,36 +190,26 @@ def _as_written(part: Part, extras: dict[str, Any]) -> Part:
     )
 
 
-def _by_material(file: GltfFile, mesh: dict[str, Any], starts: NDArray) -> dict[str, NDArray[np.int64]]:
-    """Vertices of each material, where the mesh has several."""
-    groups: dict[str, list[NDArray[np.int64]]] = {}
-    for primitive, start, end in zip(mesh["primitives"], starts, starts[1:], strict=False):
-        if "material" in primitive:
-            number = primitive["material"]
-            name = str(file.entry("materials", number).get("name") or f"material {number}")
-            groups.setdefault(name, []).append(np.arange(start, end))
-    whole = len(groups) < 2
-    return {} if whole else {name: np.concatenate(vertices) for name, vertices in groups.items()}
-
-
 def read_gltf(path: Path, fps: float | None = None) -> Performance:
     """Read meshes, morph targets, their weights and the motion of the node that carries them.
 
-    All mesh nodes become one mesh; nodes that do not move against the first one with morph targets keep their
-    place by it, and its own motion is the head's. Names come from ``targetNames``. Animations are sampled
-    from 0 to their last key: linear, stepped and cubic. What the joints of a skin do becomes the residual of
-    the targets, or the motion where there are none: all positions of all frames. Where a mesh has several
-    materials these are vertex groups, and in our own files the groups that the performance had.
+    All mesh nodes of the scene that the file shows become one mesh; nodes that do not move against the first
+    one with morph targets keep their place by it, and its own motion is the head's. Names come from
+    ``targetNames`` of the mesh or its parts. Animations are sampled from 0 to their last key: linear, stepped
+    and cubic. What the joints of a skin do becomes the residual of the targets, or the motion where there are
+    none: all positions of all frames. Where a mesh has several materials these are vertex groups, and in our
+    own files the groups that the performance had.
 
     Args:
         path: a ``.glb`` or ``.gltf`` file.
-        fps: frames per second; by default those that the file states or its keys stand on.
+        fps: frames per second; by default those that the file states or its keys stand on, 30 where they
+            stand on none.
 
     Raises:
         InputError: a damaged file, or what is not read: compression, parts that move apart.
     """
     file = GltfFile(path)
-    numbers = [n for n, node in enumerate(file.document.get("nodes", ())) if "mesh" in node]
+    numbers = _shown(file)
     if not numbers:
         raise InputError("it has no mesh")
     tracks, parents = tracks_of(file), _parents(file)

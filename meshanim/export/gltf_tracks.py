@@ -9,14 +9,19 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation, Slerp
 
 from meshanim._check import InputError
-from meshanim.export.gltf_file import GltfFile
 from meshanim.export.rates import nominal_rate
+from meshanim.mesh.gltf_file import GltfFile
 
 Floats = NDArray[np.float64]
 MOST_FRAMES = 2**22
 """More than 19 hours at 60 fps: a file that says so lies."""
 RATE_ERROR = 1e-4
 """Relative error of a rate told by keys, a tenth of what 30 and 30 / 1.001 differ by."""
+ON_FRAME = 1e-3
+"""Seconds that a key may lie beside a frame and still be on it, and more where its float32 is coarser."""
+DENSE = 20.0
+"""Keys as many a second are frames, whatever their times are rounded to; fewer may be poses set by hand."""
+_USUAL = tuple(rate / slower for slower in (1, 1.001) for rate in (24.0, 25.0, 30.0, 50.0, 60.0))
 _PATHS = ("weights", "translation", "rotation", "scale")
 
 
@@ -89,14 +94,26 @@ def tracks_of(file: GltfFile) -> dict[tuple[int, str], Track]:
 def _rate(tracks: list[Track]) -> float | None:
     """Frames per second that the keys stand on, whose shortest steps are of one frame.
 
-    By all steps together: late in a long animation, rounding changes single ones by thousandths.
+    By all steps together: late in a long animation, rounding changes single ones by thousandths. Poses at
+    uneven steps, and those with curves between them, are so far apart that such frames would miss what
+    happens: then the first usual rate that has them all on frames, or 30.
     """
     steps = np.concatenate([np.zeros(0), *(np.diff(track.times) for track in tracks)])
     if not len(steps):
         return None
     frames = np.rint(steps / steps[steps < 1.5 * steps.min()].mean())
     rate = float(frames.sum() / steps.sum())
-    return nominal_rate(rate, RATE_ERROR * rate)
+    rate = nominal_rate(rate, RATE_ERROR * rate)
+    keys = np.concatenate([track.times for track in tracks])
+    curved = any(track.interpolation == "CUBICSPLINE" for track in tracks)
+    if rate >= DENSE or (not curved and _on_frames(keys, rate)):
+        return rate
+    return next((usual for usual in _USUAL if _on_frames(keys, usual)), 30.0)
+
+
+def _on_frames(times: Floats, rate: float) -> bool:
+    off = np.abs(times - np.rint(times * rate) / rate)
+    return bool((off <= ON_FRAME + 2**-22 * np.abs(times)).all())
 
 
 def moments_of(tracks: list[Track], fps: float | None) -> tuple[float, Floats]:

@@ -36,11 +36,17 @@ TENSORS = (
 """Tracks of a performance that are stored under their own names, where it has them."""
 
 
+def _array(tensor: Tensor) -> NDArray:
+    """As it is; bfloat16, which NumPy does not know, as the same numbers in float32."""
+    plain = tensor.detach().cpu()
+    return (plain.float() if plain.dtype == torch.bfloat16 else plain).numpy()
+
+
 def _mesh_arrays(mesh: Mesh) -> Iterator[tuple[str, NDArray]]:
-    yield "neutral", mesh.vertices.numpy()
+    yield "neutral", _array(mesh.vertices)
     yield "faces", mesh.faces.numpy()
     if mesh.uv is not None and mesh.uv_faces is not None:
-        yield "uv", mesh.uv.numpy()
+        yield "uv", _array(mesh.uv)
         yield "uv_faces", mesh.uv_faces.numpy()
     if mesh.landmarks:
         yield "landmark_names", np.array(list(mesh.landmarks))
@@ -61,7 +67,7 @@ def _arrays(performance: Performance) -> Iterator[tuple[str, NDArray]]:
     for name in TENSORS:
         value = getattr(performance, name)
         if value is not None:
-            yield name, value.detach().cpu().numpy()
+            yield name, _array(value)
     if performance.weight_names:
         yield "weight_names", np.array(performance.weight_names)
     for name in ("face_model", "sample_rate"):
@@ -119,15 +125,19 @@ def _member(name: str) -> zipfile.ZipInfo:
 
 
 def _load(path: Path) -> dict[str, NDArray]:
-    """All arrays of a file, which must be an NPZ with the keys of a performance."""
+    """The arrays of a file, which must be an NPZ with the keys of a performance.
+
+    Positions, gigabytes of a long take, stay in it where weights tell the motion.
+    """
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist, or is not a file")
     try:
         with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+            unread = {"vertices"} & set(archive.files) if "weights" in archive.files else set()
+            arrays = {name: archive[name] for name in archive.files if name not in unread}
     except (ValueError, zipfile.BadZipFile, EOFError, AttributeError, TypeError) as error:
         raise InputError(f"{path} must be an NPZ file of plain arrays, and cannot be read as one") from error
-    missing = [name for name in ("vertices", "faces", "neutral", "fps") if name not in arrays]
+    missing = [name for name in ("vertices", "faces", "neutral", "fps") if name not in {*arrays, *unread}]
     if missing:
         raise InputError(f"{path} must hold a performance, but has no {', '.join(missing)}")
     version = int(arrays.get("format_version", np.array(FORMAT_VERSION)))
@@ -155,7 +165,9 @@ def _read_mesh(arrays: dict[str, NDArray]) -> Mesh:
 
 
 def read_npz(path: Path) -> Performance:
-    """Read back what :func:`write_npz` wrote: the same tensors, to the last bit; motion in float32.
+    """Read back what :func:`write_npz` wrote: the same tensors, to the last bit.
+
+    Motion, and what was bfloat16, is float32.
 
     Raises:
         InputError: not an NPZ, not a performance, or from a later meshanim.

@@ -39,6 +39,8 @@ class Part:
         face_model: name of the face model that it is the mesh of, where the file says so.
         posed: whether a head's motion takes it to its places, even to one and the same: our own files say so,
             in others what stands still is how the mesh is placed.
+        upright: (3, 3) how what stands still of its places turns it, as from another up axis: the neutral is
+            turned so too where that leaves the head's motion less to turn.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Part:
     landmarks: dict[str, int] = field(default_factory=dict)
     face_model: str | None = None
     posed: bool = False
+    upright: Floats = field(default_factory=lambda: np.eye(3))
 
     def placed(self, place: Floats) -> Part:
         """The part under a still transform (4, 4); one that mirrors turns the faces round."""
@@ -79,7 +82,17 @@ class Part:
         return (self.vertices + moved).astype(np.float32)
 
 
-def _head_motion(places: Floats, posed: bool) -> tuple[torch.Tensor | None, Floats]:
+def turn_of(place: Floats) -> Floats:
+    """Rotation (3, 3) of a still transform (4, 4); none where it mirrors or flattens, and scales stay out."""
+    linear = place[:3, :3]
+    if np.linalg.det(linear) <= 0:
+        return np.eye(3)
+    scaled = linear / np.linalg.norm(linear, axis=0)
+    turn = Rotation.from_matrix(scaled).as_matrix()
+    return scaled if np.abs(scaled - turn).max() < 1e-12 else turn
+
+
+def _head_motion(places: Floats, posed: bool, upright: Floats) -> tuple[torch.Tensor | None, Floats]:
     """Head motion (T, 6), and the still transform (4, 4) that comes before it."""
     if not posed and np.abs(places - places[0]).max() <= 1e-9:
         return None, places[0]
@@ -90,9 +103,16 @@ def _head_motion(places: Floats, posed: bool) -> tuple[torch.Tensor | None, Floa
         raise InputError("its head is mirrored while it moves, which is no motion of a head")
     # Rotations come in float32: what is near one is one, and positions stay as they are.
     scale[0] = np.where(np.abs(scale[0] - 1) < 1e-6, 1, scale[0])
-    turns = Rotation.from_matrix(places[:, :3, :3] / scale[:, None, :]).as_rotvec()
+    turned = places[:, :3, :3] / scale[:, None, :]
+    # Some programs keep another's axes in the mesh, and turn it up by what moves the head.
+    upright = min(
+        (np.eye(3), upright), key=lambda turn: Rotation.from_matrix(turned @ turn.T).magnitude().mean()
+    )
+    turns = Rotation.from_matrix(turned @ upright.T).as_rotvec()
     motion = np.concatenate([turns, places[:, :3, 3]], axis=1)
-    return torch.from_numpy(motion.astype(np.float32)), np.diag([*scale[0], 1.0])
+    before = np.eye(4)
+    before[:3, :3] = upright * scale[0]
+    return torch.from_numpy(motion.astype(np.float32)), before
 
 
 def _merged_targets(parts: list[Part]) -> tuple[list[str], NDArray[np.float32], Floats]:
@@ -146,7 +166,7 @@ def _named_places(
 def _gathered(parts: list[Part]) -> tuple[list[Part], torch.Tensor | None]:
     """The parts by the side of the leading one, the first that is not still, and the motion of its head."""
     lead = next((part for part in parts if part.names or part.motion is not None), parts[0])
-    head, before = _head_motion(lead.places, lead.posed)
+    head, before = _head_motion(lead.places, lead.posed, lead.upright)
     to_head = np.eye(4) if head is None else np.linalg.inv(lead.places @ np.linalg.inv(before))
     gathered = []
     for part in parts:

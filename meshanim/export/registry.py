@@ -61,6 +61,9 @@ JOINTED = {".glb", ".gltf", ".usda", ".usdc", ".usdz"}
 EXACT = {".npz"}
 """Suffixes of the formats that hold other floating types than float32."""
 
+POINTS = {".npz", ".csv", ".usda", ".usdc", ".usdz"}
+"""Suffixes of the formats that hold vertices without faces, or no mesh."""
+
 SEQUENCES: dict[str, Callable[..., None]] = {"obj": write_obj_sequence, "ply": write_ply_sequence}
 """Writers of a folder with one file per frame."""
 
@@ -184,8 +187,9 @@ def export(
         The path.
 
     Raises:
-        InputError: an unknown suffix, a folder where a file should go, a frame that is not finite, a file of
-            somebody else's where one goes beside the path.
+        InputError: an unknown suffix, a folder where a file should go, a frame that is not finite, a mesh
+            without faces where the format needs some, a file of somebody else's where one goes beside the
+            path.
         OSError: the file cannot be written. Nothing is left behind, and an older file stays as it was.
     """
     target = _check_target(path)
@@ -201,6 +205,8 @@ def export(
             options["appearance"] = appearance
         if target.suffix.lower() in JOINTED:
             options |= {"face": face, "joints": joints}
+    if not len(performance.neutral.faces) and (_is_folder(path) or target.suffix.lower() not in POINTS):
+        raise InputError(f"{target} must be of a mesh with faces, got none; for points alone there is .npz")
     written = performance.detach()
     if target.suffix.lower() not in EXACT:
         written = written.to(torch.float32)

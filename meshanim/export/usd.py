@@ -59,7 +59,7 @@ def _saving(place: Path, stem: str) -> Iterator[Path]:
     """
     from pxr import Tf, UsdUtils
 
-    package = place.suffix == ".usdz"
+    package = place.suffix.lower() == ".usdz"
     with tempfile.TemporaryDirectory(dir=place.parent, prefix=".") as folder:
         layer = Path(folder, stem + (".usdc" if package else place.suffix))
         try:

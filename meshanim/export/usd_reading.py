@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,44 +14,19 @@ from meshanim.export.parts import Floats, Part, assemble
 from meshanim.export.skinning import joint_shares, skinned
 from meshanim.export.usd import require_usd
 from meshanim.export.usd_places import FACE_MODEL, HEAD_MOTION, read_places
+from meshanim.export.usd_stage import codes_of, drawn, skeleton_of, to_ours_of, upright_of, world
 from meshanim.performance import Performance
 
-if TYPE_CHECKING:
-    from pxr import Usd
 
-MOST_FRAMES = 2**17
-"""36 minutes at 60 fps; each is evaluated in Python."""
+def _faces(
+    mesh: Any, count: int, code: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Triangles (F, 3) as vertices, as corners of the file's polygons, and of which polygon (F,) each is.
 
-
-def _to_ours(stage: Usd.Stage) -> Floats:
-    """(4, 4) from the stage's unit and axes to metres and Y up."""
-    from pxr import UsdGeom
-
-    matrix = np.eye(4)
-    if UsdGeom.GetStageUpAxis(stage) == UsdGeom.Tokens.z:
-        matrix[:3, :3] = [[1, 0, 0], [0, 0, 1], [0, -1, 0]]
-    matrix[:3, :3] *= UsdGeom.GetStageMetersPerUnit(stage)
-    return matrix
-
-
-def _codes(stage: Usd.Stage, meshes: list[Any], fps: float | None) -> tuple[float, Floats]:
-    """Frame rate and the time codes of all frames: the stage's range, else that of the samples."""
-    rate = stage.GetTimeCodesPerSecond()
-    if stage.HasAuthoredTimeCodeRange():
-        first, last = stage.GetStartTimeCode(), stage.GetEndTimeCode()
-    else:
-        samples = [t for mesh in meshes for t in mesh.GetPointsAttr().GetTimeSamples()] or [0.0]
-        first, last = min(samples), max(samples)
-    count = round((last - first) * (fps or rate) / rate) + 1
-    if not 1 <= count <= MOST_FRAMES:
-        raise InputError(f"its time codes run from {first:g} to {last:g}")
-    return fps or rate, first + np.arange(count) * rate / (fps or rate)
-
-
-def _faces(mesh: Any, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Triangles (F, 3) as vertices, as corners of the file's polygons, and of which polygon (F,) each is."""
-    sizes = np.array(mesh.GetFaceVertexCountsAttr().Get() or [], dtype=np.int64)
-    index = np.array(mesh.GetFaceVertexIndicesAttr().Get() or [], dtype=np.int64)
+    As they are at a time code: some programs sample over time what does not change.
+    """
+    sizes = np.array(mesh.GetFaceVertexCountsAttr().Get(code) or [], dtype=np.int64)
+    index = np.array(mesh.GetFaceVertexIndicesAttr().Get(code) or [], dtype=np.int64)
     if (
         sizes.sum() != len(index)
         or (sizes < 3).any()
@@ -68,17 +43,19 @@ def _faces(mesh: Any, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64],
     return index[corners], corners, np.repeat(np.arange(len(sizes)), fans)
 
 
-def _uv(mesh: Any, faces: NDArray, corners: NDArray) -> tuple[NDArray | None, NDArray | None]:
+def _uv(mesh: Any, faces: NDArray, corners: NDArray, code: float) -> tuple[NDArray | None, NDArray | None]:
     """Texture coordinates and their indices, where the mesh has some per corner or per point."""
     from pxr import UsdGeom
 
+    tokens = UsdGeom.Tokens
     for primvar in UsdGeom.PrimvarsAPI(mesh).GetPrimvarsWithValues():
-        if "texCoord2" not in str(primvar.GetTypeName()):
+        placed = primvar.GetInterpolation() in (tokens.faceVarying, tokens.vertex, tokens.varying)
+        if "texCoord2" not in str(primvar.GetTypeName()) or not placed:
             continue
-        values, index = np.array(primvar.Get(), dtype=np.float32), primvar.GetIndices()
-        place = corners if primvar.GetInterpolation() == UsdGeom.Tokens.faceVarying else faces
+        values, index = np.array(primvar.Get(code), dtype=np.float32), primvar.GetIndices(code)
+        place = corners if primvar.GetInterpolation() == tokens.faceVarying else faces
         index = np.array(index, dtype=np.int64)[place] if index else place
-        if len(values) and 0 <= index.min() <= index.max() < len(values):
+        if len(values) and index.size and 0 <= index.min() <= index.max() < len(values):
             return values, index
     return None, None
 
@@ -97,7 +74,9 @@ def _shapes(mesh: Any, count: int) -> tuple[list[str], NDArray[np.float32]]:
         shape = UsdSkel.BlendShape(mesh.GetPrim().GetStage().GetPrimAtPath(path))
         if not shape or shape.GetInbetweens():
             raise InputError(f"blend shape {path} is missing, or has shapes between, which are not read")
-        offsets = np.array(shape.GetOffsetsAttr().Get(), dtype=np.float32).reshape(-1, 3)
+        offsets = np.array(shape.GetOffsetsAttr().Get() or [], dtype=np.float32).reshape(-1, 3)
+        if not len(offsets):
+            continue  # moves nothing
         index = np.array(shape.GetPointIndicesAttr().Get() or range(count), dtype=np.int64)
         if len(index) != len(offsets) or (len(index) and not 0 <= index.min() <= index.max() < count):
             raise InputError(f"blend shape {path} does not fit the {count} points of its mesh")
@@ -107,18 +86,13 @@ def _shapes(mesh: Any, count: int) -> tuple[list[str], NDArray[np.float32]]:
 
 def _weights(mesh: Any, names: list[str], codes: Floats) -> Floats:
     """(T, K) weights of the animation that drives the mesh, by name; 0 for what it does not drive."""
-    from pxr import UsdSkel
-
-    weights = np.zeros((len(codes), len(names)))
-    skeleton = UsdSkel.BindingAPI(mesh.GetPrim()).GetInheritedSkeleton()
-    source = UsdSkel.BindingAPI(
-        skeleton.GetPrim() if skeleton else mesh.GetPrim()
-    ).GetInheritedAnimationSource()
-    animation = UsdSkel.Animation(source)
+    weights, (_, animation) = np.zeros((len(codes), len(names))), skeleton_of(mesh)
     if not names or not animation:
         return weights
     driven = {str(name): place for place, name in enumerate(animation.GetBlendShapesAttr().Get() or [])}
     track = animation.GetBlendShapeWeightsAttr()
+    if not driven:
+        return weights
     moments = codes if track.GetNumTimeSamples() > 1 else codes[:1]
     values = np.array([track.Get(code) for code in moments], dtype=np.float64).reshape(len(moments), -1)
     if values.shape[1] != len(driven):
@@ -129,27 +103,6 @@ def _weights(mesh: Any, names: list[str], codes: Floats) -> Floats:
     return weights
 
 
-def _world(prim: Any, codes: Floats) -> Floats:
-    """(T, 4, 4) local to world, worked out once where nothing moves."""
-    from pxr import UsdGeom
-
-    above = [UsdGeom.Xformable(place) for place in (prim, *_ancestors(prim))]
-    moves = any(place and place.TransformMightBeTimeVarying() for place in above)
-    # OpenUSD's matrices act on rows.
-    found = [
-        np.array(UsdGeom.XformCache(code).GetLocalToWorldTransform(prim)).T
-        for code in (codes if moves else codes[:1])
-    ]
-    return np.broadcast_to(np.stack(found), (len(codes), 4, 4))
-
-
-def _ancestors(prim: Any) -> list[Any]:
-    above = []
-    while prim := prim.GetParent():
-        above.append(prim)
-    return above
-
-
 def _skinned(mesh: Any, part: Part, codes: Floats, to_ours: Floats) -> Part:
     """The part as its joints move it, local to the skeleton; as it is where it has none."""
     from pxr import Usd, UsdSkel
@@ -158,8 +111,13 @@ def _skinned(mesh: Any, part: Part, codes: Floats, to_ours: Floats) -> Part:
     if not binding.GetJointIndicesAttr().HasAuthoredValue():
         return part
     cache, root = UsdSkel.Cache(), UsdSkel.Root.Find(mesh.GetPrim())
-    cache.Populate(root, Usd.PrimDefaultPredicate)
-    query, skin = cache.GetSkelQuery(binding.GetInheritedSkeleton()), cache.GetSkinningQuery(mesh.GetPrim())
+    if not root:
+        raise InputError(
+            f"{mesh.GetPath()} has joints, and stands below no SkelRoot, where they would move it"
+        )
+    cache.Populate(root, Usd.TraverseInstanceProxies())
+    skeleton = binding.GetInheritedSkeleton()
+    query, skin = cache.GetSkelQuery(skeleton), cache.GetSkinningQuery(mesh.GetPrim())
     influences = skin.ComputeVaryingJointInfluences(len(part.vertices)) if skin else None
     if not query or influences is None:
         raise InputError(f"{mesh.GetPath()} has joints and no skeleton that they are of")
@@ -182,9 +140,11 @@ def _skinned(mesh: Any, part: Part, codes: Floats, to_ours: Floats) -> Part:
         return np.array(moved)[columns].mT @ bind
 
     moved = np.stack([transforms(code) for code in codes])
-    places = to_ours @ _world(query.GetPrim(), codes)
+    # The query's own prim would be that of an instance's prototype.
+    places = to_ours @ world(skeleton.GetPrim(), codes)
     rest = np.broadcast_to(bind, moved[0].shape)
-    return replace(skinned(part, shares, rest, moved), places=places)
+    upright = upright_of(skeleton.GetPrim(), to_ours)
+    return replace(skinned(part, shares, rest, moved), places=places, upright=upright)
 
 
 def _part(mesh: Any, codes: Floats, to_ours: Floats) -> Part:
@@ -198,26 +158,28 @@ def _part(mesh: Any, codes: Floats, to_ours: Floats) -> Part:
         motion = np.empty((len(codes), *rest.shape), np.float32)
         for frame, code in enumerate(codes):
             motion[frame] = points.Get(code)
-    faces, corners, polygons = _faces(mesh, len(rest))
+    faces, corners, polygons = _faces(mesh, len(rest), codes[0])
     names, targets = (
         _shapes(mesh, len(rest)) if motion is None else ([], np.zeros((0, len(rest), 3), np.float32))
     )
-    places = to_ours @ _world(mesh.GetPrim(), codes)
-    uv, uv_faces = _uv(mesh, faces, corners)
+    places = to_ours @ world(mesh.GetPrim(), codes)
+    uv, uv_faces = _uv(mesh, faces, corners, codes[0])
     weights = _weights(mesh, names, codes)
     name = mesh.GetPrim().GetName()
     placed = read_places(mesh, faces, polygons, len(rest))
     said = [mesh.GetPrim().GetCustomDataByKey(key) for key in (FACE_MODEL, HEAD_MOTION)]
     part = Part(name, rest, faces, uv, uv_faces, names, targets, weights, places, motion, *placed, *said)
+    part = replace(part, upright=upright_of(mesh.GetPrim(), to_ours))
     return _skinned(mesh, part, codes, to_ours)
 
 
 def read_usd(path: Path, fps: float | None = None) -> Performance:
     """Read all meshes of a stage as one: blend shapes with their weights, or points sampled over time.
 
-    Unit and up axis are converted. The motion of the first mesh that moves is the head's; polygons become
-    triangles. What joints do by linear blending becomes the residual of the blend shapes, or the motion
-    where there are none: all positions of all frames. Vertex groups are the subsets of the mesh.
+    Guides, proxies and what a PointInstancer copies are left out, instances are not. Unit and up axis are
+    converted. The motion of the first mesh that moves is the head's; polygons become triangles. What joints
+    do by linear blending becomes the residual of the blend shapes, or the motion where there are none: all
+    positions of all frames. Vertex groups are the subsets of the mesh.
 
     Args:
         path: the ``.usda``, ``.usdc`` or ``.usdz`` file.
@@ -234,9 +196,9 @@ def read_usd(path: Path, fps: float | None = None) -> Performance:
         stage = Usd.Stage.Open(str(path))
     except Tf.ErrorException as error:
         raise InputError("OpenUSD cannot open it") from error
-    meshes = [UsdGeom.Mesh(prim) for prim in stage.Traverse() if prim.IsA(UsdGeom.Mesh)]
+    meshes = [UsdGeom.Mesh(prim) for prim in drawn(stage)]
     if not meshes:
         raise InputError("it has no mesh")
-    rate, codes = _codes(stage, meshes, fps)
-    to_ours = _to_ours(stage)
+    rate, codes = codes_of(stage, meshes, fps)
+    to_ours = to_ours_of(stage)
     return assemble([_part(mesh, codes, to_ours) for mesh in meshes], rate)

@@ -78,6 +78,7 @@ def face_from_mesh(mesh: Mesh, face: FaceModel) -> FaceModel:
         InputError: another topology, or a unit of length that is not the metre.
     """
     known = face.neutral
+    mesh = mesh.with_vertices(mesh.vertices.to(known.vertices))
     came = f"{len(mesh.vertices)} vertices and {len(mesh.faces)} triangles"
     wanted = f"{len(known.vertices)} vertices and {len(known.faces)} triangles"
     if len(mesh.vertices) != len(known.vertices) or len(mesh.faces) != len(known.faces):

@@ -90,7 +90,7 @@ def _absolute(index: IntArray, defined: IntArray) -> IntArray:
     return np.where(index < 0, defined + index, index - 1)
 
 
-def _fans(count: IntArray) -> tuple[IntArray, IntArray]:
+def fans(count: IntArray) -> tuple[IntArray, IntArray]:
     """Corners of the triangles (0, 1, 2), (0, 2, 3), ... of polygons, and each triangle's polygon."""
     begin = starts(count)
     second, polygon = rows(begin + 1, count - 2)
@@ -130,7 +130,7 @@ def parse_obj(text: bytes) -> Mesh:
         raise InputError(f"a face must have at least 3 corners, got {count.min()}")
     line = np.repeat(at, count)
     vertex = _absolute(vertex, np.searchsorted(lines.at(b"v"), line))
-    corner, polygon = _fans(count)
+    corner, polygon = fans(count)
     faces = vertex[corner]
     if faces.min() < 0 or faces.max() >= len(vertices):
         raise InputError(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,16 +12,29 @@ import numpy as np
 import torch
 
 from meshanim._check import InputError, check_indices
+from meshanim.mesh.gltf_file import GltfFile
 from meshanim.mesh.mesh import Mesh
 from meshanim.mesh.obj import parse_obj
+from meshanim.mesh.off import parse_off
+from meshanim.mesh.ply import parse_ply
 
 
 def _load(path: Path) -> Any:
     import trimesh  # a second to import, only needed here
 
-    # of glTF no texture coordinates come without the materials
-    skipped = path.suffix.lower() not in (".glb", ".gltf")
-    return trimesh.load_scene(path, process=False, fix_texture=False, skip_materials=skipped)
+    if path.suffix.lower() not in (".glb", ".gltf"):
+        return trimesh.load_scene(path, process=False, skip_materials=True)
+    # GltfFile names what is not read: of a compressed mesh trimesh would make zeros
+    file = GltfFile(path)
+    document = {name: file.document[name] for name in file.document.keys() - {"images", "textures"}}
+    buffers = {str(number): file.buffer(number) for number in range(len(document.get("buffers", ())))}
+    document["buffers"] = [{"uri": number, "byteLength": len(data)} for number, data in buffers.items()]
+    # of glTF no texture coordinates come without a material
+    document["materials"] = [{}]
+    for mesh in document.get("meshes", ()):
+        mesh["primitives"] = [primitive | {"material": 0} for primitive in mesh["primitives"]]
+    text = io.BytesIO(json.dumps(document).encode())
+    return trimesh.load_scene(text, "gltf", buffers, process=False, fix_texture=False)
 
 
 def _scene_parts(path: Path) -> list[tuple[str, Any, np.ndarray]]:
@@ -92,6 +107,14 @@ def _read_obj(path: Path) -> Mesh:
     return parse_obj(path.read_bytes())
 
 
+def _read_ply(path: Path) -> Mesh:
+    return parse_ply(path.read_bytes())
+
+
+def _read_off(path: Path) -> Mesh:
+    return parse_off(path.read_bytes())
+
+
 def _read_npz(path: Path) -> Mesh:
     """Keys ``vertices`` (or ``neutral``, which goes before it) and ``faces``; ``uv``, ``uv_faces``."""
     with np.load(path, allow_pickle=False) as file:
@@ -109,11 +132,11 @@ def _read_npz(path: Path) -> Mesh:
 
 _READERS: dict[str, Callable[[Path], Mesh]] = {
     ".obj": _read_obj,
-    ".ply": _read_scene,
+    ".ply": _read_ply,
     ".stl": _read_stl,
     ".glb": _read_scene,
     ".gltf": _read_scene,
-    ".off": _read_scene,
+    ".off": _read_off,
     ".npz": _read_npz,
 }
 

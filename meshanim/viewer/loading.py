@@ -13,6 +13,9 @@ from meshanim.performance import Performance
 FPS = 25.0
 """Frame rate of what does not state any: a mesh that does not move, numbered meshes, a PC2."""
 
+_PERFORMANCES = {".usda", ".usdc", ".usdz", ".pc2", ".mdd", ".csv"}
+"""Suffixes of files of which only a performance is read."""
+
 _MOTION = {".npz": b"fps.npy", ".glb": b'"animations"', ".gltf": b'"animations"'}
 """What stands in a file of motion and not in one of a mesh, by its suffix."""
 
@@ -37,7 +40,7 @@ def load(path: str | Path, fps: float | None = None) -> Performance:
     try:
         return read_performance(place, fps)
     except InputError:
-        if place.is_dir() or _moves(place):
+        if place.is_dir() or place.suffix.lower() in _PERFORMANCES or _moves(place):
             raise
         mesh = read_mesh(place)
     return Performance(mesh, FPS, motion=mesh.vertices[None])

@@ -130,7 +130,8 @@ def write_video(
         raise InputError("frames must hold at least one frame, got none")
     check_image("frame 0", first)
     options = {"movflags": "faststart"} if Path(path).suffix.lower() in INDEXED else {}
-    with av.open(str(path), "w", options=options) as container:
+    # FFmpeg takes the first part of a relative "take:1.mp4" for a protocol.
+    with av.open(str(Path(path).absolute()), "w", options=options) as container:
         picture = _Picture(container, first.shape, Fraction(fps).limit_denominator(10_000))
         sound = None
         if waveform is not None and sample_rate is not None:

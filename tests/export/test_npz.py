@@ -1,5 +1,7 @@
 """NPZ files hold everything, for numpy and for us."""
 
+import zipfile
+
 import numpy as np
 import pytest
 import torch
@@ -37,6 +39,26 @@ def test_everything_comes_back_to_the_last_bit(request, tmp_path, name):
     assert mesh.groups.keys() == read.groups.keys()
     assert all(torch.equal(mesh.groups[key], read.groups[key]) for key in mesh.groups)
     assert torch.equal(performance.vertices(), back.vertices())
+
+
+def test_a_type_that_numpy_does_not_know_is_written_as_float32(weighted, tmp_path):
+    rough = weighted.to(torch.bfloat16)
+    back = read_performance(export(rough, tmp_path / "a.npz"))
+    for name in ("weights", "basis", "waveform", "gaze"):
+        assert torch.equal(getattr(back, name), getattr(rough, name).float())
+    assert torch.equal(back.neutral.vertices, rough.neutral.vertices.float())
+
+
+def test_positions_that_weights_tell_are_not_read(weighted, tmp_path):
+    """A long take has gigabytes of them: here so many that memory would not do."""
+    path = export(weighted, tmp_path / "a.npz")
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files if name != "vertices"}
+    np.savez(path, **arrays)
+    header = {"descr": "<f4", "fortran_order": False, "shape": (2**40, 98, 3)}
+    with zipfile.ZipFile(path, "a") as archive, archive.open("vertices.npy", "w") as member:
+        np.lib.format.write_array_header_2_0(member, header)
+    assert torch.equal(read_performance(path).vertices(), weighted.vertices())
 
 
 def test_bad_files_are_named(tmp_path):

@@ -116,6 +116,23 @@ def test_the_rate_is_that_of_the_keys(tmp_path):
     assert back.fps == 2 and back.frame_count == 3
 
 
+@pytest.mark.parametrize(
+    ("frames", "interpolation", "rate"),
+    [
+        ([1, 10, 20], "LINEAR", 24),
+        ([1, 13, 25], "LINEAR", 24),
+        ([0, 12, 24], "LINEAR", 2),
+        ([0, 12, 24], "CUBICSPLINE", 24),
+        ([0, 12, 24.3], "LINEAR", 30),
+    ],
+)
+def test_poses_set_by_hand_are_sampled_at_a_rate_that_has_them_on_frames(frames, interpolation, rate):
+    times = np.array(frames, dtype=np.float32).astype(np.float64) / 24
+    values = np.zeros((3, 3, 1) if interpolation == "CUBICSPLINE" else (3, 1))
+    found, moments = moments_of([Track(times, values, interpolation, False)], None)
+    assert found == rate and abs(moments[-1] - times[-1]) <= 0.5 / rate
+
+
 def test_stepped_and_cubic_keys(tmp_path):
     stepped = read(foreign(tmp_path / "a.glb", "STEP"), fps=4)
     assert stepped.weights[:, 0].tolist() == pytest.approx([0, 0, 1, 1, 0.5])
@@ -159,6 +176,57 @@ def test_what_is_not_read_is_named(tmp_path, more, wrong):
         read(foreign(tmp_path / "a.glb", **more))
 
 
+@pytest.mark.parametrize("uri", ["my%20face.bin", "./my%20face.bin", "my face.bin"])
+def test_a_buffer_beside_the_file_is_found_by_its_encoded_name(tmp_path, uri):
+    path, file = tmp_path / "my face.gltf", pygltflib.GLTF2().load(str(foreign(tmp_path / "a.glb")))
+    (tmp_path / "my face.bin").write_bytes(file.binary_blob())
+    file.buffers[0].uri = uri
+    path.write_text(file.to_json())
+    assert np.array_equal(posed(read(path)), posed(read(tmp_path / "a.glb")))
+
+
+@pytest.mark.parametrize("uri", ["../a.bin", "%2e%2e%2fa.bin", "/tmp/a.bin", "..", ""])
+def test_a_buffer_elsewhere_is_refused(tmp_path, uri):
+    document = {
+        "asset": {"version": "2.0"},
+        "buffers": [{"byteLength": 36, "uri": uri}],
+        "nodes": [{"mesh": 0}],
+    }
+    document |= {"bufferViews": [{"buffer": 0, "byteLength": 36}]}
+    document |= {"accessors": [{"bufferView": 0, "componentType": 5126, "count": 3, "type": "VEC3"}]}
+    document |= {"meshes": [{"primitives": [{"attributes": {"POSITION": 0}}]}]}
+    (tmp_path / "a.gltf").write_text(json.dumps(document))
+    with pytest.raises(InputError, match="must lie beside it"):
+        read(tmp_path / "a.gltf")
+
+
+@pytest.mark.parametrize(
+    "name", ["KHR_texture_basisu", "EXT_texture_webp", "KHR_materials_volume", "KHR_lights_punctual"]
+)
+def test_extensions_that_move_nothing_may_be_required(tmp_path, name):
+    plain = read(foreign(tmp_path / "a.glb"))
+    assert np.array_equal(posed(read(foreign(tmp_path / "b.glb", extensionsRequired=[name]))), posed(plain))
+
+
+def test_names_of_targets_may_stand_in_the_primitives(tmp_path):
+    file = pygltflib.GLTF2().load(str(foreign(tmp_path / "a.glb")))
+    mesh = file.meshes[0]
+    mesh.primitives[0].extras, mesh.extras = mesh.extras, {}
+    file.save(str(tmp_path / "b.glb"))
+    assert read(tmp_path / "b.glb").weight_names == ("jawOpen",)
+
+
+def test_meshes_of_other_scenes_stay_out(tmp_path):
+    nodes = [{"children": [1]}, {"mesh": 0}, {"mesh": 0, "translation": [5, 0, 0]}]
+    scenes = [{"nodes": [2]}, {"nodes": [0]}]
+    shown = read(foreign(tmp_path / "a.glb", nodes=nodes, scenes=scenes, scene=1, animations=[]))
+    assert shown.neutral.vertices.tolist() == CORNERS.tolist()
+    first = read(foreign(tmp_path / "b.glb", nodes=nodes, scenes=scenes, animations=[]))
+    assert first.neutral.vertices.tolist() == (np.array([5, 0, 0]) + CORNERS).tolist()
+    empty = read(foreign(tmp_path / "c.glb", nodes=nodes, scenes=[{}], animations=[]))
+    assert len(empty.neutral.vertices) == 6
+
+
 def test_parts_that_move_apart_are_named(tmp_path):
     path = foreign(tmp_path / "a.glb")
     file = pygltflib.GLTF2().load(str(path))
@@ -166,6 +234,26 @@ def test_parts_that_move_apart_are_named(tmp_path):
     file.save(str(path))
     with pytest.raises(InputError, match="moves against"):
         read(path)
+
+
+def test_faces_and_texture_coordinates_that_are_sampled_over_time(tmp_path):
+    pytest.importorskip("pxr")
+    from pxr import Sdf, Usd, UsdGeom
+
+    stage = Usd.Stage.CreateNew(str(tmp_path / "a.usda"))
+    UsdGeom.SetStageMetersPerUnit(stage, 1)
+    mesh = UsdGeom.Mesh.Define(stage, "/square")
+    uv = UsdGeom.PrimvarsAPI(mesh).CreatePrimvar("st", Sdf.ValueTypeNames.TexCoord2fArray, "vertex")
+    for code in (1, 2, 3):
+        mesh.CreatePointsAttr().Set([(0, 0, code), (1, 0, 0), (1, 1, 0), (0, 1, 0)], code)
+        mesh.CreateFaceVertexCountsAttr().Set([4], code)
+        mesh.CreateFaceVertexIndicesAttr().Set([0, 1, 2, 3], code)
+        uv.Set([(0, 0), (1, 0), (1, 1), (0, 1)], code)
+    stage.Save()
+    back = read(tmp_path / "a.usda")
+    assert back.neutral.faces.tolist() == back.neutral.uv_faces.tolist() == [[0, 1, 2], [0, 2, 3]]
+    assert back.neutral.uv.tolist() == [[0, 0], [1, 0], [1, 1], [0, 1]]
+    assert posed(back)[:, 0, 2].tolist() == [1, 2, 3]
 
 
 def test_usd_of_other_axes_units_and_polygons(tmp_path):
@@ -185,6 +273,77 @@ def test_usd_of_other_axes_units_and_polygons(tmp_path):
     wanted = [[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 0.5, -0.5]]
     assert posed(back)[0] == pytest.approx(np.array(wanted), abs=1e-6)
     assert back.neutral.faces.tolist() == [[0, 1, 2], [0, 2, 3], [0, 1, 4]]
+
+
+@pytest.mark.parametrize("turned_by", ["axis", "prim"])
+def test_a_head_that_moves_in_usd_with_z_up_is_upright_without_its_motion(tmp_path, turned_by):
+    pytest.importorskip("pxr")
+    from pxr import Usd, UsdGeom
+
+    stage = Usd.Stage.CreateNew(str(tmp_path / "a.usda"))
+    UsdGeom.SetStageMetersPerUnit(stage, 0.01)
+    UsdGeom.SetStageUpAxis(stage, "Z" if turned_by == "axis" else "Y")
+    top, head = (UsdGeom.Xform.Define(stage, path) for path in ("/top", "/top/head"))
+    if turned_by == "prim":
+        top.AddRotateXOp().Set(-90)
+    place, turn = head.AddTranslateOp(), head.AddRotateZOp()
+    for code, angle in ((0, 0), (1, 30)):
+        place.Set((0, 0, 10 * code), code)
+        turn.Set(angle, code)
+    mesh = UsdGeom.Mesh.Define(stage, "/top/head/mesh")
+    mesh.CreatePointsAttr([(0, 0, 0), (100, 0, 0), (0, -20, 100)])
+    mesh.CreateFaceVertexCountsAttr([3])
+    mesh.CreateFaceVertexIndicesAttr([0, 1, 2])
+    stage.Save()
+    back = read(tmp_path / "a.usda")
+    # Up is along Y, in front along Z, in metres; a turn about the vertical is one about Y.
+    assert back.neutral.vertices.numpy() == pytest.approx(
+        np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0.2]]), abs=1e-6
+    )
+    assert back.head_motion.numpy() == pytest.approx(
+        np.array([[0] * 6, [0, np.pi / 6, 0, 0, 0.1, 0]]), abs=1e-6
+    )
+
+
+def test_a_mesh_that_is_turned_up_by_what_moves_the_head_keeps_its_own_axes(tmp_path):
+    pytest.importorskip("pxr")
+    from pxr import Gf, Usd, UsdGeom
+
+    stage = Usd.Stage.CreateNew(str(tmp_path / "a.usda"))
+    UsdGeom.SetStageMetersPerUnit(stage, 1)
+    UsdGeom.SetStageUpAxis(stage, "Z")
+    mesh = UsdGeom.Mesh.Define(stage, "/mesh")
+    turn = mesh.AddOrientOp()
+    for code, angle in ((0, 0.0), (1, 0.5)):
+        x, y, z, w = (Rotation.from_euler("X", np.pi / 2) * Rotation.from_euler("Y", angle)).as_quat()
+        turn.Set(Gf.Quatf(w, x, y, z), code)
+    mesh.CreatePointsAttr([(0, 0, 0), (1, 0, 0), (0, 1, 0.2)])
+    mesh.CreateFaceVertexCountsAttr([3])
+    mesh.CreateFaceVertexIndicesAttr([0, 1, 2])
+    stage.Save()
+    back = read(tmp_path / "a.usda")
+    assert back.neutral.vertices[2].tolist() == pytest.approx([0, 1, 0.2])
+    assert back.head_motion[1].numpy() == pytest.approx(np.array([0, 0.5, 0, 0, 0, 0]), abs=1e-6)
+
+
+def test_a_head_that_moves_below_a_node_that_turns_it_up_is_upright_without_its_motion(tmp_path):
+    nodes = [
+        {"children": [1], "rotation": [-(0.5**0.5), 0, 0, 0.5**0.5]},
+        {"children": [2]},
+        {"mesh": 0},
+    ]
+    file = Foreign()
+    clock, turns = file.add([0.0, 1.0]), file.add(Rotation.from_euler("Z", [[0.0], [0.6]]).as_quat())
+    mesh = {"primitives": [{"attributes": {"POSITION": file.add([[0, 0, 0], [1, 0, 0], [0, -0.2, 1]])}}]}
+    animation = {
+        "samplers": [{"input": clock, "output": turns}],
+        "channels": [{"sampler": 0, "target": {"node": 1, "path": "rotation"}}],
+    }
+    back = read(file.save(tmp_path / "a.glb", nodes=nodes, meshes=[mesh], animations=[animation]))
+    assert back.neutral.vertices.numpy() == pytest.approx(
+        np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0.2]]), abs=1e-6
+    )
+    assert back.head_motion[1].numpy() == pytest.approx(np.array([0, 0.6, 0, 0, 0, 0]), abs=1e-6)
 
 
 def bend(points, angle):
@@ -273,16 +432,50 @@ def test_skinning_that_is_not_linear_is_named(weighted, tmp_path):
         read(path)
 
 
-def test_materials_of_another_program_are_groups(tmp_path):
+def test_texture_coordinates_are_where_their_texture_is_looked_up(tmp_path):
     file = Foreign()
-    corners = file.add(CORNERS)
-    primitives = [{"attributes": {"POSITION": corners}, "material": number} for number in (0, 1, 0)]
-    materials = [{"name": "skin"}, {}]
+    attributes = {
+        "POSITION": file.add(CORNERS),
+        "TEXCOORD_0": file.add([[0, 0], [1000, 0], [0, 2000]], "<u2"),
+    }
+    moved = {"offset": [0.1, 0.2], "scale": [0.001, 0.00025], "rotation": np.pi / 2}
+    texture = {"index": 0, "extensions": {"KHR_texture_transform": moved}}
     path = file.save(
-        tmp_path / "a.glb", nodes=[{"mesh": 0}], meshes=[{"primitives": primitives}], materials=materials
+        tmp_path / "a.glb",
+        extensionsRequired=["KHR_texture_transform", "KHR_mesh_quantization"],
+        nodes=[{"mesh": 0}],
+        meshes=[{"primitives": [{"attributes": attributes, "material": 0}]}],
+        materials=[{"pbrMetallicRoughness": {"baseColorTexture": texture}}],
+        textures=[{}],
     )
-    groups = {name: group.tolist() for name, group in read(path).neutral.groups.items()}
-    assert groups == {"skin": [0, 1, 2, 6, 7, 8], "material 1": [3, 4, 5]}
+    # Scaled, turned from right to up and from down to right, shifted; our origin is at the bottom.
+    assert read(path).neutral.uv.numpy() == pytest.approx(np.array([[0.1, 0.8], [0.1, 1.8], [0.6, 0.8]]))
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_materials_of_another_program_are_groups(tmp_path, shared):
+    file = Foreign()
+    square = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]])
+    corners, rises = file.add(square), file.add(np.repeat([[0, 0, 1]], 4, axis=0))
+    primitives = []
+    for number, triangle in ((0, [0, 1, 2]), (1, [0, 2, 3]), (0, [0, 1, 3])):
+        own = corners if shared else file.add(square)
+        index = file.add(np.array(triangle), "<u2")
+        primitive = {"attributes": {"POSITION": own}, "targets": [{"POSITION": rises}], "indices": index}
+        primitives.append(primitive | {"material": number})
+    materials = [{"name": "skin"}, {}]
+    meshes = [{"primitives": primitives, "weights": [1]}]
+    back = read(file.save(tmp_path / "a.glb", nodes=[{"mesh": 0}], meshes=meshes, materials=materials))
+    groups = {name: group.tolist() for name, group in back.neutral.groups.items()}
+    if shared:
+        assert len(back.neutral.vertices) == 4
+        assert groups == {"skin": [0, 1, 2, 3], "material 1": [0, 2, 3]}
+    else:
+        assert len(back.neutral.vertices) == 12
+        assert groups == {"skin": [0, 1, 2, 8, 9, 11], "material 1": [4, 6, 7]}
+    seen = posed(back)[0][back.neutral.faces]
+    wanted = square[[[0, 1, 2], [0, 2, 3], [0, 1, 3]]] + np.array([0, 0, 1])
+    assert np.array_equal(seen, wanted)
 
 
 def test_subsets_of_faces_are_groups(tmp_path):
@@ -299,3 +492,159 @@ def test_subsets_of_faces_are_groups(tmp_path):
     stage.Save()
     groups = {name: group.tolist() for name, group in read(tmp_path / "a.usda").neutral.groups.items()}
     assert groups == {"lips": [0, 1, 2, 3], "eyes": [0, 1, 4]}
+
+
+def test_shapes_that_an_animation_of_joints_does_not_drive_stay_at_rest(weighted, tmp_path):
+    pytest.importorskip("pxr")
+    from pxr import Usd
+
+    path = export(replace(weighted, head_motion=None), tmp_path / "a.usda")
+    joint_in_usd(path, 0.1, len(weighted.neutral.vertices))
+    stage = Usd.Stage.Open(str(path))
+    for name in ("blendShapes", "blendShapeWeights"):
+        stage.GetPrimAtPath("/a/skeleton/motion").RemoveProperty(name)
+    stage.Save()
+    back = read(path)
+    wanted = weighted.neutral.vertices.expand(back.frame_count, -1, -1).clone()
+    wanted[5:, :, 1] += 0.1
+    assert not back.weights.any() and millimetres(posed(back), wanted) < FLOAT32_MM
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.1])
+def test_instances_are_read(weighted, tmp_path, shift):
+    pytest.importorskip("pxr")
+    from pxr import Usd, UsdGeom
+
+    path = export(weighted, tmp_path / "a.usda")
+    joint_in_usd(path, shift, len(weighted.neutral.vertices))
+    stage = Usd.Stage.CreateNew(str(tmp_path / "b.usda"))
+    UsdGeom.SetStageUpAxis(stage, "Y")
+    UsdGeom.SetStageMetersPerUnit(stage, 1)
+    stage.SetTimeCodesPerSecond(30)
+    top = stage.DefinePrim("/top")
+    top.GetReferences().AddReference("./a.usda")
+    top.SetInstanceable(True)
+    stage.Save()
+    alone, back = read(path), read(tmp_path / "b.usda")
+    assert back.weight_names == weighted.weight_names
+    assert np.array_equal(posed(back), posed(alone)) and (back.residual is None) == (shift == 0)
+
+
+def test_guides_and_proxies_are_left_out(tmp_path):
+    pytest.importorskip("pxr")
+    from pxr import Usd, UsdGeom
+
+    stage = Usd.Stage.CreateNew(str(tmp_path / "a.usda"))
+    UsdGeom.SetStageMetersPerUnit(stage, 1)
+    for height, purpose in enumerate(("guide", "default", "proxy", "render")):
+        above = UsdGeom.Xform.Define(stage, f"/{purpose}")
+        above.CreatePurposeAttr(purpose)
+        mesh = UsdGeom.Mesh.Define(stage, f"/{purpose}/mesh")
+        mesh.CreatePointsAttr([(0, height, 0), (1, height, 0), (0, height, 1)])
+        mesh.CreateFaceVertexCountsAttr([3])
+        mesh.CreateFaceVertexIndicesAttr([0, 1, 2])
+    stage.Save()
+    assert posed(read(tmp_path / "a.usda"))[0, :, 1].tolist() == [1, 1, 1, 3, 3, 3]
+
+
+def test_meshes_that_are_not_drawn_by_themselves_are_left_out(tmp_path):
+    pytest.importorskip("pxr")
+    from pxr import Usd, UsdGeom
+
+    stage = Usd.Stage.CreateNew(str(tmp_path / "a.usda"))
+    UsdGeom.SetStageMetersPerUnit(stage, 1)
+    UsdGeom.PointInstancer.Define(stage, "/hair")
+    UsdGeom.Mesh.Define(stage, "/of_no_points")
+    for path in ("/hair/strand", "/face"):
+        mesh = UsdGeom.Mesh.Define(stage, path)
+        mesh.CreatePointsAttr([tuple(corner) for corner in CORNERS.tolist()])
+        mesh.CreateFaceVertexCountsAttr([3])
+        mesh.CreateFaceVertexIndicesAttr([0, 1, 2])
+    stage.Save()
+    assert read(tmp_path / "a.usda").neutral.vertices.tolist() == CORNERS.tolist()
+
+
+@pytest.mark.parametrize("name", ["metersPerUnit", "timeCodesPerSecond"])
+@pytest.mark.parametrize("value", ["0", "-1", "inf"])
+def test_units_of_a_stage_that_are_none_are_named(weighted, tmp_path, name, value):
+    pytest.importorskip("pxr")
+    path = export(weighted, tmp_path / "a.usda")
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(f"    {name} = {value}\n" if name in line else line for line in lines))
+    with pytest.raises(InputError, match=f"{name} must be above 0"):
+        read(path)
+
+
+def test_a_blend_shape_may_move_nothing(weighted, tmp_path):
+    pytest.importorskip("pxr")
+    from pxr import Usd, UsdSkel
+
+    path = export(replace(weighted, head_motion=None), tmp_path / "a.usda")
+    stage = Usd.Stage.Open(str(path))
+    shape = UsdSkel.BlendShape(stage.GetPrimAtPath("/a/face/jawOpen"))
+    shape.GetOffsetsAttr().Set([])
+    shape.CreatePointIndicesAttr([])
+    stage.GetPrimAtPath("/a/face/browDownLeft").RemoveProperty("offsets")
+    stage.Save()
+    back = read(path)
+    moves = dict(zip(back.weight_names, back.basis.any(dim=(1, 2)).tolist(), strict=True))
+    assert not moves["jawOpen"] and not moves["browDownLeft"] and moves["mouthSmileLeft"]
+
+
+def test_joints_of_a_mesh_below_no_skelroot_are_named(weighted, tmp_path):
+    pytest.importorskip("pxr")
+    from pxr import Usd
+
+    path = export(weighted, tmp_path / "a.usda")
+    joint_in_usd(path, 0.1, len(weighted.neutral.vertices))
+    stage = Usd.Stage.Open(str(path))
+    stage.GetPrimAtPath("/a").SetTypeName("Xform")
+    stage.Save()
+    with pytest.raises(InputError, match="stands below no SkelRoot"):
+        read(path)
+
+
+@pytest.mark.parametrize("interpolation", ["uniform", "constant"])
+def test_texture_coordinates_of_whole_faces_are_passed_over(weighted, tmp_path, interpolation):
+    pytest.importorskip("pxr")
+    from pxr import Usd, UsdGeom
+
+    path = export(weighted, tmp_path / "a.usda")
+    stage = Usd.Stage.Open(str(path))
+    UsdGeom.PrimvarsAPI(stage.GetPrimAtPath("/a/face")).GetPrimvar("st").SetInterpolation(interpolation)
+    stage.Save()
+    assert read(path).neutral.uv is None
+
+
+def without_range(path):
+    """Our own stage as one whose root layer says nothing about times."""
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text(
+        "".join(line for line in lines if "startTimeCode" not in line and "endTimeCode" not in line)
+    )
+
+
+@pytest.mark.parametrize("kept", ["weights", "head"])
+def test_a_stage_without_a_range_lasts_as_long_as_what_moves_in_it(weighted, tmp_path, kept):
+    pytest.importorskip("pxr")
+    wanted = replace(weighted, head_motion=None) if kept == "weights" else weighted
+    if kept == "head":
+        wanted = replace(weighted, weights=weighted.weights * 0)
+    without_range(export(wanted, tmp_path / "a.usda"))
+    back = read(tmp_path / "a.usda")
+    assert back.fps == weighted.fps and millimetres(posed(back), posed(wanted)) < FLOAT32_MM
+
+
+def test_a_stage_that_refers_to_another_has_its_motion(weighted, tmp_path):
+    pytest.importorskip("pxr")
+    from pxr import Usd, UsdGeom
+
+    export(weighted, tmp_path / "a.usda")
+    stage = Usd.Stage.CreateNew(str(tmp_path / "b.usda"))
+    UsdGeom.SetStageUpAxis(stage, "Y")
+    UsdGeom.SetStageMetersPerUnit(stage, 1)
+    stage.SetTimeCodesPerSecond(30)
+    stage.OverridePrim("/top").GetReferences().AddReference("./a.usda")
+    stage.Save()
+    back = read(tmp_path / "b.usda")
+    assert back.fps == 30 and millimetres(posed(back), posed(weighted)) < FLOAT32_MM

@@ -10,11 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from meshanim._check import InputError, MissingExtra
 from meshanim.export import FORMATS, SEQUENCES, check_targets, export, write_obj, written_files
+from meshanim.export.registry import POINTS
+from meshanim.mesh import Mesh
 
 SMALL: dict[str, dict[str, Any]] = {".mp4": {"size": (32, 32)}, ".gif": {"size": (32, 32)}}
 SLOW = (".abc", ".fbx", ".blend")
@@ -303,3 +306,22 @@ def test_the_mesh_of_a_face_that_asks_for_gradients_is_written(moving, tmp_path)
     write_obj(asking(moving).neutral, tmp_path / "a.obj")
     write_obj(moving.neutral, tmp_path / "b.obj")
     assert (tmp_path / "a.obj").read_bytes() == (tmp_path / "b.obj").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["a.glb", "a.usda", "a.npz", "a.mdd", "a.csv"])
+@pytest.mark.parametrize("fps", [np.float32(30), np.int64(30), np.array(30.0)])
+def test_frame_rates_may_be_numbers_of_numpy(weighted, tmp_path, name, fps):
+    export(weighted, tmp_path / "first" / name)
+    export(replace(weighted, fps=fps), tmp_path / "second" / name)
+    assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_points_without_faces_are_refused_where_a_format_needs_some(weighted, tmp_path, target):
+    points = replace(weighted, neutral=Mesh(weighted.neutral.vertices, weighted.neutral.faces[:0]))
+    if Path(target).suffix in POINTS:
+        write(points, tmp_path, target)
+        return
+    with pytest.raises(InputError, match="must be of a mesh with faces, got none"):
+        write(points, tmp_path, target)
+    assert not tree(tmp_path)

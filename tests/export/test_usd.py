@@ -223,6 +223,12 @@ def test_points_that_no_container_holds_are_refused_before_writing(moving, tmp_p
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("suffix", [suffix.upper() for suffix in SUFFIXES])
+def test_suffixes_may_be_capital(weighted, tmp_path, suffix):
+    path = export(weighted, tmp_path / f"a.{suffix}")
+    assert millimetres(posed_by_usd(path, (6,)), wanted_of(weighted, (6,))) < FLOAT32_MM
+
+
 def test_a_failed_export_does_not_stand_in_the_way_of_the_next(moving, tmp_path):
     broken = moving.motion.clone()
     broken[7, 3, 1] = float("nan")

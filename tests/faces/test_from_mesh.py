@@ -21,6 +21,12 @@ def test_the_models_own_neutral_moves_as_the_model(anny):
         assert (joint.position - anny.joints()[name].position).norm() < ROUNDING
 
 
+def test_a_mesh_in_double_precision_moves_as_in_single(anny):
+    face = face_from_mesh(anny.neutral.with_vertices(anny.neutral.vertices.double()), anny)
+    assert face.neutral.vertices.dtype == torch.float32
+    assert (face.units - anny.units).abs().max() < ROUNDING
+
+
 def test_a_turned_and_scaled_head_moves_turned_and_scaled(anny):
     linear = 1.3 * axis_angle_to_matrix(torch.tensor([0.2, -0.4, 0.1]))
     shift = torch.tensor([0.0, 0.2, -0.1])

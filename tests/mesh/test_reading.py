@@ -1,4 +1,5 @@
 import json
+import struct
 
 import numpy as np
 import pytest
@@ -127,6 +128,65 @@ def test_order_is_kept(torus, tmp_path, suffix):
     assert torch.equal(found.faces, mesh.faces)
 
 
+POLYGONS = [(0, 1, 2, 3), (0, 1, 4), (0, 1, 2, 3, 4)]
+
+
+@pytest.mark.parametrize("form", ["ascii", "binary_little_endian", "binary_big_endian"])
+@pytest.mark.parametrize("polygons", [POLYGONS, POLYGONS[:2], POLYGONS[1:2], []])
+def test_polygons_of_a_ply_may_be_of_any_size(tmp_path, form, polygons):
+    """On average as many corners as the first has: by the file's length they could all be alike."""
+    points = np.arange(15.0, dtype=np.float32).reshape(5, 3) / 8
+    header = f"ply\nformat {form} 1.0\ncomment of no matter\nelement vertex 5\n"
+    header += "".join(f"property float {name}\n" for name in ("x", "y", "z", "s", "t", "jaw"))
+    header += f"element face {len(polygons)}\nproperty uchar red\nproperty list uchar uint vertex_indices\n"
+    header += "element edge 1\nproperty int vertex1\nend_header\n"
+    rows = [[*point.tolist(), *(1 - point[:2]).tolist(), 0.5] for point in points]
+    if form == "ascii":
+        text = "".join(" ".join(map(str, row)) + "\n" for row in rows)
+        text += "".join(f"200 {len(each)} {' '.join(map(str, each))}\n" for each in polygons)
+        content = (header + text + "7\n").encode()
+    else:
+        order = "<" if "little" in form else ">"
+        body = b"".join(struct.pack(f"{order}6f", *row) for row in rows)
+        body += b"".join(struct.pack(f"{order}BB{len(each)}I", 200, len(each), *each) for each in polygons)
+        content = header.encode() + body + struct.pack(f"{order}i", 7)
+    (tmp_path / "a.ply").write_bytes(content)
+    if not polygons:
+        with pytest.raises(InputError, match="it has no faces"):
+            read_mesh(tmp_path / "a.ply")
+        return
+    mesh = read_mesh(tmp_path / "a.ply")
+    wanted = [[each[0], each[k], each[k + 1]] for each in polygons for k in range(1, len(each) - 1)]
+    assert mesh.uv is not None and mesh.uv_faces is not None
+    assert mesh.faces.tolist() == mesh.uv_faces.tolist() == wanted
+    assert np.array_equal(mesh.vertices, points) and np.array_equal(mesh.uv, 1 - points[:, :2])
+    (tmp_path / "b.ply").write_bytes(content[:-9])
+    with pytest.raises(InputError, match=r"cut short|as PLY"):
+        read_mesh(tmp_path / "b.ply")
+
+
+@pytest.mark.parametrize("head", ["OFF\n# of no matter\n5 3 0\n", "OFF 5 3 0\n", "COFF\n5 3 0\n"])
+def test_polygons_of_an_off_may_be_of_any_size(tmp_path, head):
+    colour = " 1 0 0 1" if head.startswith("C") else ""
+    points = np.arange(15.0, dtype=np.float32).reshape(5, 3)
+    text = head + "".join(f"{x} {y} {z}{colour}\n" for x, y, z in points.tolist())
+    text += "".join(f"{len(each)} {' '.join(map(str, each))} 0.5 0.5 0.5\n" for each in POLYGONS)
+    (tmp_path / "a.off").write_text(text)
+    mesh = read_mesh(tmp_path / "a.off")
+    assert mesh.faces.tolist() == [
+        [each[0], each[k], each[k + 1]] for each in POLYGONS for k in range(1, len(each) - 1)
+    ]
+    assert np.array_equal(mesh.vertices, points)
+    for wrong in (
+        "".join(text.splitlines(keepends=True)[:-1]),
+        text.replace("3 0 1 4", "2 0 1"),
+        text.replace("3 0 1 4 0.5 0.5 0.5", "3 0 1"),
+    ):
+        (tmp_path / "b.off").write_text(wrong)
+        with pytest.raises(InputError, match=r"cut short|at least 3 corners"):
+            read_mesh(tmp_path / "b.off")
+
+
 def test_stl_corners_become_vertices(torus, tmp_path):
     torus.to_trimesh().export(tmp_path / "torus.stl")
     found = read_mesh(tmp_path / "torus.stl")
@@ -134,6 +194,54 @@ def test_stl_corners_become_vertices(torus, tmp_path):
     assert torch.equal(found.vertices[found.faces], torus.vertices[torus.faces])
     first_seen = torch.unique(found.faces.flatten()[: 3 * 10])
     assert found.faces[0].tolist() == [0, 1, 2] and first_seen.tolist() == list(range(len(first_seen)))
+
+
+def in_parts(mesh, folder, name):
+    """Write what trimesh makes a glTF of: its document comes back, its buffers are called after ``name``."""
+    files = mesh.to_trimesh().scene().export(file_type="gltf")
+    document = json.loads(files["model.gltf"])
+    for number, buffer in enumerate(document["buffers"]):
+        (folder / f"{name} {number}.bin").write_bytes(files[buffer["uri"]])
+        buffer["uri"] = f"{name} {number}.bin".replace(" ", "%20")
+    return document
+
+
+def test_buffers_of_a_gltf_have_encoded_names(torus, tmp_path):
+    (tmp_path / "a.gltf").write_text(json.dumps(in_parts(torus, tmp_path, "my torus")))
+    assert torch.equal(read_mesh(tmp_path / "a.gltf").faces, torus.faces)
+
+
+def test_texture_coordinates_of_a_gltf_come_without_a_material(torus, tmp_path):
+    document = in_parts(torus, tmp_path, "a")
+    assert "materials" not in document and read_mesh_of(document, tmp_path).uv is None
+    uv = np.random.default_rng(0).random((len(torus.vertices), 2), dtype=np.float32)
+    (tmp_path / "uv.bin").write_bytes(uv.tobytes())
+    document["buffers"].append({"uri": "uv.bin", "byteLength": uv.nbytes})
+    document["bufferViews"].append({"buffer": len(document["buffers"]) - 1, "byteLength": uv.nbytes})
+    accessor = {"bufferView": len(document["bufferViews"]) - 1, "componentType": 5126, "type": "VEC2"}
+    document["accessors"].append(accessor | {"count": len(uv)})
+    attributes = document["meshes"][0]["primitives"][0]["attributes"]
+    attributes["TEXCOORD_0"] = len(document["accessors"]) - 1
+    # Our origin is at the bottom left, glTF's at the top left.
+    assert read_mesh_of(document, tmp_path).uv.numpy() == pytest.approx(uv * [1, -1] + [0, 1])
+
+
+def read_mesh_of(document, folder):
+    (folder / "a.gltf").write_text(json.dumps(document))
+    return read_mesh(folder / "a.gltf")
+
+
+def test_a_compressed_gltf_is_refused_and_no_mesh_of_zeros(torus, tmp_path):
+    """Its accessors have no data: that lies compressed in a view that an extension names."""
+    document = in_parts(torus, tmp_path, "a")
+    for accessor in document["accessors"]:
+        del accessor["bufferView"]
+    packed = {"KHR_draco_mesh_compression": {"bufferView": 0, "attributes": {"POSITION": 0}}}
+    document["meshes"][0]["primitives"][0]["extensions"] = packed
+    document |= {"extensionsUsed": list(packed), "extensionsRequired": list(packed)}
+    (tmp_path / "a.gltf").write_text(json.dumps(document))
+    with pytest.raises(InputError, match="it needs KHR_draco_mesh_compression, which is not read"):
+        read_mesh(tmp_path / "a.gltf")
 
 
 def test_glb_meshes_are_placed_and_joined(tmp_path, tetrahedron):

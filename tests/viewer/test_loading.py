@@ -56,6 +56,17 @@ def test_a_faulty_performance_is_not_shown_as_a_still_mesh(speaking, tmp_path: P
         load(path)
 
 
+def test_what_a_file_of_motion_lacks_is_named(speaking, tmp_path: Path) -> None:
+    for name in ("a.pc2", "b.mdd"):
+        path = export(speaking, tmp_path / name)
+        path.with_suffix(".obj").unlink()
+        with pytest.raises(InputError, match="needs its base mesh beside it"):
+            load(path)
+    (tmp_path / "a.csv").write_text("once upon a time")
+    with pytest.raises(InputError, match="it has curves and no mesh"):
+        load(tmp_path / "a.csv")
+
+
 def test_a_glb_without_motion_is_one_frame(tmp_path: Path) -> None:
     trimesh.creation.box().export(tmp_path / "a.glb")
     assert load(tmp_path / "a.glb").frame_count == 1

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from meshanim._check import InputError
-from meshanim.vision import write_gif, write_image, write_video
+from meshanim.vision import read_video, write_gif, write_image, write_video
 
 
 def ramp(count, height=64, width=80):
@@ -35,6 +35,12 @@ def test_frames_times_and_colours_come_back(tmp_path, fps):
     for (_, got), wanted in zip(frames, ramp(9), strict=True):
         # H.264 at crf 18 and limited range lose a few of 255 levels on flat colours.
         assert np.abs(got.astype(int) - wanted).max() <= 5
+
+
+def test_a_colon_in_a_relative_name_is_no_protocol(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_video("take:1.mp4", ramp(9), 25)
+    assert len(list(read_video("take:1.mp4").frames())) == 9
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mov", "mkv"])

@@ -8,6 +8,7 @@ import json
 import struct
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +17,8 @@ from meshanim._check import InputError
 
 _TYPES = {5120: "i1", 5121: "u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
 _WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}
-_KNOWN = {
-    "KHR_mesh_quantization",
-    "KHR_materials_unlit",
-    "KHR_materials_specular",
-    "KHR_materials_ior",
-    "KHR_texture_transform",
-}
-"""Required extensions that change nothing about positions, or nothing that is not read anyway."""
+_KNOWN = ("KHR_mesh_quantization", "KHR_materials_", "KHR_texture_", "EXT_texture_", "KHR_lights_")
+"""Beginnings of the names of required extensions that change no position that is read."""
 MOST_ROWS = 2**28
 """Rows of an array that takes no room in the file, since all of it is zero."""
 
@@ -50,7 +45,8 @@ class GltfFile:
         version = str(self.document.get("asset", {}).get("version", ""))
         if not version.startswith("2"):
             raise InputError(f"it must be glTF 2, got version {version or 'none'}")
-        unknown = sorted(set(self.document.get("extensionsRequired", ())) - _KNOWN)
+        required = set(self.document.get("extensionsRequired", ()))
+        unknown = sorted(name for name in required if not str(name).startswith(_KNOWN))
         if unknown:
             raise InputError(f"it needs {', '.join(unknown)}, which is not read; export it without")
         self._folder = path.parent
@@ -63,7 +59,8 @@ class GltfFile:
             raise InputError(f"it refers to number {number} of {len(entries)} {kind}")
         return entries[number]
 
-    def _buffer(self, number: int) -> bytes:
+    def buffer(self, number: int) -> bytes:
+        """Bytes of a buffer, wherever they are."""
         if number not in self._buffers:
             entry = self.entry("buffers", number)
             data = self._load(entry["uri"]) if "uri" in entry else self._binary
@@ -78,14 +75,16 @@ class GltfFile:
                 return base64.b64decode(uri.partition(",")[2], validate=True)
             except binascii.Error as error:
                 raise InputError("a buffer inside it is no base64") from error
-        if Path(uri).name != uri:
+        # Spaces and other letters are written as %20 and the like.
+        place = Path(unquote(uri))
+        if place.is_absolute() or len(place.parts) != 1 or place.name == "..":
             raise InputError(f"its buffer {uri} must lie beside it")
-        return (self._folder / uri).read_bytes()
+        return (self._folder / place).read_bytes()
 
     def _rows(self, view: int, offset: int, count: int, width: int, kind: str) -> NDArray:
         """(count, width) numbers of a buffer view, copied."""
         entry = self.entry("bufferViews", view)
-        data, size = self._buffer(entry.get("buffer", 0)), np.dtype(kind).itemsize
+        data, size = self.buffer(entry.get("buffer", 0)), np.dtype(kind).itemsize
         begin, stride = entry.get("byteOffset", 0), entry.get("byteStride") or width * size
         end = begin + entry["byteLength"]
         last = begin + offset + (count - 1) * stride + width * size
