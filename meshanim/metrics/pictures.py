@@ -46,10 +46,12 @@ def mouth_region(landmarks: Tensor, size: tuple[int, int], room: float = ROOM) -
         room: on each side, in units of the mean distance between the outer corners of the eyes.
 
     Raises:
-        InputError: a value that is not finite, or a mouth outside the frames.
+        InputError: no frame, a value that is not finite, or a mouth outside the frames.
     """
     check_shape("landmarks", landmarks, (None, 68, 2))
     check_finite("landmarks", landmarks)
+    if len(landmarks) == 0:
+        raise InputError("landmarks must have at least one frame, got none")
     check_range("room", room, 0)
     mouth, wide = landmarks[:, MOUTH].flatten(0, 1), room * float(interocular_px(landmarks).mean())
     left, top = (math.floor(float(low) - wide) for low in mouth.amin(dim=0))

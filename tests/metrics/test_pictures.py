@@ -67,6 +67,8 @@ def test_the_mouth_has_one_rectangle_in_all_frames() -> None:
     assert mouth_region(landmarks, (90, 66)) == Region(70, 90, 25, 66)
     with pytest.raises(InputError, match="must have the mouth in frames of 60 x 60"):
         mouth_region(landmarks, (60, 60))
+    with pytest.raises(InputError, match="landmarks must have at least one frame"):
+        mouth_region(landmarks[:0], (60, 60))
 
 
 def test_what_does_not_fit_is_named() -> None:
