@@ -54,15 +54,18 @@ def visible(points: Tensor, fragments: Fragments, camera: Camera) -> Tensor:
     depth = fragments.depth.detach().flatten(-2)
     corner = (place[..., :2].detach() - 0.5).clamp(-2, 1 << 24).floor()
     share = place[..., :2] - 0.5 - corner
-    nearest, farthest = torch.full_like(place[..., 2], torch.inf), torch.zeros_like(place[..., 2])
-    surface, inside = torch.zeros_like(nearest), place[..., 2] > 0
+    covered = fragments.covered.flatten(-2)
+    nearest, farthest = (torch.full_like(place[..., 2], end) for end in (torch.inf, -torch.inf))
+    surface = torch.zeros_like(nearest)
+    inside = (place[..., 2] > 0) | (not camera.perspective)
     for right in (0, 1):
         for below in (0, 1):
             column, row = (corner + corner.new_tensor([right, below])).long().unbind(-1)
             inside = inside & (column >= 0) & (column < columns) & (row >= 0) & (row < height)
             pixel = row.clamp(0, height - 1) * columns + column.clamp(0, columns - 1)
             z = depth.gather(-1, pixel)
-            inside, nearest, farthest = inside & (z > 0), nearest.minimum(z), farthest.maximum(z)
+            inside = inside & covered.gather(-1, pixel)
+            nearest, farthest = nearest.minimum(z), farthest.maximum(z)
             part = (share[..., 0] - (1 - right)).abs() * (share[..., 1] - (1 - below)).abs()
             # On a plane in perspective 1 / depth is linear over the picture.
             surface = surface + part * (1 / z.clamp(min=1e-6) if camera.perspective else z)
@@ -99,6 +102,8 @@ def unproject_texture(images: Tensor, vertices: Tensor, camera: Camera, layout: 
     """
     images = images[None] if images.ndim == 3 else images
     check_shape("images", images, (None, *camera.size, 3))
+    if not images.is_floating_point():
+        raise InputError(f"images must be of a floating type, got {images.dtype}")
     count = len(images)
     check_shape("vertices", vertices, (len(layout.mesh.vertices), 3), batched=True)
     vertices = vertices.expand(count, *vertices.shape[-2:])
@@ -176,8 +181,7 @@ def _facing(points: Tensor, normals: Tensor, camera: Camera) -> Tensor:
 def _sampled(images: Tensor, place: Tensor) -> Tensor:
     """(B, N, 3) bilinear colours at columns and rows (B, N, 2)."""
     extent = place.new_tensor([images.shape[2], images.shape[1]])
-    grid = (2 * place / extent - 1).to(images).unsqueeze(1)
-    found = functional.grid_sample(
-        images.permute(0, 3, 1, 2), grid, padding_mode="border", align_corners=False
-    )
-    return found[:, :, 0].mT
+    exact = images.permute(0, 3, 1, 2).to(torch.promote_types(images.dtype, torch.float32))
+    grid = (2 * place / extent - 1).to(exact).unsqueeze(1)
+    found = functional.grid_sample(exact, grid, padding_mode="border", align_corners=False)
+    return found[:, :, 0].mT.to(images)

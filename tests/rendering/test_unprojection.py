@@ -1,5 +1,7 @@
 """Pictures carried back onto faces: against analytic visibility, and drawn again."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -95,6 +97,15 @@ def test_a_ball_behind_another_is_hidden_and_outside_the_picture_nothing_is_seen
     assert visible(back, rasterize(back, faces, camera), camera).any()
     assert not visible(front + torch.tensor([0.5, 0.0, 0.0]), fragments, camera).any()
     assert not visible(front + torch.tensor([0.0, 0.0, 5.0]), fragments, camera).any()
+
+
+@pytest.mark.parametrize("away", [-2.0, 5.0])
+def test_how_far_a_camera_without_perspective_is_changes_nothing_that_it_sees(away):
+    vertices, faces = ball(0.1, (0.0, 0.0, 0.0))
+    camera = camera_at(0.3, (80, 80)).weak_perspective(0.9)
+    moved = replace(camera, translation=camera.translation + torch.tensor([0.0, 0.0, away]))
+    here, there = (visible(vertices, rasterize(vertices, faces, each), each) for each in (camera, moved))
+    assert here.any() and (here != there).sum() <= 2  # depths are rounded elsewhere
 
 
 def test_visibility_of_batches_is_one_by_one():
@@ -224,5 +235,7 @@ def test_bad_arguments_are_named(layout):
     camera = camera_at()
     with pytest.raises(InputError, match="images must have shape"):
         unproject_texture(torch.zeros(10, 10, 3), layout.mesh.vertices, camera, layout)
+    with pytest.raises(InputError, match="images must be of a floating type"):
+        unproject_texture(torch.zeros(112, 112, 3).byte(), layout.mesh.vertices, camera, layout)
     with pytest.raises(InputError, match="vertices must have a shape ending in"):
         unproject_texture(torch.zeros(112, 112, 3), torch.zeros(4, 3), camera, layout)
