@@ -11,7 +11,7 @@ from torch.nn import functional
 from meshanim._check import InputError, check_shape
 from meshanim.mesh.geometry import unit, vertex_normals
 from meshanim.mesh.rotations import axis_angle_to_matrix, axis_angle_to_quaternion
-from meshanim.rendering.camera import Camera
+from meshanim.rendering.camera import Camera, exact
 from meshanim.rendering.filling import fill_smoothly
 from meshanim.rendering.rasterizer import Fragments, rasterize
 from meshanim.rendering.texture import texture
@@ -164,9 +164,11 @@ def repose(vertices: Tensor, motion_from: Tensor, motion_to: Tensor) -> Tensor:
     for name, motion in (("motion_from", motion_from), ("motion_to", motion_to)):
         check_shape(name, motion, (6,), batched=True)
     check_shape("vertices", vertices, (None, 3), batched=True)
+    motion_from, motion_to = motion_from.to(vertices), motion_to.to(vertices)
     turned_from, turned_to = (axis_angle_to_matrix(motion[..., :3]) for motion in (motion_from, motion_to))
-    canonical = (vertices - motion_from[..., None, 3:]) @ turned_from
-    return canonical @ turned_to.mT + motion_to[..., None, 3:]
+    with exact(vertices):
+        canonical = (vertices - motion_from[..., None, 3:]) @ turned_from
+        return canonical @ turned_to.mT + motion_to[..., None, 3:]
 
 
 def _facing(points: Tensor, normals: Tensor, camera: Camera) -> Tensor:

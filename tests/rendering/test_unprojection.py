@@ -207,6 +207,16 @@ def test_reposing_is_the_papers_equation_and_equals_the_other_pose():
     torch.testing.assert_close(moved, shared @ torch.linalg.inv(inverse[1]).T)
 
 
+def test_reposing_keeps_the_type_and_precision_of_the_vertices():
+    vertices, (first, second) = torch.rand(50, 3), torch.rand(2, 6, dtype=torch.float64)
+    wanted = repose(vertices.double(), first, second)
+    found = repose(vertices, first, second)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = repose(vertices, first, second)
+    assert found.dtype == torch.float32 and torch.equal(mixed, found)
+    torch.testing.assert_close(found.double(), wanted, atol=1e-6, rtol=0)
+
+
 def test_a_reposed_texture_is_the_picture_of_the_other_pose(layout):
     truth, camera = smooth_texture(layout), camera_at()
     first = torch.tensor([0.0, 0.1, 0.0, 0.0, 0.0, 0.0])
