@@ -8,12 +8,12 @@ from torch import Tensor
 from meshanim._check import check_shape
 
 
-def _wide(values: Tensor) -> Tensor:
-    """In single precision at least: squares of lengths in metres are too small for float16."""
+def widened(values: Tensor) -> Tensor:
+    """In single precision at least: squares of small numbers, as lengths in metres, are none in float16."""
     return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
-def _like(values: Tensor, given: Tensor) -> Tensor:
+def as_given(values: Tensor, given: Tensor) -> Tensor:
     """Values in the floating type that was given; whole numbers have none."""
     return values.to(given.dtype) if given.is_floating_point() else values
 
@@ -22,15 +22,15 @@ def _face_crosses(vertices: Tensor, faces: Tensor) -> Tensor:
     """(..., F, 3) cross products of two sides: along the normal, as long as twice the area."""
     check_shape("vertices", vertices, (None, 3), batched=True)
     check_shape("faces", faces, (None, 3))
-    corner, second, third = _wide(vertices)[..., faces.T, :].unbind(-3)
+    corner, second, third = widened(vertices)[..., faces.T, :].unbind(-3)
     return torch.linalg.cross(second - corner, third - corner)
 
 
 def unit(vectors: Tensor) -> Tensor:
     """Vectors (..., 3) at unit length; a zero vector stays zero and has finite derivatives."""
-    wide = _wide(vectors)
+    wide = widened(vectors)
     squared = (wide * wide).sum(-1, keepdim=True)
-    return _like(wide / torch.where(squared > 0, squared, torch.ones_like(squared)).sqrt(), vectors)
+    return as_given(wide / torch.where(squared > 0, squared, torch.ones_like(squared)).sqrt(), vectors)
 
 
 def face_normals(vertices: Tensor, faces: Tensor) -> Tensor:
@@ -40,7 +40,7 @@ def face_normals(vertices: Tensor, faces: Tensor) -> Tensor:
         vertices: (..., V, 3).
         faces: (F, 3).
     """
-    return _like(unit(_face_crosses(vertices, faces)), vertices)
+    return as_given(unit(_face_crosses(vertices, faces)), vertices)
 
 
 def face_areas(vertices: Tensor, faces: Tensor) -> Tensor:
@@ -50,7 +50,7 @@ def face_areas(vertices: Tensor, faces: Tensor) -> Tensor:
         vertices: (..., V, 3).
         faces: (F, 3).
     """
-    return _like(torch.linalg.vector_norm(_face_crosses(vertices, faces), dim=-1) / 2, vertices)
+    return as_given(torch.linalg.vector_norm(_face_crosses(vertices, faces), dim=-1) / 2, vertices)
 
 
 def vertex_normals(vertices: Tensor, faces: Tensor) -> Tensor:
@@ -63,4 +63,4 @@ def vertex_normals(vertices: Tensor, faces: Tensor) -> Tensor:
     crosses = _face_crosses(vertices, faces)
     corners = crosses.unsqueeze(-2).expand(*crosses.shape[:-1], 3, 3).flatten(-3, -2)
     total = torch.zeros_like(vertices, dtype=crosses.dtype).index_add(-2, faces.flatten(), corners)
-    return _like(unit(total), vertices)
+    return as_given(unit(total), vertices)
