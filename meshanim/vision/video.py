@@ -21,6 +21,7 @@ LIMITED_RANGE = 1
 
 INDEXED = (".mp4", ".mov")
 """Suffixes of containers with an index, which goes to the front, so that players can begin at once."""
+CONTAINERS = (*INDEXED, ".mkv")
 AAC_BITS_PER_SECOND = 192_000
 """FFmpeg's own AAC encoder is audibly wrong on steady tones at its default rate."""
 
@@ -31,6 +32,8 @@ class _Sound:
     def __init__(self, container: av.container.OutputContainer, waveform: NDArray, sample_rate: int) -> None:
         if waveform.ndim != 1 or not np.isfinite(waveform).all():
             raise InputError(f"waveform must be (N,) finite samples, got shape {tuple(waveform.shape)}")
+        if not np.issubdtype(waveform.dtype, np.floating):
+            raise InputError(f"waveform must be floating samples in [-1, 1], got {waveform.dtype}")
         check_range("sample_rate", sample_rate, 1)
         known = av.Codec("aac", "w").audio_rates or [48000]
         # AAC has a fixed list of rates; a rate between two of them goes to the next higher one.
@@ -118,9 +121,13 @@ def write_video(
         sample_rate: samples per second of ``waveform``.
 
     Raises:
-        InputError: no frames, a frame of another shape, a waveform without its sample rate.
+        InputError: another suffix, no frames, a frame of another shape, a waveform without its sample rate,
+            or of whole numbers.
         OSError: the file cannot be written.
     """
+    suffix = Path(path).suffix.lower()
+    if suffix not in CONTAINERS:
+        raise InputError(f"{path} must end in one of {', '.join(CONTAINERS)}, got {suffix or 'no suffix'}")
     check_range("fps", fps, 0.001)
     if (waveform is None) != (sample_rate is None):
         raise InputError("waveform and sample_rate must come together, got only one of them")
@@ -129,7 +136,7 @@ def write_video(
     if first is None:
         raise InputError("frames must hold at least one frame, got none")
     check_image("frame 0", first)
-    options = {"movflags": "faststart"} if Path(path).suffix.lower() in INDEXED else {}
+    options = {"movflags": "faststart"} if suffix in INDEXED else {}
     with av.open(str(path), "w", options=options) as container:
         picture = _Picture(container, first.shape, Fraction(fps).limit_denominator(10_000))
         sound = None
