@@ -106,6 +106,8 @@ def unproject_texture(images: Tensor, vertices: Tensor, camera: Camera, layout: 
         raise InputError(f"images must be of a floating type, got {images.dtype}")
     count = len(images)
     check_shape("vertices", vertices, (len(layout.mesh.vertices), 3), batched=True)
+    if vertices.ndim > 2:
+        check_shape("vertices", vertices, (count, None, 3))
     vertices = vertices.expand(count, *vertices.shape[-2:])
     fragments = rasterize(vertices, layout.mesh.faces, camera)
     chosen = layout.covered

@@ -247,5 +247,7 @@ def test_bad_arguments_are_named(layout):
         unproject_texture(torch.zeros(10, 10, 3), layout.mesh.vertices, camera, layout)
     with pytest.raises(InputError, match="images must be of a floating type"):
         unproject_texture(torch.zeros(112, 112, 3).byte(), layout.mesh.vertices, camera, layout)
+    with pytest.raises(InputError, match=r"vertices must have shape \(3, any, 3\), got \(2, "):
+        unproject_texture(torch.zeros(3, 112, 112, 3), layout.mesh.vertices.expand(2, -1, -1), camera, layout)
     with pytest.raises(InputError, match="vertices must have a shape ending in"):
         unproject_texture(torch.zeros(112, 112, 3), torch.zeros(4, 3), camera, layout)
