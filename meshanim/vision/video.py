@@ -77,7 +77,10 @@ class _Picture:
     ) -> None:
         self.container, self.shape, self.rate, self.count = container, shape, rate, 0
         self.padding = ((0, shape[0] % 2), (0, shape[1] % 2), (0, 0))
-        self.stream = container.add_stream("libx264", rate=rate, options={"crf": "18"})
+        # With x264's macroblock tree the same frames give other bytes from time to time, unless a picture has
+        # a multiple of 64 blocks of 16 x 16 pixels.
+        options = {"crf": "18", "mbtree": "0"}
+        self.stream = container.add_stream("libx264", rate=rate, options=options)
         self.stream.height, self.stream.width = shape[0] + shape[0] % 2, shape[1] + shape[1] % 2
         self.stream.pix_fmt = "yuv420p"
         context = self.stream.codec_context
