@@ -89,7 +89,8 @@ def ssim(predicted: Tensor, truth: Tensor) -> float:
     """Structural similarity (Wang et al. 2004), at most 1: of each RGB channel on its own, in mean over all.
 
     Gaussian window of 11 pixels with deviation 1.5, K1 = 0.01, K2 = 0.03, data range 255, nothing scaled
-    down; windows that reach beyond the frame are left out. To about 1e-4, as computed in float32.
+    down; windows that reach beyond the frame see it mirrored there and count too, as in torchmetrics, where
+    others leave them out. To about 1e-4, as computed in float32.
 
     Args:
         predicted: (T, H, W, 3) uint8, whole frames or one :class:`Region` of them.
