@@ -65,7 +65,7 @@ class Camera:
         Args:
             eye: (..., 3) position in metres.
             target: (..., 3) position in metres, not straight above or below ``eye``.
-            fov: vertical field of view in degrees, between 0 and 180.
+            fov: vertical field of view in degrees, above 0 and at most 179.
             size: (height, width) in pixels.
         """
         check_range("fov", fov, 0, 179, open_low=True)
