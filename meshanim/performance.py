@@ -214,7 +214,9 @@ class Performance:
         if self.head_motion is None:
             return points
         motion = self.head_motion[start:end].to(points)
-        return points @ axis_angle_to_matrix(motion[:, :3]).mT + motion[:, None, 3:]
+        # Mixed precision would move points by tenths of a millimetre.
+        with torch.autocast(points.device.type, enabled=False):
+            return points @ axis_angle_to_matrix(motion[:, :3]).mT + motion[:, None, 3:]
 
     def detach(self) -> Performance:
         """The same performance without gradients, for readers that have no use for them."""

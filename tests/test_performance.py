@@ -210,3 +210,13 @@ def test_spans_outside_are_named() -> None:
         by_weights().vertices(5, 30)
     with pytest.raises(InputError, match="fps must be 10"):
         by_weights().concatenate(by_weights(fps=12.0))
+
+
+def test_mixed_precision_moves_no_head() -> None:
+    mesh = Mesh(torch.eye(3), torch.tensor([[0, 1, 2]]))
+    generator = torch.Generator().manual_seed(0)
+    motion, head = (torch.rand(4, *size, generator=generator) for size in ((3, 3), (6,)))
+    performance = Performance(mesh, 25.0, motion=motion, head_motion=head)
+    with torch.autocast("cpu", torch.bfloat16):
+        posed = performance.pose(motion)
+    assert torch.equal(posed, performance.pose(motion))

@@ -68,10 +68,10 @@ SEQUENCES: dict[str, Callable[..., None]] = {"obj": write_obj_sequence, "ply": w
 """Writers of a folder with one file per frame."""
 
 
-def _is_folder(path: str | Path) -> bool:
-    """Whether a sequence goes there: a trailing slash, or a folder that no format's suffix claims."""
+def _is_folder(path: str | Path, others: Iterable[str] = ()) -> bool:
+    """Whether a sequence goes there: a trailing slash, or a folder that no suffix of a file claims."""
     slash = str(path).endswith(tuple(filter(None, (os.sep, os.altsep))))
-    return slash or (Path(path).is_dir() and Path(path).suffix.lower() not in FORMATS)
+    return slash or (Path(path).is_dir() and Path(path).suffix.lower() not in (*FORMATS, *others))
 
 
 def _check_target(path: str | Path, others: Iterable[str] = ()) -> Path:
@@ -79,7 +79,7 @@ def _check_target(path: str | Path, others: Iterable[str] = ()) -> Path:
     target, suffixes = Path(path), [*FORMATS, *others]
     if not str(path):
         raise InputError("the output must be a path, got an empty one")
-    if _is_folder(path):
+    if _is_folder(path, others):
         check_folder(target)
     elif target.suffix.lower() not in suffixes:
         known = ", ".join(suffixes)
@@ -128,7 +128,7 @@ def check_targets(
     for index, target in enumerate(targets):
         if target.absolute() in [other.absolute() for other in targets[:index]]:
             raise InputError(f"{target} is given twice as a file to write")
-    files = [target for target, path in zip(targets, paths, strict=True) if not _is_folder(path)]
+    files = [target for target, path in zip(targets, paths, strict=True) if not _is_folder(path, others)]
     for target in targets:
         if above := next((file for file in files if file.absolute() in target.absolute().parents), None):
             raise InputError(f"{target} must lie in a folder, but {above} is a file to write")

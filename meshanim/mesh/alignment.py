@@ -46,6 +46,8 @@ def fit_similarity(
 ) -> Similarity:
     """The similarity that best takes points (N, 3) to (..., N, 3) in least squares (Umeyama 1991).
 
+    Its numbers have the target's floating type.
+
     Args:
         source: (N, 3), not all on a line.
         target: (..., N, 3).
@@ -67,4 +69,4 @@ def fit_similarity(
     rotation, scale = (u * handed[..., None, :]) @ vt, torch.ones_like(size[..., 0])
     if scaled:
         scale = (size * handed).sum(dim=-1) / (part * arm.square()).sum()
-    return Similarity(rotation.to(target), scale.to(target), middle.to(source), end.to(target))
+    return Similarity(*(part.to(target) for part in (rotation, scale, middle, end)))

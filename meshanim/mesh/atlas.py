@@ -28,7 +28,8 @@ def repacked(mesh: Mesh, gap: float = 1 / 256) -> Mesh:
         gap: least distance between islands, and from the border, in units of the square's side.
 
     Raises:
-        InputError: the mesh has no texture coordinates, or so many islands that gaps alone fill the square.
+        InputError: the mesh has no texture coordinates, or all in one place, or so many islands that gaps
+            alone fill the square.
     """
     check_range("gap", gap, 0, 0.1)
     if mesh.uv is None or mesh.uv_faces is None:
@@ -41,7 +42,10 @@ def repacked(mesh: Mesh, gap: float = 1 / 256) -> Mesh:
     for faces, own in zip(islands, points, strict=True):
         drawn = uv[own] @ _upright(uv[mesh.uv_faces[faces]], mesh.vertices[mesh.faces[faces]].double())
         uv[own] = drawn - drawn.amin(0)
-    places, scale = _packed(torch.stack([uv[own].amax(0) for own in points]), gap)
+    boxes = torch.stack([uv[own].amax(0) for own in points])
+    if not bool(boxes.any()):
+        raise InputError("mesh must have texture islands of some size, got all of them as points")
+    places, scale = _packed(boxes, gap)
     for own, place in zip(points, places, strict=True):
         uv[own] = uv[own] * scale + place
     return replace(mesh, uv=uv.to(mesh.uv.dtype))

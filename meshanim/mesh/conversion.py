@@ -22,7 +22,7 @@ def to_trimesh(mesh: Mesh) -> Any:
 
     visual = None
     if mesh.uv is not None and mesh.uv_faces is not None and torch.equal(mesh.uv_faces, mesh.faces):
-        visual = trimesh.visual.TextureVisuals(uv=mesh.uv.cpu().numpy())
+        visual = trimesh.visual.TextureVisuals(uv=mesh.uv.detach().cpu().numpy())
     vertices = mesh.vertices.detach().cpu().numpy()
     return trimesh.Trimesh(vertices, mesh.faces.cpu().numpy(), visual=visual, process=False)
 

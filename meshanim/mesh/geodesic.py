@@ -33,7 +33,7 @@ def geodesic_distance(mesh: Mesh, sources: int | Sequence[int] | Tensor) -> Tens
         InputError: no source, or an index out of range.
     """
     index = torch.as_tensor(sources).flatten()
-    if index.numel() == 0 or index.is_floating_point():
+    if index.numel() == 0 or index.is_floating_point() or index.dtype == torch.bool:
         raise InputError(f"sources must hold at least one vertex index, got {sources!r}")
     check_indices("sources", index, len(mesh.vertices))
     points = mesh.vertices.detach().cpu().double().numpy()

@@ -8,18 +8,29 @@ from torch import Tensor
 from meshanim._check import check_shape
 
 
+def widened(values: Tensor) -> Tensor:
+    """In single precision at least: squares of small numbers, as lengths in metres, are none in float16."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
+def as_given(values: Tensor, given: Tensor) -> Tensor:
+    """Values in the floating type that was given; whole numbers have none."""
+    return values.to(given.dtype) if given.is_floating_point() else values
+
+
 def _face_crosses(vertices: Tensor, faces: Tensor) -> Tensor:
     """(..., F, 3) cross products of two sides: along the normal, as long as twice the area."""
     check_shape("vertices", vertices, (None, 3), batched=True)
     check_shape("faces", faces, (None, 3))
-    corner, second, third = vertices[..., faces.T, :].unbind(-3)
+    corner, second, third = widened(vertices)[..., faces.T, :].unbind(-3)
     return torch.linalg.cross(second - corner, third - corner)
 
 
 def unit(vectors: Tensor) -> Tensor:
     """Vectors (..., 3) at unit length; a zero vector stays zero and has finite derivatives."""
-    squared = (vectors * vectors).sum(-1, keepdim=True)
-    return vectors / torch.where(squared > 0, squared, torch.ones_like(squared)).sqrt()
+    wide = widened(vectors)
+    squared = (wide * wide).sum(-1, keepdim=True)
+    return as_given(wide / torch.where(squared > 0, squared, torch.ones_like(squared)).sqrt(), vectors)
 
 
 def face_normals(vertices: Tensor, faces: Tensor) -> Tensor:
@@ -29,7 +40,7 @@ def face_normals(vertices: Tensor, faces: Tensor) -> Tensor:
         vertices: (..., V, 3).
         faces: (F, 3).
     """
-    return unit(_face_crosses(vertices, faces))
+    return as_given(unit(_face_crosses(vertices, faces)), vertices)
 
 
 def face_areas(vertices: Tensor, faces: Tensor) -> Tensor:
@@ -39,7 +50,7 @@ def face_areas(vertices: Tensor, faces: Tensor) -> Tensor:
         vertices: (..., V, 3).
         faces: (F, 3).
     """
-    return torch.linalg.vector_norm(_face_crosses(vertices, faces), dim=-1) / 2
+    return as_given(torch.linalg.vector_norm(_face_crosses(vertices, faces), dim=-1) / 2, vertices)
 
 
 def vertex_normals(vertices: Tensor, faces: Tensor) -> Tensor:
@@ -51,5 +62,5 @@ def vertex_normals(vertices: Tensor, faces: Tensor) -> Tensor:
     """
     crosses = _face_crosses(vertices, faces)
     corners = crosses.unsqueeze(-2).expand(*crosses.shape[:-1], 3, 3).flatten(-3, -2)
-    total = torch.zeros_like(vertices).index_add(-2, faces.flatten(), corners)
-    return unit(total)
+    total = torch.zeros_like(vertices, dtype=crosses.dtype).index_add(-2, faces.flatten(), corners)
+    return as_given(unit(total), vertices)

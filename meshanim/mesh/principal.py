@@ -45,11 +45,16 @@ def _grow(rows: Tensor, chunk: Tensor, floor: float) -> Tensor:
     return mixture.flip(1).mT[strong].to(stack.dtype) @ stack
 
 
+def _moved(rest: Tensor, chunk: Tensor) -> Tensor:
+    """(n, D) displacements of (n, V, 3) positions of any floating type, in float32."""
+    return (chunk.flatten(1) - rest).to(torch.float32)
+
+
 def _directions(rest: Tensor, chunks: Iterable[Tensor], floor: float) -> Tensor:
     """(r, D) orthonormal directions that hold the motion, the strongest first."""
-    rows = torch.zeros(0, len(rest))
+    rows = torch.zeros(0, len(rest), dtype=torch.float32)
     for chunk in chunks:
-        rows = _grow(rows, chunk.flatten(1) - rest, floor)
+        rows = _grow(rows, _moved(rest, chunk), floor)
     if len(rows) == 0:
         return rows
     return torch.linalg.qr(rows.mT.to(torch.float64)).Q.mT.to(torch.float32)
@@ -63,7 +68,7 @@ def _weights_and_errors(
     errors = torch.zeros(1 + math.ceil(len(directions) / step))
     weights = []
     for chunk in chunks:
-        left = chunk.flatten(1) - rest
+        left = _moved(rest, chunk)
         weights.append(left @ directions.mT)
         for rung in range(len(errors)):
             if rung:
@@ -89,7 +94,7 @@ def principal_shapes(neutral: Tensor, walk: Walk, max_error: float) -> Principal
     Raises:
         InputError: more than :data:`MOST_COMPONENTS` are needed.
     """
-    rest = neutral.to(torch.float32).flatten()
+    rest = neutral.flatten()
     for floor in (max_error / 10, max_error / 100, 0.0):
         directions = _directions(rest, walk(0), floor)
         weights, errors, step = _weights_and_errors(rest, walk(1), directions)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from meshanim._check import check_shape
+from meshanim.mesh.geometry import as_given, widened
 
 # Below this squared angle the series to second order is exact in float64 (the next term is 1e-16).
 _SMALL = 1e-8
@@ -19,25 +20,27 @@ _SMALL = 1e-8
 def axis_angle_to_quaternion(axis_angle: Tensor) -> Tensor:
     """(..., 3) axis times angle to (..., 4) XYZW quaternion."""
     check_shape("axis_angle", axis_angle, (3,), batched=True)
-    squared = (axis_angle * axis_angle).sum(-1, keepdim=True)
+    vector = widened(axis_angle)
+    squared = (vector * vector).sum(-1, keepdim=True)
     small = squared < _SMALL
     angle = torch.where(small, torch.ones_like(squared), squared).sqrt()
     factor = torch.where(small, 0.5 - squared / 48, torch.sin(angle / 2) / angle)
     real = torch.where(small, 1 - squared / 8, torch.cos(angle / 2))
-    return torch.cat([axis_angle * factor, real], dim=-1)
+    return as_given(torch.cat([vector * factor, real], dim=-1), axis_angle)
 
 
 def quaternion_to_axis_angle(quaternion: Tensor) -> Tensor:
     """(..., 4) XYZW quaternion to (..., 3) axis times angle, the angle in [0, pi]."""
     check_shape("quaternion", quaternion, (4,), batched=True)
-    quaternion = torch.where(quaternion[..., 3:] < 0, -quaternion, quaternion)
-    imaginary, real = quaternion[..., :3], quaternion[..., 3:]
+    wide = widened(quaternion)
+    wide = torch.where(wide[..., 3:] < 0, -wide, wide)
+    imaginary, real = wide[..., :3], wide[..., 3:]
     squared = (imaginary * imaginary).sum(-1, keepdim=True)
     small = squared < _SMALL
     sine = torch.where(small, torch.ones_like(squared), squared).sqrt()
     safe_real = torch.where(small, real, torch.ones_like(real))
     series = 2 / safe_real - 2 * squared / (3 * safe_real**3)
-    return imaginary * torch.where(small, series, 2 * torch.atan2(sine, real) / sine)
+    return as_given(imaginary * torch.where(small, series, 2 * torch.atan2(sine, real) / sine), quaternion)
 
 
 def quaternion_to_matrix(quaternion: Tensor) -> Tensor:

@@ -53,7 +53,7 @@ def _sources(mesh: Mesh, references: Sequence[int] | Tensor | None) -> IntArray:
     if references is None:
         return chosen
     vertices = torch.as_tensor(references).flatten()
-    if vertices.is_floating_point() and vertices.numel():
+    if vertices.numel() and (vertices.is_floating_point() or vertices.dtype == torch.bool):
         raise InputError(f"references must hold vertex indices, got {vertices.dtype}")
     check_indices("references", vertices, len(mesh.vertices))
     given = vertices.cpu().numpy().astype(np.int64)

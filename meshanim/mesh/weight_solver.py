@@ -64,8 +64,10 @@ class WeightSolver:
         check_range("sparsity", sparsity, 0)
         self.basis, self.smoothness, self.sparsity = basis, smoothness, sparsity
         self.scale = curvature_scale(basis.gram)
+        for bound in map(torch.as_tensor, bounds):
+            check_shape("bounds", bound, (len(basis.names),) if bound.ndim else ())
         low, high = (torch.as_tensor(bound).double().expand(len(basis.names)) for bound in bounds)
-        if bool((low > high).any()):
+        if not bool((low <= high).all()):  # as of NaN
             raise InputError("bounds must be lowest weights, then highest, got some the other way round")
         self.bounds = low, high
 

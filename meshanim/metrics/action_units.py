@@ -60,4 +60,5 @@ def _presence(predicted: Tensor, truth: Tensor, threshold: float) -> tuple[Tenso
         if values.numel() == 0:
             raise InputError(f"{name} must have at least one frame and one unit, got none")
         check_finite(name, values)
-    return predicted.flatten(0, -2) > threshold, truth.flatten(0, -2) > threshold
+    count = predicted.shape[-1]
+    return predicted.reshape(-1, count) > threshold, truth.reshape(-1, count) > threshold

@@ -51,11 +51,17 @@ def eye_closure(landmarks: Tensor) -> Tensor:
 
     Args:
         landmarks: (T, 68, D) of a clip in which eyes are open for more than half of the time.
+
+    Raises:
+        InputError: another shape, no frame, a value that is not finite, the corners of an eye in one place.
     """
     check_shape("landmarks", landmarks, (None, 68, None))
+    if len(landmarks) == 0:
+        raise InputError("landmarks must have at least one frame, got none")
     ratio = eye_aspect_ratio(landmarks)
     check_finite("eye aspect ratio", ratio)
-    return 1 - ratio / ratio.quantile(_USUAL)
+    usual = ratio.to(torch.promote_types(ratio.dtype, torch.float32)).quantile(_USUAL)
+    return 1 - ratio / usual.to(ratio)
 
 
 def find_blinks(

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from meshanim._check import check_indices, check_range, check_shape
+from meshanim._check import InputError, check_indices, check_range, check_shape
 
 
 class ClassificationScores(NamedTuple):
@@ -24,12 +24,20 @@ class ClassificationScores(NamedTuple):
 
 
 def confusion_matrix(predicted: Tensor, truth: Tensor, classes: int) -> Tensor:
-    """Counts (C, C) of true class (row) by predicted class (column), of class numbers (N,)."""
+    """Counts (C, C) of true class (row) by predicted class (column), of class numbers (N,).
+
+    Raises:
+        InputError: different shapes, numbers that are not whole, or none of a class.
+    """
     check_range("classes", classes, 1)
     check_shape("truth", truth, tuple(predicted.shape))
+    for name, numbers in (("predicted", predicted), ("truth", truth)):
+        if numbers.is_floating_point():
+            raise InputError(f"{name} must hold whole numbers of classes, got {numbers.dtype}")
     check_indices("predicted", predicted, classes)
     check_indices("truth", truth, classes)
-    pairs = truth.flatten() * classes + predicted.flatten()
+    # Small types do not hold the number of a pair.
+    pairs = truth.flatten().long() * classes + predicted.flatten()
     return torch.bincount(pairs, minlength=classes * classes).view(classes, classes)
 
 

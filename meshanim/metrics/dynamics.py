@@ -36,7 +36,7 @@ def face_dynamics_deviation_mm(
         mask: (V,) bool, or vertex indices (N,), of the upper face.
 
     Raises:
-        InputError: other shapes, no frame or no vertex, a value that is not finite.
+        InputError: other shapes, a mask of other vertices, no frame or no vertex, a value that is not finite.
     """
     difference = _liveliness_mm("predicted", predicted, neutral, mask) - _liveliness_mm(
         "truth", truth, neutral, mask

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from meshanim._check import InputError, check_finite, check_indices, check_shape
-from meshanim.metrics.vertex_error import MILLIMETRES, vertex_distances_mm
+from meshanim.metrics.vertex_error import MILLIMETRES, check_vertices, vertex_distances_mm
 
 
 def lip_vertex_error_mm2(predicted: Tensor, truth: Tensor, lips: Tensor) -> float:
@@ -36,20 +36,12 @@ def lip_vertex_error_root_mm(predicted: Tensor, truth: Tensor, lips: Tensor) -> 
 
 def _worst_mm(predicted: Tensor, truth: Tensor, lips: Tensor) -> Tensor:
     check_shape("predicted", predicted, (None, 3), batched=True)
-    _check_lips(lips, predicted.shape[-2])
+    check_vertices("lips", lips, predicted.shape[-2])
     distances = vertex_distances_mm(predicted, truth, lips)
     if distances.numel() == 0:
         raise InputError("there must be at least one frame and one lip vertex to compare, got none")
     check_finite("distances", distances)
     return distances.amax(dim=-1)
-
-
-def _check_lips(lips: Tensor, count: int) -> None:
-    if lips.dtype == torch.bool:
-        check_shape("lips", lips, (count,))
-    else:
-        check_shape("lips", lips, (None,))
-        check_indices("lips", lips, count)
 
 
 def mouth_opening_mm(vertices: Tensor, upper: Tensor, lower: Tensor) -> Tensor:

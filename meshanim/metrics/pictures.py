@@ -46,10 +46,12 @@ def mouth_region(landmarks: Tensor, size: tuple[int, int], room: float = ROOM) -
         room: on each side, in units of the mean distance between the outer corners of the eyes.
 
     Raises:
-        InputError: a value that is not finite, or a mouth outside the frames.
+        InputError: no frame, a value that is not finite, or a mouth outside the frames.
     """
     check_shape("landmarks", landmarks, (None, 68, 2))
     check_finite("landmarks", landmarks)
+    if len(landmarks) == 0:
+        raise InputError("landmarks must have at least one frame, got none")
     check_range("room", room, 0)
     mouth, wide = landmarks[:, MOUTH].flatten(0, 1), room * float(interocular_px(landmarks).mean())
     left, top = (math.floor(float(low) - wide) for low in mouth.amin(dim=0))
@@ -87,7 +89,8 @@ def ssim(predicted: Tensor, truth: Tensor) -> float:
     """Structural similarity (Wang et al. 2004), at most 1: of each RGB channel on its own, in mean over all.
 
     Gaussian window of 11 pixels with deviation 1.5, K1 = 0.01, K2 = 0.03, data range 255, nothing scaled
-    down; windows that reach beyond the frame are left out. To about 1e-4, as computed in float32.
+    down; windows that reach beyond the frame see it mirrored there and count too, as in torchmetrics, where
+    others leave them out. To about 1e-4, as computed in float32.
 
     Args:
         predicted: (T, H, W, 3) uint8, whole frames or one :class:`Region` of them.

@@ -49,6 +49,8 @@ def cpbd(frames: Tensor) -> float:
 
 def _of_grey(image: NDArray[np.float64]) -> float:
     """Share of the sharp edges of (H, W) in [0, 255]."""
+    if image.shape[1] == 1:  # nothing changes along a row
+        return 0.0
     edges, widths = upright_edges(image), edge_widths(image)
     blurs = []
     for top in range(0, image.shape[0], BLOCK):

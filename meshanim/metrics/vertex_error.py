@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from meshanim._check import InputError, check_shape
+from meshanim._check import InputError, check_indices, check_shape
 
 MILLIMETRES = 1000.0
 
@@ -30,18 +30,34 @@ def vertex_distances_mm(predicted: Tensor, truth: Tensor, mask: Tensor | None = 
 
     Returns:
         (..., V), or (..., N) with a mask.
+
+    Raises:
+        InputError: different shapes, or a mask of other vertices.
     """
     check_shape("predicted", predicted, (None, 3), batched=True)
     check_shape("truth", truth, tuple(predicted.shape))
+    if mask is not None:
+        check_vertices("mask", mask, predicted.shape[-2])
     distances = torch.linalg.vector_norm(predicted - truth, dim=-1) * MILLIMETRES
     return distances if mask is None else distances[..., mask]
+
+
+def check_vertices(name: str, chosen: Tensor, count: int) -> None:
+    """Raise unless ``chosen`` is (count,) bool, or (N,) indices among ``count`` vertices."""
+    if chosen.dtype == torch.bool:
+        check_shape(name, chosen, (count,))
+        return
+    check_shape(name, chosen, (None,))
+    if chosen.dtype not in (torch.int32, torch.int64):  # of bytes PyTorch makes a mask, whatever they mean
+        raise InputError(f"{name} must be bool, or vertex indices as int64, got {chosen.dtype}")
+    check_indices(name, chosen, count)
 
 
 def vertex_error_mm(predicted: Tensor, truth: Tensor, mask: Tensor | None = None) -> VertexError:
     """Mean, median and standard deviation of :func:`vertex_distances_mm` over all vertices and frames.
 
     Raises:
-        InputError: different shapes, or nothing to compare.
+        InputError: different shapes, a mask of other vertices, or nothing to compare.
     """
     return summarise_mm(vertex_distances_mm(predicted, truth, mask))
 

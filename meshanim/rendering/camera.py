@@ -65,7 +65,7 @@ class Camera:
         Args:
             eye: (..., 3) position in metres.
             target: (..., 3) position in metres, not straight above or below ``eye``.
-            fov: vertical field of view in degrees, between 0 and 180.
+            fov: vertical field of view in degrees, above 0 and at most 179.
             size: (height, width) in pixels.
         """
         check_range("fov", fov, 0, 179, open_low=True)
@@ -131,6 +131,10 @@ class Camera:
                 cameras'.
         """
         self._check_points("points", points, 3)
+        with exact(points):
+            return self._projected(points)
+
+    def _projected(self, points: Tensor) -> Tensor:
         lens, rotation, translation = self._like(points)
         middle = torch.zeros_like(lens[..., 2])
         if not self.perspective:
@@ -155,12 +159,17 @@ class Camera:
         """
         self._check_points("pixels", pixels, 2)
         check_shape("depth", depth, tuple(pixels.shape[:-1]))
-        lens, rotation, translation = self._like(pixels)
-        plane = torch.cat([pixels, torch.ones_like(pixels[..., :1])], dim=-1)
-        ray = plane @ torch.linalg.inv(lens).mT
-        far = depth.unsqueeze(-1)
-        seen = torch.cat([ray[..., :2] * (far if self.perspective else 1), far.expand_as(ray[..., :1])], -1)
-        return (seen - _beside_points(translation)) @ rotation
+        with exact(pixels):
+            lens, rotation, translation = self._like(pixels)
+            plane = torch.cat([pixels, torch.ones_like(pixels[..., :1])], dim=-1)
+            # PyTorch inverts no matrix of 16 bits.
+            widest = torch.promote_types(lens.dtype, torch.float32)
+            ray = plane @ torch.linalg.inv(self.matrix.to(pixels.device, widest)).to(lens).mT
+            far = depth.unsqueeze(-1)
+            seen = torch.cat(
+                [ray[..., :2] * (far if self.perspective else 1), far.expand_as(ray[..., :1])], -1
+            )
+            return (seen - _beside_points(translation)) @ rotation
 
     def _like(self, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """K, R and t in the floating type and on the device of points."""
@@ -247,8 +256,14 @@ class Camera:
         return cls(torch.cat([rows, last], dim=-2), *pose, size, perspective)
 
 
+def exact(like: Tensor) -> torch.autocast:
+    """Within ``torch.autocast``, a span of full precision: in 16 bits, places are off by whole pixels."""
+    return torch.autocast(like.device.type, enabled=False)
+
+
 def _turn(rotation: Tensor, vector: Tensor) -> Tensor:
-    return (rotation @ vector.unsqueeze(-1)).squeeze(-1)
+    with exact(vector):
+        return (rotation @ vector.unsqueeze(-1)).squeeze(-1)
 
 
 def _beside_points(translation: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from meshanim._check import InputError, check_finite, check_range
+from meshanim._check import InputError, check_finite, check_range, check_size
 from meshanim.rendering.shading import encode_srgb
 from meshanim.vision import check_image
 
@@ -73,10 +73,16 @@ def colour_bar(
     Args:
         maximum: the value at the upper end.
         unit: written above the scale.
-        size: (height, width) in pixels.
-        ticks: how many numbers, from zero to ``maximum``.
+        size: (height, width) in pixels, at least 64 x 16.
+        ticks: how many numbers, from zero to ``maximum``, at least two.
+
+    Raises:
+        InputError: too small a size, too few ticks, or a maximum that is not above zero.
     """
+    check_size(size, 16)
     height, width = size
+    check_range("height", height, 64)
+    check_range("ticks", ticks, 2)
     letter = max(9, height // 32)
     top, bottom = 3 * letter, height - 2 * letter
     picture = Image.new("RGB", (width, height), "white")

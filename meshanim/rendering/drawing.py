@@ -97,7 +97,7 @@ def render(
     Args:
         vertices: (..., V, 3) metres; leading dimensions broadcast with the camera's.
         faces: (F, 3) vertex indices.
-        camera: its size is the picture's; it follows the vertices' floating type.
+        camera: its size is the picture's; it follows the vertices' floating type, as looks and lights do.
         looks: what the surface reflects, see :data:`Looks`.
         lights: at least one.
         gloss: highlights; the surface is matt without.

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from meshanim._check import check_shape, check_tensor
 from meshanim.mesh.geometry import unit
+from meshanim.rendering.camera import exact
 
 HARMONICS = 9
 _BAND = (0, 1, 1, 1, 2, 2, 2, 2, 2)
@@ -132,8 +133,9 @@ class Surroundings:
     def highlight(self, mirrored: Tensor, shininess: float | Tensor) -> Tensor:
         """Phong's lobe keeps (s + 1) / (s + 2) of the first order and s / (s + 3) of the second."""
         one = torch.ones_like(torch.as_tensor(shininess, dtype=self.coefficients.dtype))
-        kept = torch.stack([one, (shininess + 1) / (shininess + 2) * one, shininess / (shininess + 3) * one])
-        return self._total(harmonics(mirrored) * kept[list(_BAND)])
+        first, second = (shininess + 1) / (shininess + 2) * one, shininess / (shininess + 3) * one
+        kept = torch.stack([one, first, second], dim=-1)
+        return self._total(harmonics(mirrored) * kept[..., list(_BAND)])
 
     def rotated(self, rotation: Tensor) -> Surroundings:
         """The surroundings turned by a rotation (3, 3) of the world."""
@@ -141,13 +143,16 @@ class Surroundings:
         # Harmonics of each order turn among themselves, so that a few directions tell how.
         few = torch.randn(4 * HARMONICS, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
         few = unit(few).to(rotation)
-        turned = torch.linalg.lstsq(harmonics(few), harmonics(few @ rotation)).solution
-        return Surroundings(turned.to(self.coefficients) @ self.coefficients)
+        with exact(rotation):
+            turned = torch.linalg.lstsq(harmonics(few), harmonics(few @ rotation)).solution
+            return Surroundings(turned.to(self.coefficients) @ self.coefficients)
 
     def _total(self, values: Tensor) -> Tensor:
-        if self.coefficients.ndim == 2:
-            return values @ self.coefficients
-        return torch.einsum("...hwk,...kc->...hwc", values, self.coefficients)
+        coefficients = self.coefficients.to(values)
+        with exact(values):
+            if coefficients.ndim == 2:
+                return values @ coefficients
+            return torch.einsum("...hwk,...kc->...hwc", values, coefficients)
 
 
 def mirrored(normals: Tensor, to_camera: Tensor) -> Tensor:

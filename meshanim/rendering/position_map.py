@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from meshanim._check import check_shape
 from meshanim._pretrained import Pretrained
 from meshanim.mesh import Mesh, Similarity, fit_similarity
+from meshanim.mesh.geometry import widened
 from meshanim.nn import PositionMapNet, SmallPositionMapNet
-from meshanim.rendering.camera import Camera
+from meshanim.rendering.camera import Camera, exact
 from meshanim.rendering.face_cutting import cut_out, detected_square, square_about, uncut
 from meshanim.rendering.uv_layout import UvLayout
 
@@ -175,13 +176,17 @@ class PositionMapModel(Pretrained):
         return FoundFace(found.vertices[0], camera)
 
     def read(self, positions: Tensor) -> FoundFace:
-        """Meshes, and cameras that see them so, of position maps (B, R, R, 3)."""
+        """Meshes, and cameras that see them so, of position maps (B, R, R, 3).
+
+        Without gradients; of maps in 16 bits in float32.
+        """
         layout = self.layout
         check_shape("positions", positions, (None, layout.size, layout.size, 3))
+        positions = widened(positions.detach())
         seen = layout.covered
-        neutral = layout.spread(layout.mesh.vertices)[seen]
-        pose = fit_similarity(neutral, positions[:, seen])
-        local = (positions - pose.translation[:, None, None]) @ pose.rotation[:, None]
+        with exact(positions):
+            pose = fit_similarity(layout.spread(layout.mesh.vertices)[seen], positions[:, seen])
+            local = (positions - pose.translation[:, None, None]) @ pose.rotation[:, None]
         local = local / pose.scale[:, None, None, None]
         if self._reader is None:
             self._reader = MapReader(layout)

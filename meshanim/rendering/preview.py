@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from copy import copy
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -18,7 +20,7 @@ from meshanim.mesh import Mesh
 from meshanim.mesh.geometry import vertex_normals
 from meshanim.performance import Performance
 from meshanim.rendering.camera import Camera
-from meshanim.rendering.framing import framing_camera, head_points, reach
+from meshanim.rendering.framing import FOV, framing_camera, head_points, reach
 from meshanim.rendering.materials import (
     brow_coordinates,
     eye_coordinates,
@@ -128,7 +130,7 @@ class Preview:
         check_shape("vertices", vertices, tuple(self.mesh.vertices.shape))
         check_finite("vertices", vertices)
         vertices = vertices.detach().to(torch.float32)
-        seen = rasterize(vertices, self._faces, self._fine)
+        seen = rasterize(vertices, self._faces, self._before(vertices))
         sample, pixel, share = self._samples(seen)
         picture = background(self.camera.size).view(-1, 3)
         if len(sample):
@@ -138,6 +140,19 @@ class Preview:
             covered = torch.zeros(len(picture)).index_add_(0, pixel, share)
             picture.mul_(1 - covered[:, None]).index_add_(0, pixel, light.mul_(share[:, None]))
         return to_display(picture.view(*self.camera.size, 3)).numpy()
+
+    def _before(self, vertices: Tensor) -> Camera:
+        """The camera of the samples; without perspective, where a portrait lens shows as much.
+
+        How far away such a camera is changes nothing in what it sees, but depths are to be above zero.
+        """
+        if self._fine.perspective:
+            return self._fine
+        low, high = self._fine.project(vertices)[:, 2].aminmax()
+        lens = self._fine.size[0] / (2 * math.tan(math.radians(FOV) / 2) * float(self._fine.matrix[1, 1]))
+        away = max(lens, float(high - low)) - float(low + high) / 2
+        shift = self._fine.translation.new_tensor([0.0, 0.0, away])
+        return replace(self._fine, translation=self._fine.translation + shift)
 
     def _samples(self, seen: Fragments) -> tuple[Tensor, Tensor, Tensor]:
         """Samples (N,) to shade, the pixel that each belongs to, and its share of that pixel.
@@ -167,7 +182,7 @@ class Preview:
 
     def _light(self, vertices: Tensor, fragments: Fragments, colours: Tensor | None) -> Tensor:
         """(N, 3) linear light of the fragments, hollows not yet darkened."""
-        normals = vertex_normals(vertices, self._faces) @ self.camera.rotation.mT
+        normals = vertex_normals(vertices, self._faces) @ self.camera.rotation.to(vertices).mT
         pixel = interpolate(fragments, torch.cat([normals, self._looks(colours)], 1))
         normal, albedo, gloss = pixel[:, :3], pixel[:, 3:6], pixel[:, 6]
         normal = functional.normalize(torch.where(fragments.front[:, None], normal, -normal), dim=1)
@@ -188,8 +203,10 @@ class Preview:
 
     def _hollows(self, fragments: Fragments, depth: Tensor, pixel: Tensor, full: bool) -> Tensor:
         """(N,) share of light that is not lost in hollows, found on a coarser grid of samples."""
-        coarse = depth[HOLLOW_STEP // 2 :: HOLLOW_STEP, HOLLOW_STEP // 2 :: HOLLOW_STEP]
-        pitch = float(fragments.depth.median()) / float(self._fine.matrix[1, 1]) * HOLLOW_STEP
+        first = (min(HOLLOW_STEP // 2, side - 1) for side in depth.shape)
+        coarse = depth[tuple(slice(start, None, HOLLOW_STEP) for start in first)]
+        far = float(fragments.depth.median()) if self._fine.perspective else 1.0
+        pitch = far / float(self._fine.matrix[1, 1]) * HOLLOW_STEP
         radius = max(1, round(HOLLOW_RADIUS * self._extent / pitch))
         around = surroundings(torch.where(coarse > 0, coarse, torch.nan), radius)
         around = functional.interpolate(around[None], self.camera.size, mode="bilinear")[0]

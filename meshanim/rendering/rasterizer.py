@@ -117,11 +117,13 @@ def interpolate(fragments: Fragments, attributes: Tensor, faces: Tensor | None =
 
     Args:
         fragments: of :func:`rasterize`.
-        attributes: (..., V, C) at the vertices; leading dimensions broadcast with the fragments'.
+        attributes: (..., V, C) at the vertices; leading dimensions broadcast with the fragments', whose
+            floating type they take.
         faces: (F, 3) rows of ``attributes`` at the corners of each face; default: the mesh's own, others for
             texture coordinates with seams.
     """
     check_shape("attributes", attributes, (None, None), batched=True)
+    attributes = attributes.to(fragments.barycentric)
     faces = fragments.faces if faces is None else faces
     face, weights = fragments.face, fragments.barycentric
     if attributes.ndim == 2:  # one set for all pictures

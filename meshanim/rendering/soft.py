@@ -94,6 +94,7 @@ def soft_blend(
         for part in (fragments.face, fragments.depth, fragments.distance)
     )
     weights = fragments.barycentric.reshape(-1, 3 * count).index_select(0, pixel).view(1, -1, 3)
+    colours, background = colours.to(fragments.depth), background.to(fragments.depth)
     painted = ops.interpolate(colours[None], fragments.faces, face.view(1, -1), weights)
     # In logarithms, where weights that are all too small for a number still have their proportions.
     softness, missing = distance / sigma, face < 0

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from meshanim._check import check_shape
+from meshanim._check import InputError, check_shape
 from meshanim.rendering.rasterizer import Fragments
 
 
@@ -23,13 +23,20 @@ def texture(image: Tensor, uv: Tensor, level: Tensor | None = None) -> Tensor:
         uv: (..., 2) texture coordinates in [0, 1], origin bottom left, as ``Mesh.uv`` has them.
         level: (...,) which copy, zero for the picture itself, as :func:`mip_level` gives it; without it the
             picture itself everywhere.
+
+    Raises:
+        InputError: other shapes, or a picture of whole numbers or without texels.
     """
     check_shape("image", image, (None, None, None))
     check_shape("uv", uv, (2,), batched=True)
+    if not image.is_floating_point() or 0 in image.shape[:2]:
+        raise InputError(
+            f"image must be of a floating type and have texels, got {tuple(image.shape)} {image.dtype}"
+        )
     places = uv.reshape(-1, 2)
     copy = image.permute(2, 0, 1)[None]
     if level is None:
-        return _sampled(copy, places).view(*uv.shape[:-1], -1)
+        return _sampled(copy, places).view(*uv.shape[:-1], image.shape[2])
     check_shape("level", level, tuple(uv.shape[:-1]))
     last = _levels(image) - 1
     wanted = level.detach().reshape(-1).nan_to_num(0).clamp(0, last)
@@ -42,7 +49,7 @@ def texture(image: Tensor, uv: Tensor, level: Tensor | None = None) -> Tensor:
             colours = colours.index_add(0, near, found)
         if number < last:
             copy = _halved(_halved(copy, 2), 3)
-    return colours.view(*uv.shape[:-1], -1)
+    return colours.view(*uv.shape[:-1], image.shape[2])
 
 
 def _levels(image: Tensor) -> int:
@@ -69,9 +76,11 @@ def _halved(image: Tensor, dim: int) -> Tensor:
 
 def _sampled(image: Tensor, uv: Tensor) -> Tensor:
     """(N, C) of a picture (1, C, H, W) at (N, 2)."""
-    grid = torch.stack([2 * uv[:, 0] - 1, 1 - 2 * uv[:, 1]], dim=1).to(image.dtype)
-    found = functional.grid_sample(image, grid[None, None], padding_mode="border", align_corners=False)
-    return found[0, :, 0].T
+    # In 16 bits places would be whole texels apart, and PyTorch 2.13 crashes on large pictures.
+    exact = image.to(torch.promote_types(image.dtype, torch.float32))
+    grid = torch.stack([2 * uv[:, 0] - 1, 1 - 2 * uv[:, 1]], dim=1).to(exact)
+    found = functional.grid_sample(exact, grid[None, None], padding_mode="border", align_corners=False)
+    return found[0, :, 0].T.to(image)
 
 
 @torch.no_grad()

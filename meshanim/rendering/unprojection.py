@@ -11,7 +11,7 @@ from torch.nn import functional
 from meshanim._check import InputError, check_shape
 from meshanim.mesh.geometry import unit, vertex_normals
 from meshanim.mesh.rotations import axis_angle_to_matrix, axis_angle_to_quaternion
-from meshanim.rendering.camera import Camera
+from meshanim.rendering.camera import Camera, exact
 from meshanim.rendering.filling import fill_smoothly
 from meshanim.rendering.rasterizer import Fragments, rasterize
 from meshanim.rendering.texture import texture
@@ -54,15 +54,18 @@ def visible(points: Tensor, fragments: Fragments, camera: Camera) -> Tensor:
     depth = fragments.depth.detach().flatten(-2)
     corner = (place[..., :2].detach() - 0.5).clamp(-2, 1 << 24).floor()
     share = place[..., :2] - 0.5 - corner
-    nearest, farthest = torch.full_like(place[..., 2], torch.inf), torch.zeros_like(place[..., 2])
-    surface, inside = torch.zeros_like(nearest), place[..., 2] > 0
+    covered = fragments.covered.flatten(-2)
+    nearest, farthest = (torch.full_like(place[..., 2], end) for end in (torch.inf, -torch.inf))
+    surface = torch.zeros_like(nearest)
+    inside = (place[..., 2] > 0) | (not camera.perspective)
     for right in (0, 1):
         for below in (0, 1):
             column, row = (corner + corner.new_tensor([right, below])).long().unbind(-1)
             inside = inside & (column >= 0) & (column < columns) & (row >= 0) & (row < height)
             pixel = row.clamp(0, height - 1) * columns + column.clamp(0, columns - 1)
             z = depth.gather(-1, pixel)
-            inside, nearest, farthest = inside & (z > 0), nearest.minimum(z), farthest.maximum(z)
+            inside = inside & covered.gather(-1, pixel)
+            nearest, farthest = nearest.minimum(z), farthest.maximum(z)
             part = (share[..., 0] - (1 - right)).abs() * (share[..., 1] - (1 - below)).abs()
             # On a plane in perspective 1 / depth is linear over the picture.
             surface = surface + part * (1 / z.clamp(min=1e-6) if camera.perspective else z)
@@ -99,8 +102,12 @@ def unproject_texture(images: Tensor, vertices: Tensor, camera: Camera, layout: 
     """
     images = images[None] if images.ndim == 3 else images
     check_shape("images", images, (None, *camera.size, 3))
+    if not images.is_floating_point():
+        raise InputError(f"images must be of a floating type, got {images.dtype}")
     count = len(images)
     check_shape("vertices", vertices, (len(layout.mesh.vertices), 3), batched=True)
+    if vertices.ndim > 2:
+        check_shape("vertices", vertices, (count, None, 3))
     vertices = vertices.expand(count, *vertices.shape[-2:])
     fragments = rasterize(vertices, layout.mesh.faces, camera)
     chosen = layout.covered
@@ -159,9 +166,11 @@ def repose(vertices: Tensor, motion_from: Tensor, motion_to: Tensor) -> Tensor:
     for name, motion in (("motion_from", motion_from), ("motion_to", motion_to)):
         check_shape(name, motion, (6,), batched=True)
     check_shape("vertices", vertices, (None, 3), batched=True)
+    motion_from, motion_to = motion_from.to(vertices), motion_to.to(vertices)
     turned_from, turned_to = (axis_angle_to_matrix(motion[..., :3]) for motion in (motion_from, motion_to))
-    canonical = (vertices - motion_from[..., None, 3:]) @ turned_from
-    return canonical @ turned_to.mT + motion_to[..., None, 3:]
+    with exact(vertices):
+        canonical = (vertices - motion_from[..., None, 3:]) @ turned_from
+        return canonical @ turned_to.mT + motion_to[..., None, 3:]
 
 
 def _facing(points: Tensor, normals: Tensor, camera: Camera) -> Tensor:
@@ -176,8 +185,7 @@ def _facing(points: Tensor, normals: Tensor, camera: Camera) -> Tensor:
 def _sampled(images: Tensor, place: Tensor) -> Tensor:
     """(B, N, 3) bilinear colours at columns and rows (B, N, 2)."""
     extent = place.new_tensor([images.shape[2], images.shape[1]])
-    grid = (2 * place / extent - 1).to(images).unsqueeze(1)
-    found = functional.grid_sample(
-        images.permute(0, 3, 1, 2), grid, padding_mode="border", align_corners=False
-    )
-    return found[:, :, 0].mT
+    exact = images.permute(0, 3, 1, 2).to(torch.promote_types(images.dtype, torch.float32))
+    grid = (2 * place / extent - 1).to(exact).unsqueeze(1)
+    found = functional.grid_sample(exact, grid, padding_mode="border", align_corners=False)
+    return found[:, :, 0].mT.to(images)

@@ -74,7 +74,8 @@ class Renderer(ABC):
         """Frames as they are drawn, in memory that does not grow with their number.
 
         A performance at another frame rate than :attr:`fps` is resampled; sound and motion of different
-        lengths are made one by :meth:`meshanim.performance.Performance.lasting`.
+        lengths are made one by :meth:`meshanim.performance.Performance.lasting`. One of another floating type
+        is drawn in float32.
 
         Args:
             performance: what happens.
@@ -88,9 +89,9 @@ class Renderer(ABC):
             InputError: the performance lacks something; see :meth:`check`.
         """
         self.check(performance)
-        steady = performance
+        steady = performance.to(torch.float32)
         if self.fps is not None and self.fps != performance.fps:
-            steady = performance.resample(self.fps)
+            steady = steady.resample(self.fps)
         return self._chunks(
             steady.lasting(steady.frame_count), appearance, generator or torch.Generator().manual_seed(0)
         )

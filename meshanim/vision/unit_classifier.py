@@ -29,7 +29,7 @@ class UnitClassifier(Pretrained):
 
     Args:
         units: A action units by their numbers.
-        size: (height, width) in pixels of the pictures.
+        size: (height, width) in pixels of the pictures, to which the crop is scaled.
         width: channels of the first two convolutions; the others have twice as many.
 
     Shapes:
@@ -88,7 +88,8 @@ class UnitClassifier(Pretrained):
             frames: (T, H, W, 3) uint8.
             landmarks: (T, 68, 2) in pixels.
         """
-        places = TCSAN_CROP.places(landmarks.double().numpy())
+        scale = np.divide(self.size, TCSAN_CROP.size)[::-1, None]
+        places = scale * TCSAN_CROP.places(landmarks.double().numpy())
         cuts = [
             cut_crop(frame, place, self.size) for frame, place in zip(frames.numpy(), places, strict=True)
         ]

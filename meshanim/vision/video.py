@@ -21,6 +21,7 @@ LIMITED_RANGE = 1
 
 INDEXED = (".mp4", ".mov")
 """Suffixes of containers with an index, which goes to the front, so that players can begin at once."""
+CONTAINERS = (*INDEXED, ".mkv")
 AAC_BITS_PER_SECOND = 192_000
 """FFmpeg's own AAC encoder is audibly wrong on steady tones at its default rate."""
 
@@ -31,6 +32,8 @@ class _Sound:
     def __init__(self, container: av.container.OutputContainer, waveform: NDArray, sample_rate: int) -> None:
         if waveform.ndim != 1 or not np.isfinite(waveform).all():
             raise InputError(f"waveform must be (N,) finite samples, got shape {tuple(waveform.shape)}")
+        if not np.issubdtype(waveform.dtype, np.floating):
+            raise InputError(f"waveform must be floating samples in [-1, 1], got {waveform.dtype}")
         check_range("sample_rate", sample_rate, 1)
         known = av.Codec("aac", "w").audio_rates or [48000]
         # AAC has a fixed list of rates; a rate between two of them goes to the next higher one.
@@ -74,6 +77,46 @@ class _Picture:
     ) -> None:
         self.container, self.shape, self.rate, self.count = container, shape, rate, 0
         self.padding = ((0, shape[0] % 2), (0, shape[1] % 2), (0, 0))
+        self.stream = container.add_stream("aac", rate=rate, layout="mono")
+        self.stream.bit_rate = AAC_BITS_PER_SECOND
+        self.resampler = av.AudioResampler("fltp", "mono", rate, frame_size=1024)
+
+    def until(self, seconds: float) -> None:
+        """Encode up to ``seconds`` from the beginning."""
+        stop = min(len(self.waveform), round(seconds * self.sample_rate))
+        if stop <= self.given:
+            return
+        frame = av.AudioFrame.from_ndarray(self.waveform[None, self.given : stop], "fltp", "mono")
+        frame.sample_rate, frame.pts, frame.time_base = (
+            self.sample_rate,
+            self.given,
+            Fraction(1, self.sample_rate),
+        )
+        self.given = stop
+        self._encode(frame)
+
+    def finish(self) -> None:
+        """Encode what is left."""
+        self.until(len(self.waveform) / self.sample_rate)
+        self._encode(None)
+        self.container.mux(self.stream.encode(None))
+
+    def _encode(self, frame: av.AudioFrame | None) -> None:
+        for part in self.resampler.resample(frame):
+            self.container.mux(self.stream.encode(part))
+
+
+class _Picture:
+    """The H.264 track; its size is that of the first frame, made even, since yuv420p halves both."""
+
+    def __init__(
+        self, container: av.container.OutputContainer, shape: tuple[int, ...], rate: Fraction
+    ) -> None:
+        self.container, self.shape, self.rate, self.count = container, shape, rate, 0
+        self.padding = ((0, shape[0] % 2), (0, shape[1] % 2), (0, 0))
+        # With x264's macroblock tree the same frames give other bytes from time to time, unless a picture has
+        # a multiple of 64 blocks of 16 x 16 pixels.
+        options = {"crf": "18", "mbtree": "0"}
         self.stream = container.add_stream("libx264", rate=rate, options={"crf": "18"})
         self.stream.height, self.stream.width = shape[0] + shape[0] % 2, shape[1] + shape[1] % 2
         self.stream.pix_fmt = "yuv420p"
@@ -118,9 +161,13 @@ def write_video(
         sample_rate: samples per second of ``waveform``.
 
     Raises:
-        InputError: no frames, a frame of another shape, a waveform without its sample rate.
+        InputError: another suffix, no frames, a frame of another shape, a waveform without its sample rate,
+            or of whole numbers.
         OSError: the file cannot be written.
     """
+    suffix = Path(path).suffix.lower()
+    if suffix not in CONTAINERS:
+        raise InputError(f"{path} must end in one of {', '.join(CONTAINERS)}, got {suffix or 'no suffix'}")
     check_range("fps", fps, 0.001)
     if (waveform is None) != (sample_rate is None):
         raise InputError("waveform and sample_rate must come together, got only one of them")
@@ -129,7 +176,7 @@ def write_video(
     if first is None:
         raise InputError("frames must hold at least one frame, got none")
     check_image("frame 0", first)
-    options = {"movflags": "faststart"} if Path(path).suffix.lower() in INDEXED else {}
+    options = {"movflags": "faststart"} if suffix in INDEXED else {}
     # FFmpeg takes the first part of a relative "take:1.mp4" for a protocol.
     with av.open(str(Path(path).absolute()), "w", options=options) as container:
         picture = _Picture(container, first.shape, Fraction(fps).limit_denominator(10_000))

@@ -76,3 +76,12 @@ def test_an_unknown_suffix_is_named_before_any_work(
 ) -> None:
     assert call("capture", tmp_path / "clip.mpg", "-o", tmp_path / "out.avi") == 2
     assert ".obj" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["out.obj", "out.png", "out.npz"])
+def test_a_folder_where_a_file_should_go_is_named_before_any_work(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / name).mkdir()
+    assert call("capture", tmp_path / "clip.mpg", "-o", tmp_path / name) == 2
+    assert f"{name} must be a file to write, but it is a folder" in capsys.readouterr().err

@@ -105,6 +105,7 @@ def test_what_does_not_fit_is_one_sentence(faces, monkeypatch, tmp_path: Path, c
     wall, small = noise(tmp_path / "wall.mp4", 3), tmp_path / "small.mp4"
     write_video(small, np.zeros((3, 40, 60, 3), np.uint8), 25)
     write_video(tmp_path / "slow.mp4", np.zeros((3, 60, 60, 3), np.uint8), 12)
+    (tmp_path / "folder.json").mkdir()
     write_image(tmp_path / "wall.png", np.full((40, 40, 3), 90, np.uint8))
     for arguments, sentence in (
         ((wall, wall), "wall.mp4 must show a face, got none in 3 frames"),
@@ -115,6 +116,7 @@ def test_what_does_not_fit_is_one_sentence(faces, monkeypatch, tmp_path: Path, c
         ((wall, wall, "--judge", tmp_path), "must hold config.json and model.safetensors"),
         ((wall, wall, "-o", tmp_path / "a.txt"), "output must end in .json"),
         ((wall, wall, "-o", wall / "a.json"), "a.json must lie in a folder, but"),
+        ((wall, wall, "-o", tmp_path / "folder.json"), "folder.json must be a file to write"),
     ):
         assert call("evaluate", *arguments) == 2
         assert sentence in " ".join(capsys.readouterr().err.split())

@@ -32,6 +32,16 @@ def test_a_similarity_is_found_again_in_every_batch(points):
     assert (rigid.linear - turns).abs().max() < EXACT
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_similarity_has_the_type_of_its_target(points, dtype):
+    moved = 2 * points + 0.3
+    found = fit_similarity(points.float(), moved.to(dtype))
+    assert {part.dtype for part in found} == {dtype}
+    torch.testing.assert_close(found.translation.double(), torch.full((3,), 0.3).double(), atol=1e-6, rtol=0)
+    place = points[0].to(dtype)
+    torch.testing.assert_close(found.point(place), moved[0].to(dtype), atol=1e-6, rtol=0)
+
+
 def test_a_mirrored_copy_is_met_by_a_rotation(points):
     mirrored = points * torch.tensor([-1.0, 1.0, 1.0], dtype=torch.float64)
     linear = fit_similarity(points, mirrored, scaled=False).linear

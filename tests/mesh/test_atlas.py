@@ -65,6 +65,9 @@ def test_bad_meshes_are_named():
     bare = Mesh(torch.eye(3), torch.tensor([[0, 1, 2]]))
     with pytest.raises(InputError, match="mesh must have texture coordinates"):
         repacked(bare)
+    drawn = islands()
+    with pytest.raises(InputError, match="mesh must have texture islands of some size"):
+        repacked(Mesh(drawn.vertices, drawn.faces, torch.zeros(12, 2), drawn.faces))
     many = islands()
     count = 40
     copies = Mesh(

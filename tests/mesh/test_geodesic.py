@@ -74,7 +74,7 @@ def test_small_and_broken_meshes(single_vertex, with_isolated, bow_tie):
     assert geodesic_distance(collapsed, 0).tolist() == [0, 0, 0]
 
 
-@pytest.mark.parametrize("sources", [[], [441], -1, 0.5])
+@pytest.mark.parametrize("sources", [[], [441], -1, 0.5, [True, False]])
 def test_wrong_sources_are_refused(grid, sources):
     with pytest.raises(InputError, match="sources must"):
         geodesic_distance(grid, sources)

@@ -1,3 +1,4 @@
+import pytest
 import torch
 from torch.autograd import gradcheck
 
@@ -18,6 +19,24 @@ def test_sphere(sphere):
     area = face_areas(points, sphere.faces).sum() / (4 * torch.pi)
     assert 0.995 < area < 1
     assert (vertex_normals(points, sphere.faces) - points).norm(dim=-1).max() < 0.006
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_small_faces_in_16_bits_have_normals_and_areas(sphere, dtype):
+    points = sphere.vertices.to(dtype) * 0.125  # faces of a centimetre, whose areas square to nothing
+    normals, areas = face_normals(points, sphere.faces), face_areas(points, sphere.faces)
+    exact = face_normals(points.double(), sphere.faces)
+    assert normals.dtype == areas.dtype == dtype
+    torch.testing.assert_close(normals.double(), exact, atol=0.01, rtol=0)
+    torch.testing.assert_close(
+        areas.double(), face_areas(points.double(), sphere.faces), atol=1e-7, rtol=0.01
+    )
+    torch.testing.assert_close(
+        vertex_normals(points, sphere.faces).norm(dim=-1).double(),
+        torch.ones(len(points)).double(),
+        atol=0.01,
+        rtol=0,
+    )
 
 
 def test_rotation_turns_normals_and_keeps_areas(ict, rotation):

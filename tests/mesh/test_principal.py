@@ -42,6 +42,21 @@ def test_the_stated_error_is_the_one_made(max_error):
     assert _largest(found, rest, moved) == pytest.approx(found.error, abs=2e-7)
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
+def test_motion_of_any_floating_type(dtype):
+    rest, moved = (part.to(dtype) for part in _motion(3))
+    found = principal_shapes(rest, lambda _: moved.split(7), 1e-4)
+    assert found.basis.dtype == found.weights.dtype == torch.float32
+    assert _largest(found, rest.float(), moved.float()) < 1e-4
+
+
+def test_motion_far_from_the_origin_is_as_exact_in_double_precision():
+    rest, moved = _motion(3)
+    near = principal_shapes(rest.double(), lambda _: moved.double().split(7), 1e-6)
+    far = principal_shapes(rest.double() + 1000, lambda _: (moved.double() + 1000).split(7), 1e-6)
+    assert near.error < 1e-6 and far.error < 1e-6 and len(far.basis) == len(near.basis)
+
+
 def test_no_motion_has_one_shape_that_rests():
     rest, _ = _motion(1)
     found = principal_shapes(rest, lambda _: [rest.expand(4, -1, -1)], 1e-4)

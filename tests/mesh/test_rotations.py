@@ -57,6 +57,18 @@ def test_float32_stays_float32_and_exact():
     )
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_16_bits_have_rest_and_small_turns(dtype):
+    given = torch.tensor([[0.0, 0, 0], [1e-4, 2e-4, 0], [0, 1e-3, 0], [0.02, -0.01, 0.5]]).to(dtype)
+    matrix, quaternion = axis_angle_to_matrix(given), axis_angle_to_quaternion(given)
+    assert matrix.dtype == quaternion.dtype == dtype
+    # Two roundings of numbers of size one.
+    close = 2 * torch.finfo(dtype).eps
+    torch.testing.assert_close(matrix.double(), axis_angle_to_matrix(given.double()), atol=close, rtol=0)
+    for back in (quaternion_to_axis_angle(quaternion), matrix_to_axis_angle(matrix)):
+        torch.testing.assert_close(back.double(), given.double(), atol=close, rtol=0)
+
+
 def test_right_handed():
     quarter = axis_angle_to_matrix(torch.tensor([0.0, 0.0, torch.pi / 2]))
     torch.testing.assert_close(

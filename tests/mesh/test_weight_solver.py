@@ -158,6 +158,10 @@ def test_what_does_not_fit_is_named(basis, weights):
         WeightSolver(basis, smoothness=-1)
     with pytest.raises(InputError, match="other way round"):
         WeightSolver(basis, (1.0, 0.0))
+    with pytest.raises(InputError, match="other way round"):
+        WeightSolver(basis, (torch.nan, 1.0))
+    with pytest.raises(InputError, match="bounds must have shape"):
+        WeightSolver(basis, (torch.zeros(2), 1.0))
 
 
 def test_a_search_without_an_end_is_named(basis, weights, monkeypatch):

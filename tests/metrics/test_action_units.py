@@ -25,6 +25,11 @@ def test_the_threshold_itself_is_absence() -> None:
     assert action_unit_scores(PREDICTED, TRUTH, threshold=0.4).accuracy[1] == 3 / 4
 
 
+def test_one_frame_needs_no_dimension_of_its_own() -> None:
+    for one, other in zip(PREDICTED, TRUTH, strict=True):
+        assert action_unit_scores(one, other).mean == action_unit_scores(one[None], other[None]).mean
+
+
 def test_it_is_torchmetrics_per_label() -> None:
     functional = pytest.importorskip("torchmetrics.functional.classification")
     generator = torch.Generator().manual_seed(0)

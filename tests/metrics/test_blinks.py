@@ -26,6 +26,12 @@ def test_closure_tells_from_the_clip_s_own_open_eyes() -> None:
     torch.testing.assert_close(closure, torch.tensor([0.0, 0, 0, 0.75, 1]))
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_closure_has_the_type_of_the_landmarks(dtype: torch.dtype) -> None:
+    closure = eye_closure(torch.stack([eyes(h) for h in (1.5, 1.5, 1.5, 0.75, 0.0)]).to(dtype))
+    torch.testing.assert_close(closure, torch.tensor([0.0, 0, 0, 0.5, 1]).to(dtype))
+
+
 def test_blinks_worked_by_hand() -> None:
     # the dip to 0.3 in the first one does not end it; the last one is still shut at the end
     track = [0, 0.4, 0.9, 0.3, 0.9, 0.1, 0, 0.34, 0, 0.5, 0.1, 0, 0.8]
@@ -56,6 +62,8 @@ def test_blinks_do_not_depend_on_the_frame_rate() -> None:
 def test_what_does_not_fit_is_named() -> None:
     with pytest.raises(InputError, match=r"landmarks must have shape \(\.\.\., 68, D\), got \(5, 2\)"):
         eye_aspect_ratio(torch.zeros(5, 2))
+    with pytest.raises(InputError, match="landmarks must have at least one frame"):
+        eye_closure(torch.zeros(0, 68, 2))
     with pytest.raises(InputError, match="closure must have at least one frame"):
         find_blinks(torch.zeros(0), 25)
     with pytest.raises(InputError, match="closure must be finite"):

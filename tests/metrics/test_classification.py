@@ -33,6 +33,16 @@ def test_an_absent_class_scores_nothing() -> None:
     assert classification_scores(PREDICTED, TRUTH, 5).f1.tolist()[3:] == [0, 0]
 
 
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int8, torch.int16, torch.int32])
+def test_small_whole_numbers_count_as_large_ones(dtype: torch.dtype) -> None:
+    truth = torch.arange(60)
+    predicted = truth.roll(7)
+    wanted = confusion_matrix(predicted, truth, 60)
+    assert torch.equal(confusion_matrix(predicted.to(dtype), truth.to(dtype), 60), wanted)
+
+
 def test_a_class_out_of_range_is_named() -> None:
+    with pytest.raises(InputError, match="predicted must hold whole numbers of classes"):
+        confusion_matrix(torch.zeros(2), torch.zeros(2), 2)
     with pytest.raises(InputError, match=r"predicted must lie in \[0, 2\)"):
         classification_scores(torch.tensor([2]), torch.tensor([0]), 2)

@@ -2,8 +2,10 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 
 from meshanim._check import InputError
 from meshanim.metrics import Region, mouth_region, psnr_db, ssim
@@ -33,6 +35,29 @@ def test_ssim_of_flat_pictures_worked_by_hand() -> None:
     expected = (2 * 100 * 150 + 2.55**2) / (100**2 + 150**2 + 2.55**2)
     # Variances are differences of squares up to 65,025 in float32, to 0.01 or so; they stand beside 58.5.
     assert ssim(predicted, truth) == pytest.approx(expected, rel=5e-4)
+
+
+def test_ssim_is_the_definition_over_frames_mirrored_at_their_borders() -> None:
+    truth = noise(2)
+    truth[:, 8:] = 200
+    predicted = (truth.int() + 20 * noise(2, seed=1).int() // 255).clamp(max=255).byte()
+
+    def blurred(channel: np.ndarray) -> np.ndarray:
+        return gaussian_filter(channel, 1.5, mode="mirror", radius=5)
+
+    def expected(one: np.ndarray, other: np.ndarray) -> float:
+        first, second = blurred(one), blurred(other)
+        together = blurred(one * other) - first * second
+        spread = blurred(one**2) - first**2 + blurred(other**2) - second**2
+        low, high = 2.55**2, 7.65**2
+        near = (2 * first * second + low) / (first**2 + second**2 + low)
+        return float((near * (2 * together + high) / (spread + high)).mean())
+
+    channels = [
+        np.moveaxis(frames.double().numpy(), -1, 1).reshape(-1, 16, 20) for frames in (predicted, truth)
+    ]
+    wanted = np.mean([expected(one, other) for one, other in zip(*channels, strict=True)])
+    assert ssim(predicted, truth) == pytest.approx(wanted, abs=1e-4)
 
 
 def test_ssim_takes_each_channel_on_its_own() -> None:
@@ -67,6 +92,8 @@ def test_the_mouth_has_one_rectangle_in_all_frames() -> None:
     assert mouth_region(landmarks, (90, 66)) == Region(70, 90, 25, 66)
     with pytest.raises(InputError, match="must have the mouth in frames of 60 x 60"):
         mouth_region(landmarks, (60, 60))
+    with pytest.raises(InputError, match="landmarks must have at least one frame"):
+        mouth_region(landmarks[:0], (60, 60))
 
 
 def test_what_does_not_fit_is_named() -> None:

@@ -51,6 +51,11 @@ def test_frames_count_alike_and_flat_ones_are_not_sharp() -> None:
     assert cpbd(sharp[..., None].expand(-1, -1, -1, 3)) == 1
 
 
+@pytest.mark.parametrize("size", [(1, 1), (9, 1), (1, 9)])
+def test_frames_of_one_pixel_have_no_edges(size: tuple[int, int]) -> None:
+    assert cpbd(torch.full((2, *size), 7, dtype=torch.uint8)) == 0
+
+
 def test_it_falls_as_a_real_picture_is_blurred(shared_data: Path) -> None:
     image = next(read_video(shared_data / "grid_sample" / "speakers" / "brbk7n.mpg").frames())
     blurred = [gaussian_filter(image.astype(float), (d, d, 0)).round().astype(np.uint8) for d in (0, 1, 2, 4)]

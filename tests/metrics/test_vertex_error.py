@@ -36,5 +36,14 @@ def test_odd_counts_have_a_middle() -> None:
 def test_what_does_not_fit_is_named() -> None:
     with pytest.raises(InputError, match=r"truth must have shape \(4, 3\), got \(5, 3\)"):
         vertex_distances_mm(torch.zeros(4, 3), torch.zeros(5, 3))
+    for mask, said in {
+        (True, False, True): r"mask must have shape \(4,\), got \(3,\)",
+        (3, 4): r"mask must lie in \[0, 4\)",
+        (-1, 0): r"mask must lie in \[0, 4\)",
+    }.items():
+        with pytest.raises(InputError, match=said):
+            vertex_error_mm(torch.zeros(2, 4, 3), torch.zeros(2, 4, 3), torch.tensor(mask))
+    with pytest.raises(InputError, match="mask must be bool, or vertex indices as int64"):
+        vertex_error_mm(torch.zeros(4, 3), torch.zeros(4, 3), torch.tensor([2, 3]).byte())
     with pytest.raises(InputError, match="at least one vertex"):
         vertex_error_mm(torch.zeros(0, 4, 3), torch.zeros(0, 4, 3))

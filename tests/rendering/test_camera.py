@@ -80,6 +80,15 @@ def test_unprojection_undoes_projection(perspective):
     assert torch.allclose(batch.unproject(torch.stack([column, row], -1), depth), points, atol=1e-12)
 
 
+def test_points_of_16_bits_come_back_as_such():
+    camera = Camera.looking_at((0.1, 0.0, 1.0), (0.0, 0.0, 0.0), size=(64, 64))
+    pixels, depth = torch.tensor([[10.0, 20.0], [40.0, 50.0]]), torch.tensor([1.0, 1.25])
+    for dtype in (torch.float16, torch.bfloat16):
+        found = camera.unproject(pixels.to(dtype), depth.to(dtype))
+        assert found.dtype == dtype
+        torch.testing.assert_close(found.float(), camera.unproject(pixels, depth), atol=0.02, rtol=0)
+
+
 @pytest.mark.parametrize("perspective", [True, False])
 def test_gradients_of_all_parameters(perspective):
     batch = batch_of_cameras()

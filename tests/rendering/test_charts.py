@@ -44,6 +44,16 @@ def test_bar_shows_the_scale_with_the_largest_on_top():
     assert scale[10] < scale[-10]
 
 
+def test_a_bar_needs_room_and_two_ends():
+    assert colour_bar(5.0, "mm", (64, 16), ticks=2).shape == (64, 16, 3)
+    with pytest.raises(InputError, match="height must be at least 64, got 20"):
+        colour_bar(5.0, "mm", (20, 20))
+    with pytest.raises(InputError, match="width must be at least 16, got 8"):
+        colour_bar(5.0, "mm", (64, 8))
+    with pytest.raises(InputError, match="ticks must be at least 2, got 1"):
+        colour_bar(5.0, "mm", ticks=1)
+
+
 def test_sheet_puts_pictures_in_rows():
     pictures = [np.full((40, 30, 3), 10 * (i + 1), np.uint8) for i in range(5)]
     sheet = contact_sheet(pictures, 3)

@@ -8,7 +8,16 @@ import torch
 
 from meshanim._check import InputError
 from meshanim.mesh import axis_angle_to_matrix
-from meshanim.rendering import Camera, Gloss, Lamp, Surroundings, Texture, render
+from meshanim.rendering import (
+    Camera,
+    Gloss,
+    Lamp,
+    Surroundings,
+    Texture,
+    render,
+    soft_blend,
+    soft_rasterize,
+)
 
 from .conftest import ball
 
@@ -174,6 +183,34 @@ def test_the_camera_follows_the_type_of_the_vertices(perspective):
     )
     drawn = render(vertices.float(), faces, camera.to(torch.float64), looks.float(), WHITE)
     assert drawn.alpha.dtype == torch.float32
+
+
+def test_looks_and_lights_follow_the_type_of_the_vertices():
+    vertices, faces = a_ball()
+    around = Surroundings(torch.rand(9, 3, generator=torch.Generator().manual_seed(0)))
+    lamp, looks = Lamp(torch.tensor([-1.0, 0.5, 1.0]), torch.ones(3)), torch.full_like(vertices, 0.5)
+    gloss = Gloss(torch.tensor([0.2]), torch.tensor([12.0]))
+    wanted = render(vertices, faces, camera_at(), looks, lamp, around, gloss=gloss).image
+    found = render(vertices.double(), faces, camera_at(), looks, lamp, around, gloss=gloss).image
+    assert found.dtype == torch.float64
+    assert (found - wanted).abs().quantile(0.99) < 1e-5  # of outlines, rounding decides
+    soft = soft_rasterize(vertices.double(), faces, camera_at())
+    assert soft_blend(soft, looks, torch.zeros(3)).dtype == torch.float64
+
+
+def test_mixed_precision_moves_no_pixel():
+    vertices, faces = a_ball()
+    around = Surroundings(torch.rand(9, 3, generator=torch.Generator().manual_seed(0)))
+
+    def picture():
+        camera = Camera.looking_at((0.3, 0.1, 0.8), (0.0, 0.0, 0.0), 20.0, (48, 48))
+        drawn = render(vertices, faces, camera, torch.ones_like(vertices), around, gloss=Gloss(0.1, 9.0))
+        blended = soft_blend(soft_rasterize(vertices, faces, camera), vertices, torch.zeros(3))
+        return torch.cat([*drawn, blended], dim=-1)
+
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = picture()
+    assert torch.equal(mixed, picture())
 
 
 def test_bad_arguments_are_named():

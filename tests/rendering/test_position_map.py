@@ -54,6 +54,19 @@ def test_a_map_drawn_from_a_mesh_is_read_as_that_mesh(face, model):
     assert not found.camera.perspective and (found.camera.project(found.vertices)[..., 2] > 0).all()
 
 
+def test_maps_of_any_type_are_read_alike(face, model):
+    camera = Camera.looking_at((0.3, 0.1, 0.9), (0.0, 0.0, 0.0), 20.0, (96, 96)).weak_perspective(0.9)
+    positions = model.layout.spread(picture_positions(face.neutral.vertices, camera))[None]
+    wanted = model.read(positions)
+    for dtype in (torch.float16, torch.bfloat16, torch.float32, torch.float64):
+        found = model.read(positions.to(dtype).requires_grad_())
+        assert found.vertices.dtype == torch.promote_types(dtype, torch.float32)
+        rounding = 0.3 * torch.finfo(dtype).eps + 1e-6  # of a head, in metres
+        torch.testing.assert_close(found.vertices.float(), wanted.vertices, atol=rounding, rtol=0)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(model.read(positions).vertices, wanted.vertices)
+
+
 def test_noise_of_single_texels_is_averaged(face):
     """At 256 texels a side there are eight for each vertex in the mean, but fewer in the face."""
     layout = UvLayout(repacked(face.neutral), 256)

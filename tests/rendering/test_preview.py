@@ -1,6 +1,7 @@
 """Pictures of a synthetic head: what is where, what colour, and that nothing wobbles."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import torch
 from meshanim._check import InputError
 from meshanim.mesh import Mesh
 from meshanim.performance import Performance
-from meshanim.rendering import render_frames, render_mesh
+from meshanim.rendering import Camera, render_frames, render_mesh
 
 
 def grey(image):
@@ -115,6 +116,25 @@ def test_a_skin_is_finer_than_the_vertices(head):
     assert ((row < 0.7 * row.max()).sum()) < 8
     with pytest.raises(InputError, match="mesh must have texture coordinates"):
         list(render_frames(Performance(neutral=head, fps=25.0, motion=head.vertices[None]), skin=skin))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (7, 1), (3, 5)])
+def test_pictures_of_any_size(head, size):
+    assert render_mesh(head, size=size).shape == (*size, 3)
+
+
+def test_the_camera_follows_the_type_of_the_vertices(head):
+    camera = Camera.looking_at((0.1, 0, 1.2), (0, 0, 0), size=(48, 48))
+    single, double = (render_mesh(head, camera=each) for each in (camera, camera.to(torch.float64)))
+    assert np.array_equal(single, double)
+
+
+def test_a_camera_without_perspective_sees_the_same_from_anywhere_along_its_axis(head):
+    camera = Camera.looking_at((0.1, 0, 1.2), (0, 0, 0), size=(64, 64)).weak_perspective(1.2)
+    picture = render_mesh(head, camera=camera).astype(int)
+    for away in (-3.0, -1.2, 0.7, 10.0):
+        moved = replace(camera, translation=camera.translation + torch.tensor([0, 0, away]))
+        assert np.abs(render_mesh(head, camera=moved) - picture).max() <= 2
 
 
 def test_bad_vertices_are_named(head):

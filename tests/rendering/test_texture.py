@@ -44,6 +44,21 @@ def test_smaller_copies_stay_in_their_place(size):
         assert ((texture(image, uv, torch.full((99,), float(level))) - wanted).abs() < near).all()
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_places_stay_exact_in_pictures_of_16_bits(dtype):
+    image = (torch.arange(2048) % 2).to(dtype).expand(8, 2048)[..., None]
+    column = torch.arange(2048)
+    uv = torch.stack([(column + 0.5) / 2048, torch.full((2048,), 0.5)], dim=1)
+    assert torch.equal(texture(image, uv)[:, 0], image[0, :, 0])
+    large = torch.rand(1024, 1024, 3).to(dtype)
+    torch.testing.assert_close(texture(large, uv), texture(large.float(), uv).to(dtype))
+
+
+def test_no_places_have_no_colours():
+    for level in (None, torch.zeros(0)):
+        assert texture(torch.rand(4, 4, 3), torch.zeros(0, 2), level).shape == (0, 3)
+
+
 def test_gradients_of_picture_and_places():
     generator = torch.Generator().manual_seed(0)
     image = torch.rand(5, 6, 2, generator=generator, dtype=torch.float64, requires_grad=True)
@@ -104,5 +119,8 @@ def test_level_is_the_footprint_by_differences():
 def test_bad_arguments_are_named():
     with pytest.raises(InputError, match="image must have shape"):
         texture(torch.zeros(4, 4), torch.zeros(2))
+    for image in (torch.zeros(4, 4, 3).byte(), torch.zeros(0, 4, 3)):
+        with pytest.raises(InputError, match="image must be of a floating type and have texels"):
+            texture(image, torch.zeros(2))
     with pytest.raises(InputError, match="level must have shape"):
         texture(torch.zeros(4, 4, 1), torch.zeros(5, 2), torch.zeros(4))

@@ -1,5 +1,7 @@
 """Pictures carried back onto faces: against analytic visibility, and drawn again."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -95,6 +97,15 @@ def test_a_ball_behind_another_is_hidden_and_outside_the_picture_nothing_is_seen
     assert visible(back, rasterize(back, faces, camera), camera).any()
     assert not visible(front + torch.tensor([0.5, 0.0, 0.0]), fragments, camera).any()
     assert not visible(front + torch.tensor([0.0, 0.0, 5.0]), fragments, camera).any()
+
+
+@pytest.mark.parametrize("away", [-2.0, 5.0])
+def test_how_far_a_camera_without_perspective_is_changes_nothing_that_it_sees(away):
+    vertices, faces = ball(0.1, (0.0, 0.0, 0.0))
+    camera = camera_at(0.3, (80, 80)).weak_perspective(0.9)
+    moved = replace(camera, translation=camera.translation + torch.tensor([0.0, 0.0, away]))
+    here, there = (visible(vertices, rasterize(vertices, faces, each), each) for each in (camera, moved))
+    assert here.any() and (here != there).sum() <= 2  # depths are rounded elsewhere
 
 
 def test_visibility_of_batches_is_one_by_one():
@@ -196,6 +207,16 @@ def test_reposing_is_the_papers_equation_and_equals_the_other_pose():
     torch.testing.assert_close(moved, shared @ torch.linalg.inv(inverse[1]).T)
 
 
+def test_reposing_keeps_the_type_and_precision_of_the_vertices():
+    vertices, (first, second) = torch.rand(50, 3), torch.rand(2, 6, dtype=torch.float64)
+    wanted = repose(vertices.double(), first, second)
+    found = repose(vertices, first, second)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = repose(vertices, first, second)
+    assert found.dtype == torch.float32 and torch.equal(mixed, found)
+    torch.testing.assert_close(found.double(), wanted, atol=1e-6, rtol=0)
+
+
 def test_a_reposed_texture_is_the_picture_of_the_other_pose(layout):
     truth, camera = smooth_texture(layout), camera_at()
     first = torch.tensor([0.0, 0.1, 0.0, 0.0, 0.0, 0.0])
@@ -224,5 +245,9 @@ def test_bad_arguments_are_named(layout):
     camera = camera_at()
     with pytest.raises(InputError, match="images must have shape"):
         unproject_texture(torch.zeros(10, 10, 3), layout.mesh.vertices, camera, layout)
+    with pytest.raises(InputError, match="images must be of a floating type"):
+        unproject_texture(torch.zeros(112, 112, 3).byte(), layout.mesh.vertices, camera, layout)
+    with pytest.raises(InputError, match=r"vertices must have shape \(3, any, 3\), got \(2, "):
+        unproject_texture(torch.zeros(3, 112, 112, 3), layout.mesh.vertices.expand(2, -1, -1), camera, layout)
     with pytest.raises(InputError, match="vertices must have a shape ending in"):
         unproject_texture(torch.zeros(112, 112, 3), torch.zeros(4, 3), camera, layout)

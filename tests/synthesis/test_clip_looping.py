@@ -8,7 +8,7 @@ import torch
 from meshanim._check import InputError
 from meshanim.audio.sound import Sound
 from meshanim.mesh import Mesh
-from meshanim.mesh.rotations import axis_angle_to_matrix
+from meshanim.mesh.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 from meshanim.performance import Performance
 from meshanim.synthesis import ClipHead, ClipHeadStyle, HeadMotionModel
 from meshanim.synthesis.clip_looping import OVERLAP, read_in_loop
@@ -53,7 +53,9 @@ def test_a_head_moves_about_its_mean_pose() -> None:
     assert head.shape == (50, 6)
     expected = axis_angle_to_matrix(motion[:, :3])[:50]
     turned = axis_angle_to_matrix(head[:, :3])
-    back = axis_angle_to_matrix(motion[:, :3].mean(dim=0)).mT
+    # Turns about one axis: their mean is the turn by the angle of their mean sine and cosine.
+    sine, cosine = motion[:, 1].sin().mean(), motion[:, 1].cos().mean()
+    back = axis_angle_to_matrix(torch.stack([sine * 0, torch.atan2(sine, cosine), sine * 0])).mT
     torch.testing.assert_close(turned, back @ expected, atol=1e-6, rtol=0)
     assert float(head[:, 3:].abs().max()) < 0.02
     spoken = replace(clip, waveform=torch.zeros(64_000), sample_rate=16_000)
@@ -64,3 +66,20 @@ def test_a_head_moves_about_its_mean_pose() -> None:
     still = Performance(MESH, 25.0, motion=torch.zeros(2, 3, 3))
     with pytest.raises(InputError, match="clip must have head motion"):
         ClipHead(still)
+
+
+@pytest.mark.parametrize("turn", [[0.0, 1.5, 0.0], [0.0, 3.1, 0.0], [3.1, 0.1, 0.0]])
+def test_how_a_clip_s_head_stood_does_not_matter(turn: list[float]) -> None:
+    time = torch.arange(100) / 8
+    angles = torch.stack([0.1 * time.cos(), 0.3 * time.sin(), 0.05 * time.cos()], dim=1)
+    shift = 0.01 * torch.stack([time.cos(), time.sin(), time.sin()], dim=1)
+    stood, sound = axis_angle_to_matrix(torch.tensor(turn)), Sound(torch.zeros(32_000), 16_000)
+
+    def head(rotations: torch.Tensor, shifts: torch.Tensor) -> torch.Tensor:
+        motion = torch.cat([matrix_to_axis_angle(rotations), shifts], dim=1)
+        clip = Performance(MESH, 25.0, motion=torch.zeros(100, 3, 3), head_motion=motion)
+        return ClipHead(clip).head_motion(sound, fps=25.0)
+
+    turns = axis_angle_to_matrix(angles)
+    moved = head(stood @ turns, shift @ stood.mT + 0.5)
+    torch.testing.assert_close(moved, head(turns, shift), atol=1e-5, rtol=0)

@@ -49,6 +49,19 @@ def test_another_rate_is_resampled_and_short_sound_ends_in_silence() -> None:
     assert frames[:, 0, 0, 0].tolist() == [100] * 5 + [0] * 3
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
+def test_performances_of_any_floating_type_are_drawn_in_single_precision(dtype: torch.dtype) -> None:
+    class Typed(Counting):
+        def _chunks(self, performance, appearance, generator) -> Iterator[torch.Tensor]:
+            assert performance.waveform.dtype == performance.motion.dtype == torch.float32
+            return super()._chunks(performance, appearance, generator)
+
+    for fps in (10.0, 20.0):
+        given = performance(8, fps)
+        frames = Typed().render(given.to(dtype), APPEARANCE)
+        assert torch.equal(frames, Counting().render(given, APPEARANCE))
+
+
 def test_what_is_missing_is_named() -> None:
     silent = replace(performance(), waveform=None, sample_rate=None)
     with pytest.raises(InputError, match="must have audio to be rendered by counting, got one without"):

@@ -87,3 +87,16 @@ def test_a_film_is_seen_wherever_the_face_is(model):
     wide = torch.zeros(3, 150, 160, 3, dtype=torch.uint8)
     wide[:, 20:132, 30:142] = frames
     assert torch.allclose(model.see(wide, landmarks + torch.tensor([30.0, 20.0])), seen, atol=0.01)
+
+
+def test_pictures_of_another_size_show_the_whole_crop():
+    row, column = torch.meshgrid(torch.arange(112), torch.arange(112), indexing="ij")
+    frame = torch.stack([row, column, row + column], dim=-1).to(torch.uint8)
+    landmarks = torch.zeros(1, 68, 2)
+    landmarks[:, list(STABLE)] = torch.from_numpy(TCSAN_CROP.stable_places).float()
+    for size in ((56, 56), (112, 56)):
+        model = UnitClassifier(UNITS, size, width=2).eval()
+        step = 112 // size[0], 112 // size[1]
+        smaller = frame.float().unflatten(0, (-1, step[0])).unflatten(2, (-1, step[1])).mean(dim=(1, 3))
+        wanted = model(smaller.permute(2, 0, 1)[None] / 127.5 - 1)
+        assert torch.allclose(model.see(frame[None], landmarks), wanted, atol=0.01)

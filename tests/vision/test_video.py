@@ -130,5 +130,10 @@ def test_bad_input_is_one_sentence(tmp_path):
         write_video(tmp_path / "a.mp4", ramp(1), 25, np.zeros(3))
     with pytest.raises(InputError, match="finite samples"):
         write_video(tmp_path / "a.mp4", ramp(1), 25, np.array([np.nan]), 16000)
+    with pytest.raises(InputError, match=r"waveform must be floating samples in \[-1, 1\], got int16"):
+        write_video(tmp_path / "a.mp4", ramp(1), 25, np.full(9, 3000, np.int16), 16000)
+    for name in ("a.xyz", "a.webm", "a"):
+        with pytest.raises(InputError, match=r"must end in one of \.mp4, \.mov, \.mkv, got"):
+            write_video(tmp_path / name, ramp(1), 25)
     with pytest.raises(InputError, match="suffix of an image format"):
         write_image(tmp_path / "a.xyz", next(ramp(1)))
