@@ -9,6 +9,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from meshanim._check import InputError, check_range
@@ -66,6 +67,13 @@ class _Sound:
             self.container.mux(self.stream.encode(part))
 
 
+def _encoding() -> dict[str, str]:
+    """Options of x264, without its AVX-512 code: by that the same frames give other bytes each time."""
+    if torch.backends.cpu.get_cpu_capability() == "AVX512":
+        return {"crf": "18", "x264-params": "asm=avx2"}
+    return {"crf": "18"}
+
+
 class _Picture:
     """The H.264 track; its size is that of the first frame, made even, since yuv420p halves both."""
 
@@ -74,7 +82,7 @@ class _Picture:
     ) -> None:
         self.container, self.shape, self.rate, self.count = container, shape, rate, 0
         self.padding = ((0, shape[0] % 2), (0, shape[1] % 2), (0, 0))
-        self.stream = container.add_stream("libx264", rate=rate, options={"crf": "18"})
+        self.stream = container.add_stream("libx264", rate=rate, options=_encoding())
         self.stream.height, self.stream.width = shape[0] + shape[0] % 2, shape[1] + shape[1] % 2
         self.stream.pix_fmt = "yuv420p"
         context = self.stream.codec_context
