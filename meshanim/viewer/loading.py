@@ -7,7 +7,9 @@ from pathlib import Path
 
 from meshanim._check import InputError, check_range
 from meshanim.export import read_performance
+from meshanim.export.reading import SUFFIXES
 from meshanim.mesh import read_mesh
+from meshanim.mesh.reading import READERS
 from meshanim.performance import Performance
 
 FPS = 25.0
@@ -34,10 +36,16 @@ def load(path: str | Path, fps: float | None = None) -> Performance:
         check_range("fps", fps, 0, open_low=True)
     if fps is None and (place.is_dir() or place.suffix.lower() == ".pc2"):
         fps = FPS
+    known = dict.fromkeys((*SUFFIXES, *READERS))
+    if place.is_file() and place.suffix.lower() not in known:
+        got = place.suffix or "no suffix"
+        raise InputError(f"{place} must end in one of {', '.join(known)}, or be a folder, got {got}")
+    if place.is_file() and place.suffix.lower() == ".csv":
+        raise InputError(f"{place} has curves and no mesh; meshanim convert gives it one (--face anny)")
     try:
         return read_performance(place, fps)
     except InputError:
-        if place.is_dir() or _moves(place):
+        if place.suffix.lower() not in READERS or _moves(place):
             raise
         mesh = read_mesh(place)
     return Performance(mesh, FPS, motion=mesh.vertices[None])
