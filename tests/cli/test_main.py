@@ -146,7 +146,21 @@ def test_inspect_knows_the_built_in_head(tmp_path: Path, capsys: pytest.CaptureF
     neutral = load_face("anny").neutral
     path = write_obj(tmp_path / "head.obj", neutral.vertices.numpy(), neutral.faces.numpy())
     assert call("inspect", path) == 0
-    assert "fits: the built-in head" in capsys.readouterr().out
+    assert "fits: the built-in head (use --face" in capsys.readouterr().out
+
+
+def test_inspect_says_why_a_head_is_no_face(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    neutral = load_face("anny").neutral
+    right, up, front = neutral.vertices.T.numpy()
+    for vertices, word in (
+        (100 * neutral.vertices.numpy(), "mesh must be in metres"),
+        (np.stack([right, -front, up], axis=1), "mesh must have Y up"),
+    ):
+        path = write_obj(tmp_path / "head.obj", vertices, neutral.faces.numpy())
+        assert call("inspect", path) == 0
+        assert f"fits: the built-in head by its number of vertices, but {word}" in capsys.readouterr().out
+        assert call("animate", *SHORT, "--face", path, "-o", tmp_path / "a.npz") == 2
+        assert word in one_sentence(capsys)
 
 
 def test_the_project_s_own_glb_is_a_face(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
