@@ -180,6 +180,27 @@ def test_doctor_names_versions_kernels_and_caches(capsys: pytest.CaptureFixture[
     assert all(word in said for word in ("torch", "kernels", "extras", "caches"))
 
 
+def test_doctor_names_a_cache_that_is_empty(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MESHANIM_CACHE", str(tmp_path / "none yet"))
+    assert call("doctor") == 0
+    assert re.search(rf"empty +{re.escape(str(tmp_path / 'none yet'))}\n", capsys.readouterr().out)
+
+
+def test_a_cache_that_cannot_be_written_is_told_the_way_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(*_: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(tmp_path))
+
+    monkeypatch.setattr("meshanim.export.check_targets", closed)
+    for cache, told in ((tmp_path / "cache", True), (tmp_path.parent / "elsewhere", False)):
+        monkeypatch.setenv("MESHANIM_CACHE", str(cache))
+        assert call("animate", *SHORT, "-o", tmp_path / "a.npz") == 2
+        assert one_sentence(capsys).endswith("; MESHANIM_CACHE names another folder for caches") == told
+
+
 def test_doctor_knows_the_packages_of_all_extras() -> None:
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
     names = {
