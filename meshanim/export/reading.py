@@ -38,7 +38,9 @@ def _read(path: Path, fps: float | None, face: FaceModel | None) -> Performance:
         return found if fps is None else found.resample(fps)
     if suffix == ".csv":
         if face is None:
-            raise InputError("it has curves and no mesh: give the face model they move (--face)")
+            raise InputError(
+                "it has curves and no mesh: give the face model they move, as meshanim convert does (--face)"
+            )
         return perform_live_link(read_live_link(path, fps), face)
     return READERS[suffix](path, fps)
 

@@ -40,8 +40,6 @@ def load(path: str | Path, fps: float | None = None) -> Performance:
     if place.is_file() and place.suffix.lower() not in known:
         got = place.suffix or "no suffix"
         raise InputError(f"{place} must end in one of {', '.join(known)}, or be a folder, got {got}")
-    if place.is_file() and place.suffix.lower() == ".csv":
-        raise InputError(f"{place} has curves and no mesh; meshanim convert gives it one (--face anny)")
     try:
         return read_performance(place, fps)
     except InputError:

@@ -78,7 +78,7 @@ def test_a_suffix_that_is_not_read_is_told_all_that_are(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("a.pc2", "no PC2"), ("a.mdd", "MDD"), ("a.csv", "curves and no mesh; meshanim convert")],
+    [("a.pc2", "no PC2"), ("a.mdd", "MDD"), ("a.csv", "curves and no mesh: give the face")],
 )
 def test_what_is_wrong_with_a_performance_is_said(name: str, said: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text("once upon a time")
