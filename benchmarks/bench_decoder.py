@@ -30,7 +30,7 @@ import torch
 import trimesh
 from plain_decoder import PlainDecoder, csr_pooling, scatter_pooling
 from processes import KEPT_MEMORY, in_new_process
-from report import by_instruction_set, table, write_results
+from report import by_instruction_set, table, take_no_arguments, write_results
 from torch import Tensor, nn
 
 from meshanim.mesh import Mesh, MeshHierarchy, decimate
@@ -221,4 +221,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    take_no_arguments(__doc__)
     main()

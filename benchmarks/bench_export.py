@@ -24,7 +24,7 @@ from typing import Any
 import torch
 import trimesh
 from processes import in_new_process
-from report import table, write_results
+from report import table, take_no_arguments, write_results
 
 from meshanim.export import export
 from meshanim.faces import load_face
@@ -152,4 +152,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    take_no_arguments(__doc__)
     main()

@@ -26,7 +26,7 @@ from typing import Any
 import gpu_pictures
 import torch
 from gpu_cases import DEVICE, LENGTH, Case, block, convolution, decoder, paper_levels
-from report import spread, table, write_results
+from report import spread, table, take_no_arguments, write_results
 from spiral_layers import LAYERS, PASSES, sphere
 from torch import Tensor
 
@@ -239,4 +239,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    take_no_arguments(__doc__)
     sys.exit(main())

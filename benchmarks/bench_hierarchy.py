@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from processes import in_new_process
-from report import table, write_results
+from report import table, take_no_arguments, write_results
 
 from meshanim.mesh import Mesh, MeshHierarchy, spiral_sequences
 
@@ -115,4 +115,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    take_no_arguments(__doc__)
     main()

@@ -33,7 +33,7 @@ import numpy as np
 import torch
 import trimesh
 from processes import KEPT_MEMORY, in_new_process
-from report import table, write_results
+from report import table, take_no_arguments, write_results
 from torch import Tensor
 
 from meshanim.mesh import Mesh, decimate
@@ -269,4 +269,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    take_no_arguments(__doc__)
     main()

@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 from processes import KEPT_MEMORY, in_new_process
-from report import by_instruction_set, spread, table, write_results
+from report import by_instruction_set, spread, table, take_no_arguments, write_results
 from spiral_layers import LAYERS, PASSES, Layer, floors, inputs, reference, sphere
 from torch import Tensor
 
@@ -227,4 +227,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    take_no_arguments(__doc__)
     main()

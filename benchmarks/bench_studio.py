@@ -20,7 +20,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from report import spread, table, write_results
+from report import spread, table, take_no_arguments, write_results
 
 from meshanim.faces import FaceModel, load_face
 from meshanim.synthesis import ExpressionModel
@@ -156,4 +156,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    take_no_arguments(__doc__)
     main()

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import scipy
 import torch
-from report import spread, table, write_results
+from report import spread, table, take_no_arguments, write_results
 from scipy.optimize import lsq_linear
 from torch import Tensor
 
@@ -149,4 +149,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    take_no_arguments(__doc__)
     main()

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from report import RUNS, table, write_results
+from report import RUNS, table, take_no_arguments, write_results
 from rich.progress import track
 from torch import Tensor
 
@@ -220,4 +220,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    take_no_arguments(__doc__)
     main()

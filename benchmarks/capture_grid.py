@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 
 import torch
+from report import take_no_arguments
 from safetensors import safe_open
 from safetensors.torch import save_file
 
@@ -56,4 +57,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    take_no_arguments(__doc__)
     main()

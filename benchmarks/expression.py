@@ -17,7 +17,7 @@ from pathlib import Path
 
 import matplotlib
 import torch
-from report import table, write_results
+from report import table, take_no_arguments, write_results
 from torch import Tensor
 
 from meshanim.datasets import Expressions4D, ExpressionSequence
@@ -282,4 +282,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    take_no_arguments(__doc__)
     main()

@@ -12,7 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from expression import ORDER, Predictor, epochs_trained, measure, moving_vertices, predictor
-from report import table, write_results
+from report import table, take_no_arguments, write_results
 from torch import Tensor
 
 from meshanim.datasets import Expressions4D
@@ -75,4 +75,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    take_no_arguments(__doc__)
     main()

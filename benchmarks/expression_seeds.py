@@ -16,7 +16,7 @@ from dataclasses import replace
 from statistics import mean, stdev
 
 from expression import ORDER, PUBLISHED_ERROR, measure, moving_vertices, predictor
-from report import RUNS, table, write_results
+from report import RUNS, table, take_no_arguments, write_results
 
 from meshanim.datasets import Expressions4D
 from meshanim.faces import load_face
@@ -83,4 +83,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    take_no_arguments(__doc__)
     main()

@@ -70,8 +70,20 @@ def by_instruction_set(name: str) -> str:
     return f"{name}_{kernels_in_use().partition('(')[2].rstrip(')')}"
 
 
+def take_no_arguments(about: str | None) -> None:
+    """End a script that was given arguments before it works, for ``--help`` with what it is about."""
+    if not {"--help", "-h"}.isdisjoint(sys.argv[1:]):
+        print((about or "").strip())
+        sys.exit()
+    if sys.argv[1:]:
+        sys.exit(f"{Path(sys.argv[0]).name} takes no arguments, got {' '.join(sys.argv[1:])}")
+
+
 def run_parts(name: str, parts: Mapping[str, Callable[[], Any]]) -> None:
     """Run the parts that the command line asks for, or all; the others' results stay as they were."""
+    if not {"--help", "-h"}.isdisjoint(sys.argv[1:]):
+        print(f"parts, all without one named: {', '.join(parts)}")
+        sys.exit()
     asked = sys.argv[1:] or list(parts)
     if unknown := [part for part in asked if part not in parts]:
         sys.exit(f"parts must be among {', '.join(parts)}, got {', '.join(unknown)}")

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from browser import missing_programs, open_browser, save_picture, text_on_page
-from report import RESULTS
+from report import RESULTS, take_no_arguments
 
 from meshanim.faces import load_face
 from meshanim.synthesis import ExpressionModel
@@ -43,6 +43,7 @@ def take(path: Path) -> None:
 
 
 if __name__ == "__main__":
+    take_no_arguments(__doc__)
     if missing := missing_programs():
         raise SystemExit(f"not on this machine: {', '.join(missing)}")
     take(RESULTS / "studio.png")

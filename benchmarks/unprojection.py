@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from report import RUNS, table, write_results
+from report import RUNS, table, take_no_arguments, write_results
 from rich.progress import track
 from torch import Tensor
 
@@ -261,5 +261,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    take_no_arguments(__doc__)
     with torch.no_grad():
         main()

@@ -79,6 +79,6 @@ def doctor() -> None:
     typer.echo("caches")
     folder = cache_folder()
     if not folder.is_dir():
-        _line(str(folder), "empty")
+        _line("empty", str(folder))
     for place in sorted(folder.iterdir()) if folder.is_dir() else ():
         _line(place.name, f"{_folder_size(place):.1f} MB in {place}")

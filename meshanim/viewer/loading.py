@@ -7,14 +7,13 @@ from pathlib import Path
 
 from meshanim._check import InputError, check_range
 from meshanim.export import read_performance
+from meshanim.export.reading import SUFFIXES
 from meshanim.mesh import read_mesh
+from meshanim.mesh.reading import READERS
 from meshanim.performance import Performance
 
 FPS = 25.0
 """Frame rate of what does not state any: a mesh that does not move, numbered meshes, a PC2."""
-
-_PERFORMANCES = {".usda", ".usdc", ".usdz", ".pc2", ".mdd", ".csv"}
-"""Suffixes of files of which only a performance is read."""
 
 _MOTION = {".npz": b"fps.npy", ".glb": b'"animations"', ".gltf": b'"animations"'}
 """What stands in a file of motion and not in one of a mesh, by its suffix."""
@@ -37,10 +36,14 @@ def load(path: str | Path, fps: float | None = None) -> Performance:
         check_range("fps", fps, 0, open_low=True)
     if fps is None and (place.is_dir() or place.suffix.lower() == ".pc2"):
         fps = FPS
+    known = dict.fromkeys((*SUFFIXES, *READERS))
+    if place.is_file() and place.suffix.lower() not in known:
+        got = place.suffix or "no suffix"
+        raise InputError(f"{place} must end in one of {', '.join(known)}, or be a folder, got {got}")
     try:
         return read_performance(place, fps)
     except InputError:
-        if place.is_dir() or place.suffix.lower() in _PERFORMANCES or _moves(place):
+        if place.suffix.lower() not in READERS or _moves(place):
             raise
         mesh = read_mesh(place)
     return Performance(mesh, FPS, motion=mesh.vertices[None])

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from meshanim._check import InputError, check_range
@@ -69,41 +70,11 @@ class _Sound:
             self.container.mux(self.stream.encode(part))
 
 
-class _Picture:
-    """The H.264 track; its size is that of the first frame, made even, since yuv420p halves both."""
-
-    def __init__(
-        self, container: av.container.OutputContainer, shape: tuple[int, ...], rate: Fraction
-    ) -> None:
-        self.container, self.shape, self.rate, self.count = container, shape, rate, 0
-        self.padding = ((0, shape[0] % 2), (0, shape[1] % 2), (0, 0))
-        self.stream = container.add_stream("aac", rate=rate, layout="mono")
-        self.stream.bit_rate = AAC_BITS_PER_SECOND
-        self.resampler = av.AudioResampler("fltp", "mono", rate, frame_size=1024)
-
-    def until(self, seconds: float) -> None:
-        """Encode up to ``seconds`` from the beginning."""
-        stop = min(len(self.waveform), round(seconds * self.sample_rate))
-        if stop <= self.given:
-            return
-        frame = av.AudioFrame.from_ndarray(self.waveform[None, self.given : stop], "fltp", "mono")
-        frame.sample_rate, frame.pts, frame.time_base = (
-            self.sample_rate,
-            self.given,
-            Fraction(1, self.sample_rate),
-        )
-        self.given = stop
-        self._encode(frame)
-
-    def finish(self) -> None:
-        """Encode what is left."""
-        self.until(len(self.waveform) / self.sample_rate)
-        self._encode(None)
-        self.container.mux(self.stream.encode(None))
-
-    def _encode(self, frame: av.AudioFrame | None) -> None:
-        for part in self.resampler.resample(frame):
-            self.container.mux(self.stream.encode(part))
+def _encoding() -> dict[str, str]:
+    """Options of x264, without its AVX-512 code: by that the same frames give other bytes each time."""
+    if torch.backends.cpu.get_cpu_capability() == "AVX512":
+        return {"crf": "18", "x264-params": "asm=avx2"}
+    return {"crf": "18"}
 
 
 class _Picture:
@@ -114,10 +85,7 @@ class _Picture:
     ) -> None:
         self.container, self.shape, self.rate, self.count = container, shape, rate, 0
         self.padding = ((0, shape[0] % 2), (0, shape[1] % 2), (0, 0))
-        # With x264's macroblock tree the same frames give other bytes from time to time, unless a picture has
-        # a multiple of 64 blocks of 16 x 16 pixels.
-        options = {"crf": "18", "mbtree": "0"}
-        self.stream = container.add_stream("libx264", rate=rate, options={"crf": "18"})
+        self.stream = container.add_stream("libx264", rate=rate, options=_encoding())
         self.stream.height, self.stream.width = shape[0] + shape[0] % 2, shape[1] + shape[1] % 2
         self.stream.pix_fmt = "yuv420p"
         context = self.stream.codec_context

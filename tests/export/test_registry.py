@@ -263,6 +263,14 @@ def test_a_missing_package_is_said_before_any_work(tmp_path, monkeypatch, suffix
         check_targets([tmp_path / "a.glb", tmp_path / f"a{suffix}"])
 
 
+def test_a_blender_that_is_not_there_is_said_before_any_work(tmp_path, monkeypatch):
+    monkeypatch.setenv("MESHANIM_BLENDER", str(tmp_path / "blender"))
+    with pytest.raises(
+        InputError, match=r"MESHANIM_BLENDER must name a Blender .*, got .*blender, which is no"
+    ):
+        check_targets([tmp_path / "a.glb", tmp_path / "a.fbx"])
+
+
 def test_unknown_kind_of_sequence_is_named(moving, tmp_path):
     with pytest.raises(InputError, match="format must be one of obj, ply"):
         export(moving, f"{tmp_path}/x/", format="stl")

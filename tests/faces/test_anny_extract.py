@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -132,6 +133,19 @@ def test_a_second_start_is_quick_silent_and_without_warp(face, cache_folder):
     assert modules == [] and errors == ""
     # 0.1 s alone on the machine; the bar leaves room for a busy one.
     assert seconds < 1
+
+
+def test_a_cache_that_cannot_be_written_costs_time_and_no_more(face, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("MESHANIM_CACHE", str(tmp_path / "file" / "cache"))
+    with pytest.warns(UserWarning, match="cannot be cached: .*; MESHANIM_CACHE names another folder"):
+        again = AnnyFace()
+    assert torch.equal(again.units, face.units) and torch.equal(again.neutral.vertices, face.neutral.vertices)
+    # Within a process it is taken out once.
+    begin = time.perf_counter()
+    with pytest.warns(UserWarning, match="cannot be cached"):
+        AnnyFace()
+    assert time.perf_counter() - begin < 3
 
 
 def test_a_target_file_is_read_sparsely_and_in_metres(tmp_path):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
 from meshanim._check import InputError
 from meshanim.faces import AnnyFace, FlameFace, IctFace, load_face
+from meshanim.mesh import axis_angle_to_matrix
 
 
 def test_every_form_is_known(ict_file, flame_file):
@@ -55,6 +58,16 @@ def test_a_mesh_of_the_built_in_topology_performs(anny, tmp_path):
     assert face.weight_names == anny.weight_names and face.identity_names == ()
     # Eight decimals were written.
     assert (face.neutral.vertices - anny.rest(someone)).abs().max() < 1e-7
+
+
+@pytest.mark.parametrize(("axis", "degrees"), [((1.0, 0, 0), 90), ((0, 1.0, 0), 180), ((-1.0, 0, 0), 90)])
+def test_a_mesh_of_other_axes_is_refused(anny, tmp_path, axis, degrees):
+    turn = axis_angle_to_matrix(math.radians(degrees) * torch.tensor(axis))
+    _write_obj(tmp_path / "me.obj", anny.neutral.vertices @ turn.T, anny.neutral.faces)
+    with pytest.raises(
+        InputError, match=f"Y up and look along Z, as anny, got one turned by {degrees} degrees"
+    ):
+        load_face(str(tmp_path / "me.obj"))
 
 
 def test_a_mesh_of_another_topology_is_told_what_is_missing(tmp_path):

@@ -79,6 +79,25 @@ def test_what_is_neither_is_named(name: str, tmp_path: Path) -> None:
         load(tmp_path / name)
 
 
+def test_a_suffix_that_is_not_read_is_told_all_that_are(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").touch()
+    with pytest.raises(
+        InputError, match=r"must end in one of .*\.usdc.*\.pc2.*\.obj.*, or be a folder, got \.jpg"
+    ):
+        load(tmp_path / "a.jpg")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("a.pc2", "no PC2"), ("a.mdd", "MDD"), ("a.csv", "curves and no mesh: give the face")],
+)
+def test_what_is_wrong_with_a_performance_is_said(name: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("once upon a time")
+    with pytest.raises(InputError, match=said) as caught:
+        load(tmp_path / name)
+    assert ".obj" not in str(caught.value)
+
+
 def test_a_frame_rate_that_is_none_is_named(tmp_path: Path) -> None:
     trimesh.creation.box().export(tmp_path / "a.obj")
     for wrong in (0.0, float("nan")):

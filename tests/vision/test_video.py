@@ -137,3 +137,16 @@ def test_bad_input_is_one_sentence(tmp_path):
             write_video(tmp_path / name, ramp(1), 25)
     with pytest.raises(InputError, match="suffix of an image format"):
         write_image(tmp_path / "a.xyz", next(ramp(1)))
+
+
+@pytest.mark.parametrize("width", [80, 112, 272])
+def test_the_same_frames_give_the_same_bytes(width, tmp_path):
+    rows, columns = np.mgrid[:80, :width]
+    frames = []
+    for t in range(24):
+        shade = np.clip(8 * np.hypot(rows - 60 + 2 * t, columns - 40 - t), 0, 255).astype(np.uint8)
+        frames.append(np.repeat(shade[..., None], 3, axis=2))
+    for turn in range(12):
+        np.random.default_rng(turn).random(10_000 * turn)  # other bytes in the memory that is free
+        write_video(tmp_path / f"{turn}.mp4", frames, 25)
+    assert len({(tmp_path / f"{turn}.mp4").read_bytes() for turn in range(12)}) == 1
