@@ -5,10 +5,12 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import TextIO
 
 _STOPPED = 130
 """Exit code of what an interrupt ended, as shells have it."""
@@ -45,9 +47,22 @@ def _stopping_on_interrupt() -> Iterator[None]:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def _tell(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """A warning as one line, without the place in the code that gave it."""
+    print(f"meshanim: {' '.join(str(message).split())}", file=sys.stderr)
+
+
 def run(arguments: list[str] | None = None) -> None:
     """Run the command line: bad input ends in one sentence and exit code 2, an interrupt in 130."""
-    with _stopping_on_interrupt():
+    with _stopping_on_interrupt(), warnings.catch_warnings():
+        warnings.showwarning = _tell
         # Imported here, since it takes seconds in which somebody may think better of it.
         from meshanim._check import InputError, MissingExtra
         from meshanim.cli.app import app

@@ -29,8 +29,8 @@ def serve(server: ViserServer, player: Player) -> None:
 
     host = server.get_host()
     reached = f"[{host}]" if ":" in host else host
-    typer.echo(f"http://{reached}:{server.get_port()} (Ctrl-C ends it)")
     try:
+        typer.echo(f"http://{reached}:{server.get_port()} (Ctrl-C ends it)")
         player.run()
     except KeyboardInterrupt:
         pass

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tomllib
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -392,3 +393,13 @@ def test_meshes_of_other_kinds_are_inspected(tmp_path: Path, capsys: pytest.Capt
         trimesh.Trimesh(CORNERS, FACES, process=False).export(path)
         assert call("inspect", path) == 0
         assert "4 vertices, 6 edges, 4 triangles" in capsys.readouterr().out
+
+
+def test_a_warning_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def warn(*_: object) -> str:
+        warnings.warn("the head\n  cannot be cached", stacklevel=2)
+        return "none"
+
+    monkeypatch.setattr("meshanim.ops.kernels_in_use", warn)
+    assert call("doctor") == 0
+    assert one_sentence(capsys) == "meshanim: the head cannot be cached"
