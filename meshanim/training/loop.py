@@ -139,6 +139,7 @@ class _Run:
         states = self.processes.every(torch.get_rng_state())
         if self.processes.main:
             save_checkpoint(self.folder, self.task.model, self.optimizers, states, self.position, self.about)
+        self.processes.wait()  # a launcher stops the others when one ends badly, be it after its work
 
     def _join_statistics(self) -> None:
         """Average what layers gather, such as batch norm's means, over the processes."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -38,8 +37,6 @@ class Processes:
         state = accelerate.PartialState(cpu=not torch.cuda.is_available())
         self.index, self.count, self.device = state.process_index, state.num_processes, state.device
         self._accelerate = accelerate
-        atexit.unregister(_leave)
-        atexit.register(_leave)
 
     @property
     def main(self) -> bool:
@@ -72,8 +69,7 @@ class Processes:
         gathered = self._accelerate.utils.gather(tensor[None].to(self.device))
         return [each.to(tensor.device) for each in gathered]
 
-
-def _leave() -> None:
-    """Leave the other processes; else the threads that wait for them may abort this one at its end."""
-    if torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
+    def wait(self) -> None:
+        """Go on when all processes are here."""
+        if self._accelerate is not None:
+            torch.distributed.barrier()
