@@ -15,6 +15,7 @@ from meshanim.export.skinning import joint_shares, skinned
 from meshanim.export.usd import require_usd
 from meshanim.export.usd_places import FACE_MODEL, HEAD_MOTION, read_places
 from meshanim.export.usd_stage import codes_of, drawn, skeleton_of, to_ours_of, upright_of, world
+from meshanim.mesh.obj import fans
 from meshanim.performance import Performance
 
 
@@ -33,14 +34,10 @@ def _faces(
         or (len(index) and not 0 <= index.min() <= index.max() < count)
     ):
         raise InputError(f"{mesh.GetPath()} has faces that do not fit its {count} points")
-    starts = np.cumsum(sizes) - sizes
-    fans = sizes - 2
-    step = np.arange(fans.sum()) - np.repeat(np.cumsum(fans) - fans, fans)
-    first = np.repeat(starts, fans)
-    corners = np.stack([first, first + step + 1, first + step + 2], axis=1)
+    corners, polygon = fans(sizes)
     if str(mesh.GetOrientationAttr().Get()) == "leftHanded":
         corners = corners[:, ::-1]
-    return index[corners], corners, np.repeat(np.arange(len(sizes)), fans)
+    return index[corners], corners, polygon
 
 
 def _uv(mesh: Any, faces: NDArray, corners: NDArray, code: float) -> tuple[NDArray | None, NDArray | None]:
