@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from meshanim._check import InputError
@@ -69,13 +70,8 @@ def _centred(clip: Performance) -> Tensor:
     """(T, 6) a clip's head motion about its mean rotation and translation, which come to lie at rest."""
     assert clip.head_motion is not None
     turns, shifts = axis_angle_to_matrix(clip.head_motion[:, :3]), clip.head_motion[:, 3:]
-    back = _mean_rotation(turns).mT
+    # Axes and angles jump at half a turn: their mean is none of the rotations.
+    mean = Rotation.from_rotvec(clip.head_motion[:, :3].detach().cpu().double().numpy()).mean()
+    back = torch.from_numpy(mean.inv().as_matrix()).to(turns)
     turned = matrix_to_axis_angle(back @ turns)
     return torch.cat([turned, (shifts - shifts.mean(dim=0)) @ back.mT], dim=1)
-
-
-def _mean_rotation(turns: Tensor) -> Tensor:
-    """(3, 3) the rotation nearest to all (T, 3, 3) in least squares; axes and angles jump at half a turn."""
-    u, _, vt = torch.linalg.svd(turns.double().mean(dim=0))
-    last = torch.linalg.det(u @ vt).sign()
-    return (u * torch.stack([torch.ones_like(last), torch.ones_like(last), last]) @ vt).to(turns)
