@@ -11,7 +11,7 @@ from torch import Tensor
 
 from meshanim._check import InputError, check_finite, check_range, check_shape, check_tensor
 from meshanim.mesh import Mesh
-from meshanim.mesh.geometry import unit
+from meshanim.mesh.geometry import exact, unit
 from meshanim.mesh.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 
 MOST_FRAMES = 2_000_000
@@ -214,8 +214,7 @@ class Performance:
         if self.head_motion is None:
             return points
         motion = self.head_motion[start:end].to(points)
-        # Mixed precision would move points by tenths of a millimetre.
-        with torch.autocast(points.device.type, enabled=False):
+        with exact(points):
             return points @ axis_angle_to_matrix(motion[:, :3]).mT + motion[:, None, 3:]
 
     def detach(self) -> Performance:

@@ -18,6 +18,11 @@ def as_given(values: Tensor, given: Tensor) -> Tensor:
     return values.to(given.dtype) if given.is_floating_point() else values
 
 
+def exact(like: Tensor) -> torch.autocast:
+    """Within ``torch.autocast``, a span of full precision: in 16 bits, places are off by whole pixels."""
+    return torch.autocast(like.device.type, enabled=False)
+
+
 def _face_crosses(vertices: Tensor, faces: Tensor) -> Tensor:
     """(..., F, 3) cross products of two sides: along the normal, as long as twice the area."""
     check_shape("vertices", vertices, (None, 3), batched=True)

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from meshanim._check import InputError, check_finite, check_range, check_shape, check_size, check_tensor
+from meshanim.mesh.geometry import exact
 from meshanim.rendering.camera_conversion import (
     OPENGL_AXES,
     PYTORCH3D_AXES,
@@ -254,11 +255,6 @@ class Camera:
         last = rows.new_tensor([[0.0, 0.0, 1.0]]).expand(*rows.shape[:-2], 1, 3)
         pose = turned_axes(R.mT, T, PYTORCH3D_AXES)
         return cls(torch.cat([rows, last], dim=-2), *pose, size, perspective)
-
-
-def exact(like: Tensor) -> torch.autocast:
-    """Within ``torch.autocast``, a span of full precision: in 16 bits, places are off by whole pixels."""
-    return torch.autocast(like.device.type, enabled=False)
 
 
 def _turn(rotation: Tensor, vector: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from meshanim._check import InputError, check_shape
+from meshanim.mesh.geometry import widened
 from meshanim.rendering.rasterizer import Fragments
 
 
@@ -77,9 +78,9 @@ def _halved(image: Tensor, dim: int) -> Tensor:
 def _sampled(image: Tensor, uv: Tensor) -> Tensor:
     """(N, C) of a picture (1, C, H, W) at (N, 2)."""
     # In 16 bits places would be whole texels apart, and PyTorch 2.13 crashes on large pictures.
-    exact = image.to(torch.promote_types(image.dtype, torch.float32))
-    grid = torch.stack([2 * uv[:, 0] - 1, 1 - 2 * uv[:, 1]], dim=1).to(exact)
-    found = functional.grid_sample(exact, grid[None, None], padding_mode="border", align_corners=False)
+    wide = widened(image)
+    grid = torch.stack([2 * uv[:, 0] - 1, 1 - 2 * uv[:, 1]], dim=1).to(wide)
+    found = functional.grid_sample(wide, grid[None, None], padding_mode="border", align_corners=False)
     return found[0, :, 0].T.to(image)
 
 

@@ -9,9 +9,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from meshanim._check import InputError, check_shape
-from meshanim.mesh.geometry import unit, vertex_normals
+from meshanim.mesh.geometry import exact, unit, vertex_normals, widened
 from meshanim.mesh.rotations import axis_angle_to_matrix, axis_angle_to_quaternion
-from meshanim.rendering.camera import Camera, exact
+from meshanim.rendering.camera import Camera
 from meshanim.rendering.filling import fill_smoothly
 from meshanim.rendering.rasterizer import Fragments, rasterize
 from meshanim.rendering.texture import texture
@@ -185,7 +185,7 @@ def _facing(points: Tensor, normals: Tensor, camera: Camera) -> Tensor:
 def _sampled(images: Tensor, place: Tensor) -> Tensor:
     """(B, N, 3) bilinear colours at columns and rows (B, N, 2)."""
     extent = place.new_tensor([images.shape[2], images.shape[1]])
-    exact = images.permute(0, 3, 1, 2).to(torch.promote_types(images.dtype, torch.float32))
-    grid = (2 * place / extent - 1).to(exact).unsqueeze(1)
-    found = functional.grid_sample(exact, grid, padding_mode="border", align_corners=False)
+    wide = widened(images.permute(0, 3, 1, 2))
+    grid = (2 * place / extent - 1).to(wide).unsqueeze(1)
+    found = functional.grid_sample(wide, grid, padding_mode="border", align_corners=False)
     return found[:, :, 0].mT.to(images)
