@@ -7,7 +7,7 @@
 
 namespace meshanim {
 
-constexpr int32_t kAbiVersion = 5;
+constexpr int32_t kAbiVersion = 6;
 
 enum Activation : int32_t { kNone = 0, kRelu = 1, kElu = 2 };
 
@@ -49,14 +49,13 @@ struct SpiralDecodeShape {
   int32_t is_double, activation, threads;
 };
 
-struct SpiralDecodeForward {
-  const void *x, *up_weights, *weight, *bias;
+struct SpiralDecodeTables {
   const int32_t *corners, *slots;
+  int64_t slot_stride;
   const int32_t *patch_counts, *vertices, *rows, *patch_coarse;
   const int16_t* places;
   const int32_t* patch_corners;
-  int64_t slot_stride, patches, patch_size, patch_rows, patch_coarse_size;
-  void* out;
+  int64_t patches, patch_size, patch_rows, patch_coarse_size;
 };
 
 struct SpiralDecodeBackward {
@@ -115,7 +114,8 @@ struct InterpolateArrays {
   int mesh_pool_backward(const MeshPoolShape& shape, const void* grad_out, const int32_t* starts,             \
                          const int32_t* entries, const void* weights, void* grad_x);                          \
   int32_t spiral_decode_patch_size(const SpiralDecodeShape& shape);                                           \
-  int spiral_decode_forward(const SpiralDecodeShape& shape, const SpiralDecodeForward& arrays);               \
+  int spiral_decode_forward(const SpiralDecodeShape& shape, const SpiralDecodeTables& tables, const void* x,  \
+                            const void* up_weights, const void* weight, const void* bias, void* out);         \
   int spiral_decode_backward(const SpiralDecodeShape& shape, const SpiralDecodeBackward& arrays);             \
   int rasterize_forward(const RasterizeShape& shape, const void* points, const int32_t* faces, int64_t* face, \
                         void* barycentric, void* depth);                                                      \

@@ -198,8 +198,10 @@ MESHANIM_EXPORT int32_t meshanim_spiral_decode_patch_size(const SpiralDecodeShap
 }
 
 MESHANIM_EXPORT int32_t meshanim_spiral_decode_forward(const SpiralDecodeShape* shape,
-                                                       const SpiralDecodeForward* arrays) {
-  MESHANIM_DISPATCH(spiral_decode_forward(*shape, *arrays))
+                                                       const SpiralDecodeTables* tables, const void* x,
+                                                       const void* up_weights, const void* weight,
+                                                       const void* bias, void* out) {
+  MESHANIM_DISPATCH(spiral_decode_forward(*shape, *tables, x, up_weights, weight, bias, out))
 }
 
 MESHANIM_EXPORT int32_t meshanim_spiral_decode_backward(const SpiralDecodeShape* shape,

@@ -22,6 +22,14 @@ constexpr int64_t kCoarseTile = 16, kFineRun = 32;
 // The bytes of z and inner sums that a patch of the usual shape keeps.
 constexpr int64_t kPatchBytes = 192 * 1024;
 
+template <class T>
+struct Decode {
+  const SpiralDecodeShape& s;
+  const SpiralDecodeTables& t;
+  const T *x, *up_weights, *weight, *bias;
+  T* out;
+};
+
 // Members that go through together, or one alone, whose slots and corners are places in a patch.
 template <class T, class Slot>
 struct ForwardGroup {
@@ -162,10 +170,10 @@ struct ForwardScratch {
 
 // Members [b, b + members), in W lanes.
 template <class T, int W>
-void forward_group(const SpiralDecodeShape& s, const SpiralDecodeForward& a, const ForwardScratch<T>& f,
-                   int64_t b, int64_t members, int index, int count) {
-  const T* x = static_cast<const T*>(a.x) + b * s.coarse * s.in;
-  T* out = static_cast<T*>(a.out) + b * s.fine * s.out;
+void forward_group(const Decode<T>& d, const ForwardScratch<T>& f, int64_t b, int64_t members, int index, int count) {
+  const SpiralDecodeShape& s = d.s;
+  const T* x = d.x + b * s.coarse * s.in;
+  T* out = d.out + b * s.fine * s.out;
   const int64_t products = s.length * s.out, row = products * W;
   const Share tiles = share((s.coarse + kCoarseTile - 1) / kCoarseTile, index, count);
   for (int64_t tile = tiles.first; tile < tiles.last; ++tile) {
@@ -175,9 +183,8 @@ void forward_group(const SpiralDecodeShape& s, const SpiralDecodeForward& a, con
     lane_product<T, W>({f.buffer, f.weight, f.padded, f.z + u * row, rows, s.in, products});
   }
   barrier();
-  const T* up_weights = static_cast<const T*>(a.up_weights);
-  const ForwardGroup<T, int32_t> g{s,          a.corners,   a.slots,   1,   a.slot_stride, s.fine,
-                                   up_weights, f.lane_bias, s.out * W, f.z, nullptr,       row};
+  const ForwardGroup<T, int32_t> g{s,            d.t.corners, d.t.slots, 1,   d.t.slot_stride, s.fine,
+                                   d.up_weights, f.lane_bias, s.out * W, f.z, nullptr,         row};
   const Share runs = share((s.fine + kFineRun - 1) / kFineRun, index, count);
   for (int64_t run = runs.first; run < runs.last; ++run) {
     const int64_t v = run * kFineRun;
@@ -206,28 +213,28 @@ MESHANIM_INLINE void spread_rows(const T* source, const int32_t* rows, int64_t c
 
 // Patch p of member b, alone.
 template <class T>
-void forward_patch(const SpiralDecodeShape& s, const SpiralDecodeForward& a, const ForwardScratch<T>& f, int64_t b,
-                   int64_t p) {
-  const T* x = static_cast<const T*>(a.x) + b * s.coarse * s.in;
-  T* out = static_cast<T*>(a.out) + b * s.fine * s.out;
-  const int64_t held = a.patch_counts[3 * p], read = a.patch_counts[3 * p + 1], needed = a.patch_counts[3 * p + 2];
-  const int32_t *vertices = a.vertices + p * a.patch_size, *rows = a.rows + p * a.patch_rows;
-  plain_product<T>({x, s.in, a.patch_coarse + p * a.patch_coarse_size, f.weight, f.z, needed, s.in, f.padded});
-  const T* up_weights = static_cast<const T*>(a.up_weights);
+void forward_patch(const Decode<T>& d, const ForwardScratch<T>& f, int64_t b, int64_t p) {
+  const SpiralDecodeShape& s = d.s;
+  const SpiralDecodeTables& t = d.t;
+  const T* x = d.x + b * s.coarse * s.in;
+  T* out = d.out + b * s.fine * s.out;
+  const int64_t held = t.patch_counts[3 * p], read = t.patch_counts[3 * p + 1], needed = t.patch_counts[3 * p + 2];
+  const int32_t *vertices = t.vertices + p * t.patch_size, *rows = t.rows + p * t.patch_rows;
+  plain_product<T>({x, s.in, t.patch_coarse + p * t.patch_coarse_size, f.weight, f.z, needed, s.in, f.padded});
   const bool sums = takes_inner_sums<T>(s);
   if (!sums) {
     if (s.corners == 3)
-      copy_rows<T, 3>(up_weights, rows, read, 3, f.up_weights);
+      copy_rows<T, 3>(d.up_weights, rows, read, 3, f.up_weights);
     else
-      copy_rows<T, 0>(up_weights, rows, read, s.corners, f.up_weights);
+      copy_rows<T, 0>(d.up_weights, rows, read, s.corners, f.up_weights);
   }
   const ForwardGroup<T, int16_t> g{s,
-                                   a.patch_corners + p * a.patch_rows * s.corners,
-                                   a.places + p * a.patch_size * s.length,
+                                   t.patch_corners + p * t.patch_rows * s.corners,
+                                   t.places + p * t.patch_size * s.length,
                                    s.length,
                                    1,
-                                   a.patch_rows,
-                                   sums ? up_weights : f.up_weights,
+                                   t.patch_rows,
+                                   sums ? d.up_weights : f.up_weights,
                                    f.plain_bias,
                                    s.out,
                                    f.z,
@@ -276,26 +283,27 @@ int32_t patch_size(const SpiralDecodeShape& s) {
 }
 
 template <class T>
-int forward(const SpiralDecodeShape& s, const SpiralDecodeForward& a) {
+int forward(const Decode<T>& d) {
+  const SpiralDecodeShape& s = d.s;
+  const SpiralDecodeTables& t = d.t;
   if (s.batch * s.fine * s.out == 0) return 0;
   constexpr int W = kLanes<T>;
   const int64_t products = s.length * s.out, padded = round_up(products, W);
   const int64_t in_lanes = forward_in_lanes<T>(s);
   const bool alone = in_lanes < s.batch;
   const int64_t lane_z = in_lanes ? s.coarse * products * W + W : 0;
-  const int64_t patch_z = alone ? round_up(a.patch_coarse_size * padded + W, W) : 0;
-  const int64_t inner_size = alone && takes_inner_sums<T>(s) ? (a.patch_rows + 1) * padded + W : 0;
-  const int64_t up_size = alone && !takes_inner_sums<T>(s) ? round_up(a.patch_rows * s.corners, W) : 0;
+  const int64_t patch_z = alone ? round_up(t.patch_coarse_size * padded + W, W) : 0;
+  const int64_t inner_size = alone && takes_inner_sums<T>(s) ? (t.patch_rows + 1) * padded + W : 0;
+  const int64_t up_size = alone && !takes_inner_sums<T>(s) ? round_up(t.patch_rows * s.corners, W) : 0;
   const int64_t coarse_size = kCoarseTile * s.in, fine_size = kFineRun * s.out;
   const int64_t tile = in_lanes ? (coarse_size > fine_size ? coarse_size : fine_size) * W : 0;
-  const int64_t patch = alone ? a.patch_size * s.out : 0;
+  const int64_t patch = alone ? t.patch_size * s.out : 0;
   const int64_t size = round_up((tile > patch ? tile : patch) + W, W) + patch_z + round_up(inner_size, W) + up_size;
   Scratch<T> weights(s.in * padded), biases(s.out * (W + 1) + W), z(lane_z), own(size * s.threads);
   if (weights.failed() || biases.failed() || z.failed() || own.failed()) return 1;
-  const T *weight = static_cast<const T*>(a.weight), *bias = static_cast<const T*>(a.bias);
   T *lane_bias = biases.get(), *plain_bias = lane_bias + s.out * W;
   for (int64_t o = 0; o < s.out; ++o) {
-    plain_bias[o] = bias ? bias[o] : T(0);
+    plain_bias[o] = d.bias ? d.bias[o] : T(0);
     for (int n = 0; n < W; ++n) lane_bias[o * W + n] = plain_bias[o];
   }
   const double work = double(s.batch) * double(products) *
@@ -303,7 +311,7 @@ int forward(const SpiralDecodeShape& s, const SpiralDecodeForward& a) {
   parallel(s.threads, work, [&](int index, int count) {
     const Share inputs = share(s.in, index, count);
     for (int64_t l = 0; l < s.length; ++l)
-      transpose(weight + l * s.in + inputs.first, s.length * s.in, s.out, inputs.last - inputs.first,
+      transpose(d.weight + l * s.in + inputs.first, s.length * s.in, s.out, inputs.last - inputs.first,
                 weights.get() + inputs.first * padded + l * s.out, padded);
     for (int64_t c = inputs.first; c < inputs.last; ++c)
       for (int64_t n = products; n < padded; ++n) weights.get()[c * padded + n] = T(0);
@@ -312,14 +320,14 @@ int forward(const SpiralDecodeShape& s, const SpiralDecodeForward& a) {
     barrier();
     int64_t b = 0;
     for (; b < in_lanes; b += W)
-      forward_group<T, W>(s, a, f, b, in_lanes - b < W ? in_lanes - b : W, index, count);
+      forward_group<T, W>(d, f, b, in_lanes - b < W ? in_lanes - b : W, index, count);
     f.z = patch_own;
     f.inner = patch_own + patch_z;
     f.up_weights = f.inner + round_up(inner_size, W);
-    for (int64_t n = inner_size ? a.patch_rows * padded : 0; n < inner_size; ++n) f.inner[n] = T(0);
-    const Share patches = share(alone ? a.patches : 0, index, count);
+    for (int64_t n = inner_size ? t.patch_rows * padded : 0; n < inner_size; ++n) f.inner[n] = T(0);
+    const Share patches = share(alone ? t.patches : 0, index, count);
     for (; b < s.batch; ++b)
-      for (int64_t p = patches.first; p < patches.last; ++p) forward_patch(s, a, f, b, p);
+      for (int64_t p = patches.first; p < patches.last; ++p) forward_patch(d, f, b, p);
   });
   return 0;
 }

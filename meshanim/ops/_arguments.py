@@ -2,54 +2,13 @@
 
 from __future__ import annotations
 
-import functools
-import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import Parameter
 
 from meshanim._check import InputError
-
-_MOST_REMEMBERED = 4096
-_look = operator.attrgetter("shape", "dtype", "device", "requires_grad")
-
-
-def checked_once(check: Callable[..., tuple]) -> Callable[..., tuple]:
-    """A check that remembers what has passed, since a look at every argument costs as much as a small layer.
-
-    Args:
-        check: looks at nothing but shapes, types, devices and ``requires_grad`` of tensors, and at the values
-            of other arguments; returns the arguments, or others in their place.
-    """
-    passed: set[tuple] = set()
-
-    @functools.wraps(check)
-    def checked(*arguments: Any) -> tuple:
-        if torch.compiler.is_compiling():
-            return check(*arguments)
-        key: list[Any] = []
-        for argument in arguments:
-            kind = type(argument)
-            if kind is Tensor or kind is Parameter:
-                key.append(_look(argument))
-            elif argument is None or kind is str:
-                key.append(argument)
-            else:  # subclasses may have symbolic sizes, which have no hash
-                return check(*arguments)
-        found = tuple(key)
-        if found in passed:
-            return arguments
-        given = check(*arguments)
-        if all(map(operator.is_, given, arguments)):
-            if len(passed) >= _MOST_REMEMBERED:
-                passed.clear()
-            passed.add(found)
-        return given
-
-    return checked
 
 
 def autocast(x: Tensor, *values: Tensor | None) -> tuple[Any, ...]:

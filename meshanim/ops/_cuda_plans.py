@@ -97,17 +97,17 @@ class PoolLists:
 
 def spiral_slots(spirals: Tensor) -> SpiralSlots:
     """The plan of a spiral matrix, made at the first call."""
-    plan = find(spirals, SpiralSlots)
+    plan = find(SpiralSlots, spirals)
     if isinstance(plan, SpiralSlots):
         return plan
     check_not_capturing("spirals are checked")
-    return keep(spirals, SpiralSlots, SpiralSlots(spirals))
+    return keep(SpiralSlots(spirals), SpiralSlots, spirals)
 
 
 def pool_lists(indices: Tensor, coarse: int, name: str = "indices") -> PoolLists:
     """The plan of pooling from ``coarse`` vertices, made at the first call; errors call it ``name``."""
-    plan = find(indices, (PoolLists, coarse))
+    plan = find((PoolLists, coarse), indices)
     if isinstance(plan, PoolLists):
         return plan
     check_not_capturing(f"{name} are checked")
-    return keep(indices, (PoolLists, coarse), PoolLists(indices, coarse, name))
+    return keep(PoolLists(indices, coarse, name), (PoolLists, coarse), indices)

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from meshanim._check import InputError
 
-ABI_VERSION = 5
+ABI_VERSION = 6
 """Number of the C interface that this Python code speaks; the library carries the same."""
 
 _COMPILED_TYPES = (torch.float32, torch.float64)
@@ -78,15 +78,14 @@ class SpiralDecodeShape(ctypes.Structure):
     )
 
 
-class SpiralDecodeForward(ctypes.Structure):
-    """Arrays of its forward pass, as the C side declares them; None for no bias."""
+class SpiralDecodeTables(ctypes.Structure):
+    """Indices of its forward pass, as the C side declares them."""
 
     _fields_ = (
-        *((name, c_void_p) for name in ("x", "up_weights", "weight", "bias", "corners", "slots")),
+        *(("corners", c_void_p), ("slots", c_void_p), ("slot_stride", c_int64)),
         *((name, c_void_p) for name in ("patch_counts", "vertices", "rows", "patch_coarse")),
         *((name, c_void_p) for name in ("places", "patch_corners")),
-        *((name, c_int64) for name in ("slot_stride", "patches", "patch_size", "patch_rows")),
-        *(("patch_coarse_size", c_int64), ("out", c_void_p)),
+        *((name, c_int64) for name in ("patches", "patch_size", "patch_rows", "patch_coarse_size")),
     )
 
 
@@ -196,7 +195,10 @@ _SIGNATURES: dict[str, list[type]] = {
     ],
     "meshanim_spiral_decode_backward": [POINTER(SpiralDecodeShape), POINTER(SpiralDecodeBackward)],
     "meshanim_spiral_decode_patch_size": [POINTER(SpiralDecodeShape)],
-    "meshanim_spiral_decode_forward": [POINTER(SpiralDecodeShape), POINTER(SpiralDecodeForward)],
+    "meshanim_spiral_decode_forward": [
+        *(POINTER(SpiralDecodeShape), POINTER(SpiralDecodeTables)),
+        *([c_void_p] * 5),
+    ],
     "meshanim_spiral_order": [
         *(c_void_p, c_void_p, c_int64),
         *(c_void_p, c_void_p, c_int64, c_int64, c_void_p),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections import deque
 from collections.abc import Iterator
 
@@ -10,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from meshanim.ops._library import address, check_result, cpu_library
+from meshanim.ops._library import SpiralDecodeTables, address, check_result, cpu_library
 from meshanim.ops.arrays import IntArray
 
 NOTHING = -1
@@ -64,12 +63,13 @@ class PatchesThrough:
         tables = (self.vertices, self.rows, self.coarse)
         self.counts = torch.stack([(table >= 0).sum(1) for table in tables], 1).to(torch.int32)
 
-    @functools.cached_property
-    def arrays(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Addresses of counts, vertices, rows, coarse, places, corners; number and sizes of patches."""
-        tables = (self.counts, self.vertices, self.rows, self.coarse, self.places, self.corners)
-        sizes = (*self.vertices.shape, self.rows.shape[1], self.coarse.shape[1])
-        return tuple(table.data_ptr() for table in tables), sizes
+    def enter(self, tables: SpiralDecodeTables) -> None:
+        """Write their addresses and sizes into the structure of the C side."""
+        tables.patch_counts, tables.vertices = self.counts.data_ptr(), self.vertices.data_ptr()
+        tables.rows, tables.patch_coarse = self.rows.data_ptr(), self.coarse.data_ptr()
+        tables.places, tables.patch_corners = self.places.data_ptr(), self.corners.data_ptr()
+        tables.patches, tables.patch_size = self.vertices.shape
+        tables.patch_rows, tables.patch_coarse_size = self.rows.shape[1], self.coarse.shape[1]
 
 
 def _by_patch(keys: Tensor, count: int, number: int, width: int | None = None) -> tuple[Tensor, Tensor]:

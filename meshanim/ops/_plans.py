@@ -11,14 +11,13 @@ import ctypes
 import functools
 import threading
 from typing import TypeVar
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 
 from meshanim._check import InputError, check_indices
-from meshanim.ops._library import check_result, cpu_library
+from meshanim.ops._library import SpiralDecodeTables, check_result, cpu_library
 from meshanim.ops._patches import Patches, PatchesThrough
 
 
@@ -34,18 +33,6 @@ class SpiralPlan:
         self.slots = torch.full((self.length, self.stride), -1, dtype=torch.int32, device="cpu")
         self.slots[:, : self.vertices] = spirals.detach().t()
         self._inverse: dict[bool, tuple[Tensor, Tensor, Tensor]] = {}
-        self._inverse_through: WeakKeyDictionary[PoolPlan, tuple[Tensor, Tensor, Tensor]]
-        self._inverse_through = WeakKeyDictionary()
-        self._patches_through: WeakKeyDictionary[PoolPlan, dict[int, PatchesThrough]] = WeakKeyDictionary()
-
-    def patches_through(self, pool: PoolPlan, size: int) -> PatchesThrough:
-        """The vertices of an up-sampled mesh in patches of ``size`` that read at most twice as many."""
-        found = self._patches_through.setdefault(pool, {})
-        if size not in found:
-            spirals = self.slots[:, : self.vertices].t()
-            patches = Patches(spirals, size, max(2 * size, self.length), torch.int16)
-            found[size] = PatchesThrough(patches, pool.indices, pool.coarse)
-        return found[size]
 
     def inverse(self, by_vertex: bool) -> tuple[Tensor, Tensor, Tensor]:
         """List starts, source vertices and places (slots, or positions in a tile of vertices); all int32."""
@@ -61,23 +48,6 @@ class SpiralPlan:
             check_result(library.meshanim_inverse_spirals(self.slots.data_ptr(), *sizes, *arrays))
             self._inverse[by_vertex] = (starts, sources, places)
         return self._inverse[by_vertex]
-
-    def inverse_through(self, pool: PoolPlan) -> tuple[Tensor, Tensor, Tensor]:
-        """Inverse of spirals over an up-sampled mesh: list starts by coarse vertex and slot, source vertices,
-        places (row * K + column) in the pooling matrix; all int32."""
-        if pool not in self._inverse_through:
-            rows, width = pool.indices.shape
-            check_count("up_indices at all places of spirals", self.vertices * self.length * width)
-            starts = torch.empty(pool.coarse * self.length + 1, dtype=torch.int32, device="cpu")
-            sources, places = torch.empty(
-                (2, max(rows * self.length * width, 1)), dtype=torch.int32, device="cpu"
-            )
-            sizes = (self.stride, self.vertices, self.length)
-            arrays = (starts.data_ptr(), sources.data_ptr(), places.data_ptr())
-            corners = (pool.indices.data_ptr(), width, pool.coarse)
-            check_result(_library().meshanim_inverse_decode(self.slots.data_ptr(), *sizes, *corners, *arrays))
-            self._inverse_through[pool] = (starts, sources, places)
-        return self._inverse_through[pool]
 
 
 class PoolPlan:
@@ -100,43 +70,100 @@ class PoolPlan:
         return starts, entries
 
 
+class DecodePlan:
+    """Spirals over an up-sampled mesh, for the kernels."""
+
+    def __init__(self, pool: PoolPlan, spirals: SpiralPlan) -> None:
+        self._pool, self._spirals = pool, spirals
+        self._tables: dict[int, tuple[SpiralDecodeTables, object]] = {}
+
+    def tables(self, patch_size: int) -> SpiralDecodeTables:
+        """Indices, and patches of ``patch_size`` vertices that read at most twice as many; 0 for none."""
+        found = self._tables.get(patch_size)
+        if found is None:
+            pool, plan = self._pool, self._spirals
+            tables = SpiralDecodeTables(pool.indices.data_ptr(), plan.slots.data_ptr(), plan.stride)
+            patches = None
+            if patch_size:
+                spirals = plan.slots[:, : plan.vertices].t()
+                cut = Patches(spirals, patch_size, max(2 * patch_size, plan.length), torch.int16)
+                patches = PatchesThrough(cut, pool.indices, pool.coarse)
+                patches.enter(tables)
+            found = self._tables[patch_size] = (tables, patches)
+        return found[0]
+
+    @functools.cached_property
+    def inverse(self) -> tuple[Tensor, Tensor, Tensor]:
+        """List starts by coarse vertex and slot, source vertices, places (row * K + column) in the pooling
+        matrix; all int32."""
+        pool, plan = self._pool, self._spirals
+        rows, width = pool.indices.shape
+        check_count("up_indices at all places of spirals", plan.vertices * plan.length * width)
+        starts = torch.empty(pool.coarse * plan.length + 1, dtype=torch.int32, device="cpu")
+        sources, places = torch.empty(
+            (2, max(rows * plan.length * width, 1)), dtype=torch.int32, device="cpu"
+        )
+        sizes = (plan.stride, plan.vertices, plan.length)
+        arrays = (starts.data_ptr(), sources.data_ptr(), places.data_ptr())
+        corners = (pool.indices.data_ptr(), width, pool.coarse)
+        check_result(_library().meshanim_inverse_decode(plan.slots.data_ptr(), *sizes, *corners, *arrays))
+        return starts, sources, places
+
+
 def spiral_plan(spirals: Tensor) -> SpiralPlan:
     """The plan of a spiral matrix, made at the first call."""
-    plan = find(spirals, 0)
-    return plan if isinstance(plan, SpiralPlan) else keep(spirals, 0, SpiralPlan(spirals))
+    plan = find(SpiralPlan, spirals)
+    return plan if isinstance(plan, SpiralPlan) else keep(SpiralPlan(spirals), SpiralPlan, spirals)
 
 
 def pool_plan(indices: Tensor, coarse: int, name: str = "indices") -> PoolPlan:
     """The plan of a pooling matrix over ``coarse`` vertices, made at the first call; errors say ``name``."""
-    plan = find(indices, coarse + 1)
-    return plan if isinstance(plan, PoolPlan) else keep(indices, coarse + 1, PoolPlan(indices, coarse, name))
+    plan = find(coarse, indices)
+    return plan if isinstance(plan, PoolPlan) else keep(PoolPlan(indices, coarse, name), coarse, indices)
 
 
-_plans: dict[tuple, tuple[StorageWeakRef, object]] = {}
+def decode_plan(up_indices: Tensor, spirals: Tensor, coarse: int) -> DecodePlan:
+    """The plan of spirals over a mesh up-sampled from ``coarse`` vertices, made at the first call."""
+    plan = find(coarse, up_indices, spirals)
+    if isinstance(plan, DecodePlan):
+        return plan
+    plan = DecodePlan(pool_plan(up_indices, coarse, "up_indices"), spiral_plan(spirals))
+    return keep(plan, coarse, up_indices, spirals)
+
+
+_plans: dict[tuple | None, tuple[list[StorageWeakRef], object]] = {}
 _lock = threading.Lock()
 Plan = TypeVar("Plan")
 
 
-def _key(tensor: Tensor, extra: object) -> tuple:
-    storage, place = tensor.untyped_storage()._cdata, tensor.storage_offset()
-    return (storage, place, tensor.shape, tensor.stride(), tensor._version, extra)
+def _key(what: object, tensors: tuple[Tensor, ...]) -> tuple | None:
+    key: list[object] = [what]
+    for tensor in tensors:
+        if tensor.is_inference():  # no version counter: a change in place could not be seen
+            return None
+        key += (tensor.untyped_storage()._cdata, tensor.storage_offset())
+        key += (tensor.shape, tensor.stride(), tensor._version)
+    return tuple(key)
 
 
-def find(tensor: Tensor, extra: object) -> object | None:
-    """The plan kept for a tensor under ``extra``, None where there is none."""
-    if tensor.is_inference():  # no version counter: a change in place could not be seen
-        return None
-    found = _plans.get(_key(tensor, extra))
-    return None if found is None or found[0].expired() else found[1]
+def _expired(storages: list[StorageWeakRef]) -> bool:
+    return any(storage.expired() for storage in storages)
 
 
-def keep(tensor: Tensor, extra: object, plan: Plan) -> Plan:
-    """Keep a plan as long as the tensor lives unchanged; returns it."""
-    if not tensor.is_inference():
+def find(what: object, *tensors: Tensor) -> object | None:
+    """The plan ``what`` that is kept for tensors, None where there is none."""
+    found = _plans.get(_key(what, tensors))
+    return None if found is None or _expired(found[0]) else found[1]
+
+
+def keep(plan: Plan, what: object, *tensors: Tensor) -> Plan:
+    """Keep a plan as long as the tensors live unchanged; returns it."""
+    key = _key(what, tensors)
+    if key is not None:
         with _lock:
-            for key in [key for key, (storage, _) in _plans.items() if storage.expired()]:
-                del _plans[key]
-            _plans[_key(tensor, extra)] = (StorageWeakRef(tensor.untyped_storage()), plan)
+            for other in [other for other, (storages, _) in _plans.items() if _expired(storages)]:
+                del _plans[other]
+            _plans[key] = ([StorageWeakRef(tensor.untyped_storage()) for tensor in tensors], plan)
     return plan
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
+from torch.nn import Parameter
 from torch.overrides import has_torch_function
 
 # The dispatch keys of ordinary tensors outside any mode: with no other, the kernel is all that would run.
@@ -24,6 +25,10 @@ _ORDINARY_KEYS = (
 
 
 _keys_of, _bits_of = torch._C._dispatch_keys, torch._C.DispatchKeySet.raw_repr
+_modes = torch._C._dispatch_tls_local_include_set
+_look = operator.attrgetter("shape", "dtype", "device", "requires_grad")
+_VALUES = frozenset((bool, int, float, str, type(None)))
+_MOST_REMEMBERED = 4096
 
 
 def _bits(key: str) -> int:
@@ -33,12 +38,17 @@ def _bits(key: str) -> int:
 _OTHER_BITS = ~functools.reduce(operator.or_, map(_bits, _ORDINARY_KEYS))
 
 
+def _as_they_are(*arguments: Any) -> tuple:
+    return arguments
+
+
 def registered_op(
     name: str,
     kernel: Callable[..., Any],
     fake: Callable[..., Any],
     setup_context: Callable[..., None] | None = None,
     backward: Callable[..., Any] | None = None,
+    check: Callable[..., tuple] = _as_they_are,
 ) -> Callable[..., Any]:
     """Register ``meshanim::name`` and return a function that calls it, by the shortest way.
 
@@ -53,12 +63,18 @@ def registered_op(
         setup_context: what the gradient needs, as ``torch.autograd.Function`` has it; None where the op has
             none, which a derivative then says.
         backward: gradients of all arguments, as ``torch.autograd.Function`` has it.
+        check: of the arguments of every call; looks at nothing of tensors but shapes, types, devices and
+            ``requires_grad``, and returns the arguments, or others in their place that would pass as they
+            are. Calls that are like an earlier one are not checked again.
     """
     op = torch.library.custom_op(f"meshanim::{name}", kernel, mutates_args=())
     op.register_fake(fake)
 
+    passed: dict[tuple | None, bool] = {}  # whether a gradient is asked for, by signature
+
     def direct(*arguments: Any) -> Any:
-        return kernel(*arguments) if _ordinary(arguments) else op(*arguments)
+        ordinary = _ordinary(_signature(arguments), arguments)
+        return kernel(*arguments) if ordinary else op(*arguments)
 
     def no_backward(*_: Any) -> None:
         raise NotImplementedError(
@@ -79,23 +95,44 @@ def registered_op(
 
     def call(*arguments: Any) -> Any:
         if torch.compiler.is_compiling():
-            return op(*arguments)
+            return op(*check(*arguments))
+        signature = _signature(arguments)
+        wanted = passed.get(signature)
+        if wanted is None:
+            arguments = check(*arguments)
+            signature, wanted = _signature(arguments), _wants_gradient(arguments)
+            if len(passed) >= _MOST_REMEMBERED:
+                passed.clear()
+            if signature is not None:
+                passed[signature] = wanted
         if torch._C._are_functorch_transforms_active():
             return function.apply(*arguments)
-        if forward_ad._current_level >= 0 or (torch.is_grad_enabled() and _wants_gradient(arguments)):
+        if forward_ad._current_level >= 0 or (wanted and torch.is_grad_enabled()):
             return apply(*arguments)
-        return direct(*arguments)
+        return kernel(*arguments) if _ordinary(signature, arguments) else op(*arguments)
 
     op.register_autograd(backward or no_backward, setup_context=setup_context)
     op.register_vmap(map_members)
     return call
 
 
-def _ordinary(arguments: tuple) -> bool:
-    sets = map(_keys_of, [argument for argument in arguments if isinstance(argument, Tensor)])
-    mode = torch._C._dispatch_tls_local_include_set().raw_repr()
-    bits = functools.reduce(operator.or_, map(_bits_of, sets), mode)
-    return not bits & _OTHER_BITS and not has_torch_function(arguments)
+def _signature(arguments: tuple) -> tuple | None:
+    """Dispatch keys that ordinary tensors lack, then what checks look at; None for other kinds of values."""
+    bits, seen = _bits_of(_modes()), []
+    for argument in arguments:
+        kind = type(argument)
+        if kind is Tensor or kind is Parameter:
+            bits |= _bits_of(_keys_of(argument))
+            seen.append(_look(argument))
+        elif kind in _VALUES:
+            seen.append(argument)
+        else:  # subclasses may have symbolic sizes, which have no hash
+            return None
+    return bits & _OTHER_BITS, *seen
+
+
+def _ordinary(signature: tuple | None, arguments: tuple) -> bool:
+    return signature is not None and not signature[0] and not has_torch_function(arguments)
 
 
 def _wants_gradient(arguments: tuple) -> bool:

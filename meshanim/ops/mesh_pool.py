@@ -9,7 +9,7 @@ from torch import Tensor
 
 from meshanim._check import check_indices, check_shape
 from meshanim.ops import _cuda, _cuda_ops
-from meshanim.ops._arguments import autocast, check_kinds, checked_once
+from meshanim.ops._arguments import autocast, check_kinds
 from meshanim.ops._library import MeshPoolShape, check_result, library_for, pointer, remembered
 from meshanim.ops._plans import pool_plan
 from meshanim.ops._registered import registered_op
@@ -32,7 +32,7 @@ def mesh_pool(x: Tensor, indices: Tensor, weights: Tensor) -> Tensor:
     Raises:
         InputError: where a shape, type, device or index does not fit; names the argument.
     """
-    return _forward_op(*_checked(x, indices, weights))
+    return _forward_op(x, indices, weights)
 
 
 def mesh_pool_reference(x: Tensor, indices: Tensor, weights: Tensor) -> Tensor:
@@ -41,7 +41,6 @@ def mesh_pool_reference(x: Tensor, indices: Tensor, weights: Tensor) -> Tensor:
     return (rows * weights.unsqueeze(-1)).sum(2)
 
 
-@checked_once
 def _checked(x: Tensor, indices: Tensor, weights: Tensor) -> tuple:
     (weights,) = autocast(x, weights)
     check_shape("x", x, (None, None, None))
@@ -119,4 +118,4 @@ def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
 
 
 _backward_op = registered_op("mesh_pool_backward", _gradient_x, _fake_gradient_x)
-_forward_op = registered_op("mesh_pool", _forward, _fake_forward, _setup_context, _backward)
+_forward_op = registered_op("mesh_pool", _forward, _fake_forward, _setup_context, _backward, _checked)

@@ -20,8 +20,8 @@ def opposite_faces(faces: Tensor) -> Tensor:
         no second face, or more than two.
     """
     check_shape("faces", faces, (None, 3))
-    kept = find(faces, "opposite")
-    return kept if isinstance(kept, Tensor) else keep(faces, "opposite", _opposite(faces))
+    kept = find("opposite", faces)
+    return kept if isinstance(kept, Tensor) else keep(_opposite(faces), "opposite", faces)
 
 
 def _opposite(faces: Tensor) -> Tensor:

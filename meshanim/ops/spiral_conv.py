@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from meshanim._check import check_choice, check_indices, check_shape
 from meshanim.ops import _cuda, _cuda_ops
-from meshanim.ops._arguments import autocast, check_kinds, checked_once
+from meshanim.ops._arguments import autocast, check_kinds
 from meshanim.ops._library import (
     ACTIVATIONS,
     SpiralConvBackward,
@@ -48,7 +48,7 @@ def spiral_conv(
     Raises:
         InputError: where a shape, type, device or index does not fit; names the argument.
     """
-    return _forward_op(*_checked(x, spirals, weight, bias, activation or "none"))
+    return _forward_op(x, spirals, weight, bias, activation or "none")
 
 
 def spiral_conv_reference(
@@ -69,7 +69,6 @@ def _gathered(x: Tensor, spirals: Tensor) -> Tensor:
     return rows.view(batch, vertices, spirals.shape[1] * channels)
 
 
-@checked_once
 def _checked(x: Tensor, spirals: Tensor, weight: Tensor, bias: Tensor | None, activation: str) -> tuple:
     weight, bias = autocast(x, weight, bias)
     check_shape("x", x, (None, None, None))
@@ -183,15 +182,15 @@ def reference_gradients(
 
 
 def _shape(x: Tensor, spirals: Tensor, weight: Tensor, activation: str) -> SpiralConvShape:
-    return _structure(x.shape, spirals.shape[1], len(weight), x.dtype, activation, torch.get_num_threads())
+    return _structure(x.shape, spirals.shape, weight.shape, x.dtype, activation, torch.get_num_threads())
 
 
 @remembered
 def _structure(
-    x: torch.Size, length: int, outputs: int, kind: torch.dtype, activation: str, threads: int
+    x: torch.Size, spirals: torch.Size, weight: torch.Size, kind: torch.dtype, activation: str, threads: int
 ) -> SpiralConvShape:
-    number = ACTIVATIONS.index(activation)
-    return SpiralConvShape(x[0], x[1], length, x[2], outputs, kind == torch.float64, number, threads)
+    sizes = (x[0], *spirals, x[2], weight[0])
+    return SpiralConvShape(*sizes, kind == torch.float64, ACTIVATIONS.index(activation), threads)
 
 
 def _setup_context(ctx: Any, inputs: tuple, output: Tensor) -> None:
@@ -211,4 +210,4 @@ def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
 
 
 _backward_op = registered_op("spiral_conv_backward", _gradients, _fake_gradients)
-_forward_op = registered_op("spiral_conv", _forward, _fake_forward, _setup_context, _backward)
+_forward_op = registered_op("spiral_conv", _forward, _fake_forward, _setup_context, _backward, _checked)

@@ -9,17 +9,16 @@ from torch import Tensor
 
 from meshanim._check import InputError, check_choice, check_indices, check_shape
 from meshanim.ops import _cuda, _cuda_decode
-from meshanim.ops._arguments import autocast, check_kinds, checked_once
+from meshanim.ops._arguments import autocast, check_kinds
 from meshanim.ops._library import (
     SpiralDecodeBackward,
-    SpiralDecodeForward,
     SpiralDecodeShape,
     check_result,
     library_for,
     pointer,
     remembered,
 )
-from meshanim.ops._plans import pool_plan, spiral_plan
+from meshanim.ops._plans import decode_plan
 from meshanim.ops._registered import registered_op
 from meshanim.ops.mesh_pool import mesh_pool_reference, reference_gradient_x
 from meshanim.ops.spiral_conv import (
@@ -69,7 +68,7 @@ def spiral_decode(
     Raises:
         InputError: where a shape, type, device or index does not fit; names the argument.
     """
-    return _forward_op(*_checked(x, up_indices, up_weights, spirals, weight, bias, activation or "none"))
+    return _forward_op(x, up_indices, up_weights, spirals, weight, bias, activation or "none")
 
 
 def spiral_decode_reference(
@@ -86,10 +85,6 @@ def spiral_decode_reference(
     return spiral_conv_reference(up, spirals, weight, bias, activation)
 
 
-_NO_PATCHES = ((None,) * 6, (0,) * 4)
-
-
-@checked_once
 def _checked(
     x: Tensor,
     up_indices: Tensor,
@@ -133,16 +128,14 @@ def _forward(
         check_indices("spirals", spirals, spirals.shape[0], lowest=-1)
         arguments = (x, up_indices, up_weights, spirals, weight, bias, activation)
         return spiral_decode_reference(*arguments).contiguous()
-    pool, plan = pool_plan(up_indices, x.shape[1], "up_indices"), spiral_plan(spirals)
+    shape = _shape(x, up_indices, spirals, weight, activation)
+    plan = decode_plan(up_indices, spirals, shape.coarse)
     x, up_weights, weight = x.contiguous(), up_weights.contiguous(), weight.contiguous()
     bias = None if bias is None else bias.contiguous()
-    out = x.new_empty((x.shape[0], spirals.shape[0], weight.shape[0]))
-    shape = _shape(x, up_indices, spirals, weight, activation)
-    size = library.meshanim_spiral_decode_patch_size(shape)
-    tables, sizes = plan.patches_through(pool, size).arrays if size else _NO_PATCHES
-    inputs = map(pointer, (x, up_weights, weight, bias, pool.indices, plan.slots))
-    arrays = SpiralDecodeForward(*inputs, *tables, plan.stride, *sizes, pointer(out))
-    check_result(library.meshanim_spiral_decode_forward(shape, arrays))
+    out = x.new_empty((shape.batch, shape.fine, shape.channels_out))
+    tables = plan.tables(library.meshanim_spiral_decode_patch_size(shape))
+    arrays = map(pointer, (x, up_weights, weight, bias, out))
+    check_result(library.meshanim_spiral_decode_forward(shape, tables, *arrays))
     return out
 
 
@@ -179,7 +172,7 @@ def _gradients(
     library = library_for(x)
     if library is None:
         return _reference_gradients(grad, x, up_indices, up_weights, spirals, weight, out, activation, needs)
-    lists = spiral_plan(spirals).inverse_through(pool_plan(up_indices, x.shape[1], "up_indices"))
+    lists = decode_plan(up_indices, spirals, x.shape[1]).inverse
     grad, x, up_weights, weight = (value.contiguous() for value in (grad, x, up_weights, weight))
     results = gradient_buffers(x, weight, needs)
     outputs = (result if needed else None for result, needed in zip(results, needs, strict=True))
@@ -223,21 +216,21 @@ def _reference_gradients(
 def _shape(
     x: Tensor, up_indices: Tensor, spirals: Tensor, weight: Tensor, activation: str
 ) -> SpiralDecodeShape:
-    sizes = (x.shape, up_indices.shape, spirals.shape[1], len(weight))
+    sizes = (x.shape, up_indices.shape, spirals.shape, weight.shape)
     return _structure(*sizes, x.dtype, activation, torch.get_num_threads())
 
 
 @remembered
 def _structure(
     x: torch.Size,
-    corners: torch.Size,
-    length: int,
-    outputs: int,
+    up_indices: torch.Size,
+    spirals: torch.Size,
+    weight: torch.Size,
     kind: torch.dtype,
     activation: str,
     threads: int,
 ) -> SpiralDecodeShape:
-    sizes = (x[0], x[1], *corners, length, x[2], outputs)
+    sizes = (x[0], x[1], *up_indices, spirals[1], x[2], weight[0])
     return SpiralDecodeShape(*sizes, kind == torch.float64, ACTIVATIONS.index(activation), threads)
 
 
@@ -259,4 +252,4 @@ def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
 
 
 _backward_op = registered_op("spiral_decode_backward", _gradients, _fake_gradients)
-_forward_op = registered_op("spiral_decode", _forward, _fake_forward, _setup_context, _backward)
+_forward_op = registered_op("spiral_decode", _forward, _fake_forward, _setup_context, _backward, _checked)

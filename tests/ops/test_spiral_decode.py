@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+import weakref
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 from meshanim._check import InputError
 from meshanim.ops import mesh_pool, spiral_conv, spiral_decode, spiral_decode_reference
 from meshanim.ops._library import cpu_library
-from meshanim.ops._plans import pool_plan, spiral_plan
+from meshanim.ops._plans import decode_plan, pool_plan
 
 Target = tuple[torch.device, torch.dtype]
 Inputs = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
@@ -320,21 +321,19 @@ def test_inference_mode() -> None:
 @pytest.mark.skipif(cpu_library() is None, reason="references need no plans")
 def test_inverse_lists_go_with_either_matrix() -> None:
     _, indices, _, spirals, *_ = _inputs((1, 9, 20, 3, 4, 3, 5), (torch.device("cpu"), torch.float32))
-    plan = spiral_plan(spirals)
     for other in (indices, indices.clone()):
-        starts, sources, places = plan.inverse_through(pool_plan(other, 9))
-        assert plan.inverse_through(pool_plan(other, 9))[0] is starts
+        starts, sources, places = decode_plan(other, spirals, 9).inverse
+        assert decode_plan(other, spirals, 9).inverse[0] is starts
         for u, place in itertools.product(range(9), range(4)):
             mine = slice(*starts[u * 4 + place : u * 4 + place + 2].tolist())
             assert bool((indices.reshape(-1)[places[mine].long()] == u).all())
             assert torch.equal(spirals[sources[mine].long(), place], (places[mine] // 3).long())
         assert int(starts[-1]) == 3 * int((spirals >= 0).sum())
-    gc.collect()
-    assert len(plan._inverse_through) == 2
+    gone = weakref.ref(decode_plan(other, spirals, 9))
     del other
     pool_plan(torch.zeros(2, 3, dtype=torch.int64), 9)  # plans of dead tensors go when the next one comes
     gc.collect()
-    assert len(plan._inverse_through) == 1
+    assert gone() is None
 
 
 WRONG: dict[str, dict] = {
