@@ -53,8 +53,7 @@ struct SpiralDecodeTables {
   const int32_t *corners, *slots;
   int64_t slot_stride;
   const int32_t *patch_counts, *vertices, *rows, *patch_coarse;
-  const int16_t* places;
-  const int32_t* patch_corners;
+  const int16_t *places, *patch_corners;
   int64_t patches, patch_size, patch_rows, patch_coarse_size;
 };
 

@@ -30,12 +30,11 @@ struct Decode {
   T* out;
 };
 
-// Members that go through together, or one alone, whose slots and corners are places in a patch.
+// Members that go through together, or one alone, whose slots and corners are places in a patch, numbers of 16 bits.
 template <class T, class Slot>
 struct ForwardGroup {
   const SpiralDecodeShape& s;
-  const int32_t* corners;
-  const Slot* slots;
+  const Slot *corners, *slots;
   int64_t vertex_stride, slot_stride;
   int64_t rows;  // slots beyond them are of no vertex
   const T* up_weights;
@@ -52,7 +51,7 @@ template <class T, int W, int NV, int K, class Slot>
 MESHANIM_INLINE void inner_sum(const ForwardGroup<T, Slot>& g, int64_t f, int64_t up, const T* z,
                                Vec<T, W> (&sum)[NV]) {
   const int64_t width = K > 0 ? K : g.s.corners;
-  const int32_t* corners = g.corners + f * width;
+  const Slot* corners = g.corners + f * width;
   const T* up_weights = g.up_weights + up * width;
   for (int i = 0; i < NV; ++i) sum[i] = Vec<T, W>{};
   for (int64_t k = 0; k < width; ++k) {
@@ -261,10 +260,18 @@ MESHANIM_INLINE int64_t members_in_lanes(int64_t batch) {
   return batch % kLanes<T> >= kFewestInLanes ? batch : batch / kLanes<T> * kLanes<T>;
 }
 
-// The same in the forward pass, where places in a patch are numbers of 16 bits.
+// Vertices of a patch, at least and at most. It may read twice as many, or those of one spiral, and the places of
+// these, and of the coarse vertices that they need, are numbers of 16 bits.
+constexpr int64_t kSmallestPatch = 64;
+MESHANIM_INLINE int64_t largest_patch(const SpiralDecodeShape& s) {
+  const int64_t rows = s.coarse > INT16_MAX && s.corners > 1 ? INT16_MAX / s.corners : INT16_MAX;
+  return s.length > rows ? 0 : rows / 2;
+}
+
+// The same in the forward pass.
 template <class T>
 MESHANIM_INLINE int64_t forward_in_lanes(const SpiralDecodeShape& s) {
-  return s.length > INT16_MAX ? s.batch : members_in_lanes<T>(s.batch);
+  return largest_patch(s) < kSmallestPatch ? s.batch : members_in_lanes<T>(s.batch);
 }
 
 // Vertices of a patch for the members that go through alone, 0 where there are none. On a mesh a patch reads about
@@ -272,14 +279,14 @@ MESHANIM_INLINE int64_t forward_in_lanes(const SpiralDecodeShape& s) {
 template <class T>
 int32_t patch_size(const SpiralDecodeShape& s) {
   if (forward_in_lanes<T>(s) == s.batch || s.fine == 0) return 0;
-  constexpr int64_t smallest = 64, largest = 1 << 13;  // places in twice as many rows are numbers of 16 bits
+  const int64_t largest = largest_patch(s);
   const double row_bytes = double(round_up(s.length * s.out, kLanes<T>)) * double(sizeof(T));
   const double rows = 1.5 * (double(s.coarse) / double(s.fine) + (takes_inner_sums<T>(s) ? 1 : 0));
   const double most = double(kPatchBytes) / (rows * row_bytes);
-  const int64_t size = most < smallest ? smallest : most > largest ? largest : int64_t(most);
+  const int64_t size = most < kSmallestPatch ? kSmallestPatch : most > largest ? largest : int64_t(most);
   const int64_t patches = round_up((s.fine + size - 1) / size, s.threads);
   const int64_t even = (s.fine + patches - 1) / patches;
-  return int32_t(even < smallest ? smallest : even);
+  return int32_t(even < kSmallestPatch ? kSmallestPatch : even);
 }
 
 template <class T>

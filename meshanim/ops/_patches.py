@@ -40,7 +40,7 @@ class PatchesThrough:
 
     ``vertices`` and ``rows`` as in :class:`Patches`, as many rows as a patch reads at most; ``coarse`` (N, C)
     int32, ascending; all three end in -1 where a patch has fewer, ``counts`` (N, 3) int32 says how many.
-    ``places`` (N, size, L) in ``rows``, their number for no vertex; ``corners`` (N, rows, K) int32 are the
+    ``places`` (N, size, L) in ``rows``, their number for no vertex; ``corners`` (N, rows, K) int16 are the
     rows', as places in ``coarse``.
 
     Args:
@@ -59,7 +59,7 @@ class PatchesThrough:
             needed = keys[held.expand_as(keys)].unique()
             self.coarse, firsts = _by_patch(needed, count, coarse)
             places = torch.searchsorted(needed, keys) - firsts.view(-1, 1, 1)
-            self.corners = torch.where(held, places, 0).to(torch.int32)
+            self.corners = torch.where(held, places, 0).to(torch.int16)
         tables = (self.vertices, self.rows, self.coarse)
         self.counts = torch.stack([(table >= 0).sum(1) for table in tables], 1).to(torch.int32)
 

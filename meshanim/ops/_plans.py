@@ -138,22 +138,19 @@ Plan = TypeVar("Plan")
 
 def _key(what: object, tensors: tuple[Tensor, ...]) -> tuple | None:
     key: list[object] = [what]
-    for tensor in tensors:
-        if tensor.is_inference():  # no version counter: a change in place could not be seen
-            return None
-        key += (tensor.untyped_storage()._cdata, tensor.storage_offset())
-        key += (tensor.shape, tensor.stride(), tensor._version)
+    try:
+        for tensor in tensors:
+            key += (tensor.untyped_storage()._cdata, tensor.storage_offset())
+            key += (tensor.shape, tensor.stride(), tensor._version)
+    except RuntimeError:  # inference tensors have no version counter: a change in place could not be seen
+        return None
     return tuple(key)
-
-
-def _expired(storages: list[StorageWeakRef]) -> bool:
-    return any(storage.expired() for storage in storages)
 
 
 def find(what: object, *tensors: Tensor) -> object | None:
     """The plan ``what`` that is kept for tensors, None where there is none."""
-    found = _plans.get(_key(what, tensors))
-    return None if found is None or _expired(found[0]) else found[1]
+    found = _plans.get(_key(what, tensors))  # no other storage has a kept one's number: a weak reference holds it
+    return None if found is None else found[1]
 
 
 def keep(plan: Plan, what: object, *tensors: Tensor) -> Plan:
@@ -161,8 +158,9 @@ def keep(plan: Plan, what: object, *tensors: Tensor) -> Plan:
     key = _key(what, tensors)
     if key is not None:
         with _lock:
-            for other in [other for other, (storages, _) in _plans.items() if _expired(storages)]:
-                del _plans[other]
+            for other, (storages, _) in list(_plans.items()):
+                if any(storage.expired() for storage in storages):
+                    del _plans[other]
             _plans[key] = ([StorageWeakRef(tensor.untyped_storage()) for tensor in tensors], plan)
     return plan
 

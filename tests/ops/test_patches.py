@@ -34,7 +34,7 @@ def test_patches_of_an_up_sampled_mesh_name_the_corners_of_their_rows_and_no_oth
     _, (corners, _, spirals) = decode_inputs((1, 60, 300, 3, 7, 1, 1), torch.float32)
     patches = Patches(spirals, size, rows, torch.int16)
     through = PatchesThrough(patches, corners.to(torch.int32), 60)
-    assert through.coarse.dtype == through.corners.dtype == torch.int32
+    assert (through.coarse.dtype, through.corners.dtype) == (torch.int32, torch.int16)
     tables = (through.vertices, through.rows, through.coarse)
     counts = torch.stack([(table >= 0).sum(1) for table in tables], 1)
     assert torch.equal(through.counts.long(), counts)
