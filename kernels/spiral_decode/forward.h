@@ -20,7 +20,7 @@ namespace MESHANIM_VARIANT {
 constexpr int64_t kCoarseTile = 16, kFineRun = 32;
 
 // The bytes of z and inner sums that a patch of the usual shape keeps.
-constexpr int64_t kPatchBytes = 192 * 1024;
+constexpr int64_t kPatchBytes = 320 * 1024;
 
 template <class T>
 struct Decode {
