@@ -149,7 +149,9 @@ def _key(what: object, tensors: tuple[Tensor, ...]) -> tuple | None:
 
 def find(what: object, *tensors: Tensor) -> object | None:
     """The plan ``what`` that is kept for tensors, None where there is none."""
-    found = _plans.get(_key(what, tensors))  # no other storage has a kept one's number: a weak reference holds it
+    found = _plans.get(
+        _key(what, tensors)
+    )  # no other storage has a kept one's number: a weak reference holds it
     return None if found is None else found[1]
 
 

@@ -38,17 +38,13 @@ def _bits(key: str) -> int:
 _OTHER_BITS = ~functools.reduce(operator.or_, map(_bits, _ORDINARY_KEYS))
 
 
-def _as_they_are(*arguments: Any) -> tuple:
-    return arguments
-
-
 def registered_op(
     name: str,
     kernel: Callable[..., Any],
     fake: Callable[..., Any],
     setup_context: Callable[..., None] | None = None,
     backward: Callable[..., Any] | None = None,
-    check: Callable[..., tuple] = _as_they_are,
+    check: Callable[..., tuple] | None = None,
 ) -> Callable[..., Any]:
     """Register ``meshanim::name`` and return a function that calls it, by the shortest way.
 
@@ -70,11 +66,22 @@ def registered_op(
     op = torch.library.custom_op(f"meshanim::{name}", kernel, mutates_args=())
     op.register_fake(fake)
 
-    passed: dict[tuple | None, bool] = {}  # whether a gradient is asked for, by signature
+    passed: set[tuple | None] = set()
+
+    def checked(arguments: tuple) -> tuple[tuple | None, tuple]:
+        signature = _signature(arguments)
+        if check is None or signature in passed:
+            return signature, arguments
+        arguments = check(*arguments)
+        signature = _signature(arguments)
+        if len(passed) >= _MOST_REMEMBERED:
+            passed.clear()
+        if signature is not None:
+            passed.add(signature)
+        return signature, arguments
 
     def direct(*arguments: Any) -> Any:
-        ordinary = _ordinary(_signature(arguments), arguments)
-        return kernel(*arguments) if ordinary else op(*arguments)
+        return kernel(*arguments) if _ordinary(_signature(arguments), arguments) else op(*arguments)
 
     def no_backward(*_: Any) -> None:
         raise NotImplementedError(
@@ -87,29 +94,25 @@ def registered_op(
             return torch.stack(results), 0
         return tuple(map(torch.stack, zip(*results, strict=True))), (0,) * len(results[0])
 
-    members = {"forward": direct, "setup_context": setup_context or _nothing_to_keep}
-    members |= {"backward": backward or no_backward, "vmap": map_members}
-    function: Any = type(name, (torch.autograd.Function,), {k: staticmethod(f) for k, f in members.items()})
+    def function(forward: Callable[..., Any]) -> Any:
+        members = {"forward": forward, "setup_context": setup_context or _nothing_to_keep}
+        members |= {"backward": backward or no_backward, "vmap": map_members}
+        return type(name, (torch.autograd.Function,), {k: staticmethod(f) for k, f in members.items()})
+
+    transformed = function(direct)
     # What Function.apply does outside of torch.func, without reading the signature at every call.
-    apply = super(torch.autograd.Function, function).apply
+    apply, apply_kernel = (super(torch.autograd.Function, f).apply for f in (transformed, function(kernel)))
 
     def call(*arguments: Any) -> Any:
         if torch.compiler.is_compiling():
-            return op(*check(*arguments))
-        signature = _signature(arguments)
-        wanted = passed.get(signature)
-        if wanted is None:
-            arguments = check(*arguments)
-            signature, wanted = _signature(arguments), _wants_gradient(arguments)
-            if len(passed) >= _MOST_REMEMBERED:
-                passed.clear()
-            if signature is not None:
-                passed[signature] = wanted
+            return op(*(check(*arguments) if check else arguments))
+        signature, arguments = checked(arguments)
         if torch._C._are_functorch_transforms_active():
-            return function.apply(*arguments)
-        if forward_ad._current_level >= 0 or (wanted and torch.is_grad_enabled()):
-            return apply(*arguments)
-        return kernel(*arguments) if _ordinary(signature, arguments) else op(*arguments)
+            return transformed.apply(*arguments)
+        ordinary = _ordinary(signature, arguments)
+        if forward_ad._current_level >= 0 or (torch.is_grad_enabled() and _wants_gradient(arguments)):
+            return apply_kernel(*arguments) if ordinary else apply(*arguments)
+        return kernel(*arguments) if ordinary else op(*arguments)
 
     op.register_autograd(backward or no_backward, setup_context=setup_context)
     op.register_vmap(map_members)

@@ -150,8 +150,8 @@ def gradient_buffers(x: Tensor, weight: Tensor, needs: tuple[bool, ...]) -> tupl
     """Room for the gradients of x, weight and bias, empty where not needed."""
     need_x, need_weight, need_bias = needs
     return (
-        x.new_empty(x.shape if need_x else 0),
-        x.new_empty(weight.shape if need_weight else 0),
+        torch.empty_like(x, memory_format=torch.contiguous_format) if need_x else x.new_empty(0),
+        torch.empty_like(weight, memory_format=torch.contiguous_format) if need_weight else x.new_empty(0),
         x.new_empty(weight.shape[0] if need_bias else 0),
     )
 
