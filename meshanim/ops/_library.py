@@ -3,7 +3,8 @@
 It is a plain C library bound through ctypes, so that one build serves every PyTorch. Where it is missing the
 ops run on their references, PyTorch and NumPy code, and one warning says so. The environment variable
 ``MESHANIM_KERNELS`` forces a choice: ``reference`` everywhere, ``cpu`` (an error where the library is
-missing; CUDA tensors take the references) or ``cuda`` (an error where the CUDA kernels cannot run).
+missing; CUDA tensors take the references) or ``cuda`` (an error where the CUDA kernels cannot run, or
+PyTorch sees no device).
 """
 
 from __future__ import annotations
@@ -244,6 +245,8 @@ def cpu_library() -> ctypes.CDLL | None:
     wanted = choice()
     if wanted == "reference":
         return None
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise OSError("MESHANIM_KERNELS=cuda, but PyTorch sees no CUDA device")
     try:
         return _open(library_path())
     except (OSError, AttributeError) as error:

@@ -53,6 +53,13 @@ def test_a_missing_library_is_an_error_where_it_was_asked_for() -> None:
     assert "MESHANIM_KERNELS=cpu, but the compiled ops are missing" in done.stderr.splitlines()[-1]
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device is there")
+def test_a_missing_device_is_an_error_where_it_was_asked_for() -> None:
+    done = _run("cuda")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "OSError: MESHANIM_KERNELS=cuda, but PyTorch sees no CUDA device"
+
+
 def test_a_library_of_another_interface_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     if _library.cpu_library() is None:
         pytest.skip("no compiled library in use")
@@ -79,6 +86,12 @@ class TestPlans:
         plan = _plans.spiral_plan(spirals)
         assert _plans.spiral_plan(spirals) is plan and _plans.spiral_plan(spirals.view(5, 3)) is plan
         assert _plans.spiral_plan(spirals.clone()) is not plan
+
+    def test_a_new_tensor_takes_no_dead_ones_plan(self) -> None:
+        for value in range(5):
+            indices = torch.full((5, 3), value)
+            assert int(_plans.pool_plan(indices, 5).indices[0, 0]) == value
+            del indices
 
     def test_a_change_in_place_makes_a_new_plan(self) -> None:
         indices = torch.zeros(5, 3, dtype=torch.int64)
