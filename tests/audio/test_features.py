@@ -173,3 +173,14 @@ def test_gradients_pass_after_use_in_inference_mode():
         log_energies(windows, 20)
     log_energies(windows.requires_grad_(), 20).sum().backward()
     assert windows.grad is not None and windows.grad.abs().max() > 0
+
+
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16])
+def test_sixteen_bits_hear_silence_too(babble, kind):
+    windows = torch.cat([babble.waveform, torch.zeros(4000)]).unfold(0, WINDOW, 160)
+    wanted = log_energies(windows, 20)
+    with torch.autocast("cpu", kind):
+        assert torch.equal(log_energies(windows, 20), wanted)
+    heard = log_energies(windows.to(kind), 20)
+    # logarithms of about 18 have steps of 1/8 in bfloat16, and samples have their own
+    assert heard.dtype == kind and float((heard - wanted).abs().max()) < 0.2
