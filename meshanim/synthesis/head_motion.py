@@ -144,7 +144,7 @@ class HeadMotionModel(Pretrained):
         count = math.floor((len(head_motion) - 1) * FRAME_RATE / fps) + 1
         own = torch.arange(count, dtype=torch.float64) * (fps / FRAME_RATE)
         motion = read_motion_smoothly(head_motion.to(self.motion_mean), own)
-        features = self.describe(self.framed(sound, count)[None])
+        features = self.describe(self.framed(sound, count)[None].to(motion))
         return self.net.style(features, self.normalised(motion)[None])[0]
 
     def framed(self, sound: Sound, count: int) -> Tensor:

@@ -93,6 +93,10 @@ def test_a_reference_has_a_style_at_any_frame_rate(model: HeadMotionModel) -> No
     assert moved.shape == (100, 6) and not torch.allclose(moved, model.head_motion(sound))
 
 
+def test_a_style_is_told_where_the_model_is(model: HeadMotionModel) -> None:
+    assert model.to("meta").style(voice(2), torch.zeros(50, 6), 25).device.type == "meta"
+
+
 def test_it_is_saved_whole(model: HeadMotionModel, tmp_path: Path) -> None:
     model.save_pretrained(tmp_path)
     again = HeadMotionModel.from_pretrained(tmp_path)
