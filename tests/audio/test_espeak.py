@@ -38,6 +38,13 @@ def test_sounds_follow_each_other_from_beginning_to_end(spoken: Spoken) -> None:
     assert all(phone.end > phone.start for phone in phones)
 
 
+@pytest.mark.parametrize("speed", [80, 449])
+def test_no_sound_begins_before_the_last_ends_at_any_speed(spoken: Spoken, speed: float) -> None:
+    said = speak_text("Peter put a big bag back.", speed=speed)
+    assert all(before.end == after.start for before, after in pairwise(said.phones))
+    assert [phone.symbol for phone in said.phones].count("p") == 2
+
+
 def test_voiceless_stops_are_silent_until_they_burst(spoken: Spoken) -> None:
     inside = [
         (before, phone)
@@ -102,9 +109,12 @@ def test_speed_and_volume_are_obeyed(spoken: Spoken) -> None:
     [
         ({"text": ""}, "something to pronounce"),
         ({"text": " ... !?"}, "something to pronounce"),
+        ({"text": "caf\udce9"}, r"text must be Unicode that UTF-8 can hold, without zeros, got 'caf\\udce9'"),
+        ({"text": "one\0two"}, "text must be Unicode that UTF-8 can hold, without zeros"),
         ({"voice": "klingon-gb"}, "voice of espeak-ng must be one it has"),
         ({"voice": "en-gb+f99"}, "variant of espeak-ng must be one it has"),
         ({"speed": 20.0}, "speed must be at least 80"),
+        ({"speed": 450.0}, "speed must be at least 80 and at most 449"),
         ({"pitch": float("nan")}, "pitch must be"),
     ],
 )
