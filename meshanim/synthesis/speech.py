@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from meshanim._check import check_shape, check_tensor
+from meshanim._check import check_finite, check_shape, check_tensor
 from meshanim.audio import SPEECH_RATE, EncoderStream, LogMelEncoder, Sound, resample
 from meshanim.audio.sound import check_samples
 from meshanim.faces import ARKIT_NAMES, FaceModel
@@ -42,6 +42,7 @@ class SpeechModel(SpeechNetwork):
         check_tensor("identity", given)
         given = given.to(self.identity_mean)
         check_shape("identity", given, (self.config.identity_size,))
+        check_finite("identity", given)
         recalling = None
         if self.memory is not None:
             recalling = EncoderStream(PersonalMemory(self.memory, self._standard(given[None])[0]))
@@ -89,6 +90,7 @@ class SpeechModel(SpeechNetwork):
         check_samples("waveforms", waveforms)
         given = self.identity_mean.expand(len(waveforms), -1) if identities is None else identities
         check_shape("identities", given, (len(waveforms), self.config.identity_size))
+        check_finite("identities", given)
         heard = waveforms.to(self.identity_mean)
         frames = max(1, round(heard.shape[1] / self.frame_samples))
         if not len(heard):

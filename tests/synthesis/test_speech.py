@@ -218,6 +218,13 @@ def test_bad_input_is_one_sentence(model: SpeechModel) -> None:
         model.weights_of(loud[None])
     with pytest.raises(InputError, match=r"identities must have shape \(1, 135\), got \(2, 135\)"):
         model.weights_of(voice(0.2)[None], torch.zeros(2, 135))
+    nobody = torch.full((135,), torch.nan)
+    with pytest.raises(InputError, match=r"identity must be finite, got nan at index \[0\]"):
+        model.weights(sound, nobody)
+    with pytest.raises(InputError, match=r"identities must be finite, got nan at index \[0, 0\]"):
+        model.weights_of(voice(0.2)[None], nobody[None])
+    with pytest.raises(InputError, match=r"waveforms must stay within 1e\+06 times full scale"):
+        model.weights_of(1e30 * voice(0.2)[None])
 
 
 def test_saved_and_loaded_it_says_the_same(model: SpeechModel, tmp_path: Path) -> None:
