@@ -46,6 +46,14 @@ def check_samples(name: str, samples: Tensor) -> None:
         raise InputError(f"{name} must stay within {LOUDEST:g} times full scale, which is 1, got {loudest:g}")
 
 
+def _whole_rate(name: str, rate: float) -> int:
+    """A rate as an integer, which sums and files need, whatever number it came as."""
+    check_range(name, rate, 1, FASTEST)
+    if rate != int(rate):
+        raise InputError(f"{name} must be a whole number, got {rate:g}")
+    return int(rate)
+
+
 @dataclass(frozen=True, eq=False)
 class Sound:
     """One channel of sound; immutable.
@@ -70,9 +78,7 @@ class Sound:
         if self.waveform.dtype != torch.float32:
             raise InputError(f"waveform must be float32, got {self.waveform.dtype}")
         check_samples("waveform", self.waveform)
-        check_range("sample_rate", self.sample_rate, 1, FASTEST)
-        if self.sample_rate != int(self.sample_rate):
-            raise InputError(f"sample_rate must be a whole number, got {self.sample_rate:g}")
+        object.__setattr__(self, "sample_rate", _whole_rate("sample_rate", self.sample_rate))
 
     @property
     def duration(self) -> float:
@@ -145,9 +151,10 @@ def resample(sound: Sound, rate: int) -> Sound:
     """The sound at ``rate`` samples per second, without delay: ceil(N * rate / sample_rate) samples.
 
     Raises:
-        InputError: the waveform needs gradients, which another rate would not have.
+        InputError: a rate that :class:`Sound` does not take, or a waveform that needs gradients, which one at
+            another rate would not have.
     """
-    check_range("rate", rate, 1)
+    rate = _whole_rate("rate", rate)
     if rate == sound.sample_rate:
         return sound
     if sound.waveform.requires_grad and torch.is_grad_enabled():

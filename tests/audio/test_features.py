@@ -17,6 +17,7 @@ from meshanim.audio import (
     log_mel_windows,
     mfcc_windows,
     mix_noise,
+    stream_mfcc_windows,
 )
 from meshanim.audio.features import cepstrum
 from meshanim.audio.spectra import (
@@ -97,6 +98,13 @@ def test_a_window_is_centred_on_its_frame():
         moments = frame / 25 + (torch.arange(28) - 13.5) * 0.01
         # Half a window of 25 ms, less the Hann window's zero at its very ends.
         assert torch.equal(steps, (moments - click).abs() < 0.0125)
+
+
+def test_what_makes_no_features_is_named(babble):
+    with pytest.raises(InputError, match="rate must be above 0, got 0"):
+        log_mel(babble, 0)
+    with pytest.raises(InputError, match="chunk must be at least 1, got 0"):
+        next(stream_mfcc_windows(babble, 25, 0))
 
 
 @pytest.mark.parametrize("fps", [20.0, 25.0, 50.0])

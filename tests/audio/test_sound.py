@@ -223,6 +223,19 @@ def test_the_same_rate_is_the_same_sound(tone):
     assert resample(sound, RATE) is sound
 
 
+@pytest.mark.parametrize("kind", [float, np.float32, np.int64, torch.tensor])
+def test_rates_are_whole_numbers_of_any_type(tone, kind):
+    sound = Sound(tone(300, rate=44_100).waveform, kind(44_100))
+    assert type(sound.sample_rate) is int
+    changed = resample(sound, kind(16_000))
+    assert type(changed.sample_rate) is int
+    assert torch.equal(changed.waveform, resample(tone(300, rate=44_100), 16_000).waveform)
+    with pytest.raises(InputError, match=r"rate must be a whole number, got 8000\.5"):
+        resample(sound, kind(1) * 8000.5)
+    with pytest.raises(InputError, match="rate must be at least 1 and at most"):
+        resample(sound, 2**31)
+
+
 def test_resampling_drops_no_gradient_without_a_word(tone):
     sound = Sound(tone(440, 0.1, 44_100).waveform.requires_grad_(), 44_100)
     with pytest.raises(InputError, match="sound must be at 16000 Hz already to carry gradients, got 44100"):
