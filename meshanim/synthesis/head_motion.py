@@ -153,8 +153,9 @@ class HeadMotionModel(Pretrained):
         wanted = self.samples(count)
         return self.spectra(functional.pad(waveform, (0, max(0, wanted - len(waveform))))[:wanted])
 
+    @torch.no_grad()
     def head_motion(self, sound: Sound, style: Tensor | None = None, fps: float = FRAME_RATE) -> Tensor:
-        """Head motion (T, 6) that goes with a sound, T = duration * fps, rounded, at least 1.
+        """Head motion (T, 6) that goes with a sound, T = duration * fps, rounded, at least 1; no gradients.
 
         Args:
             sound: at any rate.

@@ -64,6 +64,12 @@ def test_any_sample_rate_will_do(model: HeadMotionModel) -> None:
     )
 
 
+def test_a_sound_that_needs_gradients_moves_the_head_without(model: HeadMotionModel) -> None:
+    plain = voice(1, 44_100)
+    moved = model.head_motion(Sound(plain.waveform.clone().requires_grad_(), 44_100))
+    assert not moved.requires_grad and torch.equal(moved, model.head_motion(plain))
+
+
 def test_the_shortest_sound_has_one_frame(model: HeadMotionModel) -> None:
     assert model.head_motion(Sound(torch.zeros(1), 16_000)).shape == (1, 6)
 
