@@ -248,7 +248,7 @@ def _synthesized(
             library.espeak_SetParameter(number, round(value), 0)
         library.espeak_Synth(said, len(said) + 1, 0, 1, 0, _UTF8 | _SSML, None, None)
     samples = torch.frombuffer(heard, dtype=torch.int16) if heard else torch.zeros(0, dtype=torch.int16)
-    return samples / 2**15, sounds, words, rate
+    return samples.float() / 2**15, sounds, words, rate
 
 
 def _words(words: list[tuple[str, int]], phones: tuple[Phone, ...], rate: int) -> tuple[Word, ...]:

@@ -30,6 +30,15 @@ def test_the_same_text_gives_the_same_bytes_whatever_was_spoken_before(spoken: S
     assert first.phones == again.phones and first.words == again.words
 
 
+def test_another_default_type_speaks_the_same(spoken: Spoken) -> None:
+    torch.set_default_dtype(torch.float64)
+    try:
+        said = speak_text("Happy puppies stop near one big map. Keep up, Bob!", "en-gb")
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert torch.equal(said.sound.waveform, spoken.sound.waveform)
+
+
 def test_sounds_follow_each_other_from_beginning_to_end(spoken: Spoken) -> None:
     phones = spoken.phones
     assert phones[0].start == 0
