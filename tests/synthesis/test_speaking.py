@@ -85,6 +85,12 @@ def test_a_stream_is_acted_as_the_whole(face: FaceModel, lip_model: LipModel, ba
     assert float(whole.min()) >= 0 and float(whole.max()) <= 1
 
 
+def test_blocks_without_frames_are_acted_as_such(face: FaceModel, lip_model: LipModel) -> None:
+    acting = Acting(Lips(face, Articulation(face)), 25.0, Blinks(), Gaze(), 1.4, "fear:0.7")
+    first = next(iter(lip_model.stream([torch.zeros(10)])))
+    assert first.shape == acting.weights(first).shape == (0, 52)
+
+
 @pytest.mark.parametrize("rate", [8000, 44_100, 192_000])
 def test_any_sample_rate_and_frame_rate(
     face: FaceModel, lip_model: LipModel, babble: Babble, rate: int
