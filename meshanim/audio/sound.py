@@ -29,7 +29,7 @@ Nyquist frequency, and Kaiser's beta, which leaves less than -95 dB beyond the e
 LOUDEST = 1e6
 """Times full scale; spectra of what is many times louder are no numbers any more."""
 FASTEST = 1_000_000
-"""Samples per second; what stands between 16 kHz and a rate that has no divisor in common grows with it."""
+"""Samples per second; the filter down to 16 kHz grows with a rate that has few divisors, to gigabytes."""
 
 
 def check_samples(name: str, samples: Tensor) -> None:
