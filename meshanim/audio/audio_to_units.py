@@ -134,7 +134,7 @@ class AudioToUnits(Pretrained):
     @torch.no_grad()
     def listen(self, sound: Sound, fps: float) -> Tensor:
         """Probabilities (T, A) beside a sound: heard at the network's rate, read linearly at ``fps``."""
-        heard = self(mfcc_windows(sound, self.fps)[None])[0]
+        heard = self(mfcc_windows(sound, self.fps)[None].to(self.mean))[0]
         return read_linearly(heard, torch.arange(sound.frame_count(fps)) * (self.fps / fps))
 
     def _settings(self) -> dict[str, Any]:

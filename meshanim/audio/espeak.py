@@ -191,22 +191,24 @@ def speak_text(
     Args:
         text: what to say, in the voice's language.
         voice: a voice of espeak-ng by its language, with or without a variant: ``en-gb``, ``en-us+f2``.
-        speed: words per minute, 80 to 450.
+        speed: words per minute, 80 to 449; from 450 on espeak-ng's sounds do not begin when it says.
         pitch: 0 to 100.
         liveliness: how far the pitch rises and falls, 0 to 100.
         volume: 0 to 100; at more than about 80 loud vowels are clipped.
 
     Raises:
-        InputError: nothing that can be spoken, an unknown voice, a number out of range.
+        InputError: nothing that can be spoken, or written as UTF-8, an unknown voice, a number out of range.
         MissingExtra: espeakng-loader is not installed.
     """
     for name, value, low, high in (
-        ("speed", speed, 80, 450),
+        ("speed", speed, 80, 449),
         ("pitch", pitch, 0, 100),
         ("liveliness", liveliness, 0, 100),
         ("volume", volume, 0, 100),
     ):
         check_range(name, value, low, high)
+    if re.search("[\0\ud800-\udfff]", text):
+        raise InputError(f"text must be Unicode that UTF-8 can hold, without zeros, got {text!r}")
     if not any(letter.isalnum() for letter in text):
         raise InputError(f"text must have something to pronounce, got {text!r}")
     samples, sounds, words, rate = _synthesized(
@@ -246,7 +248,7 @@ def _synthesized(
             library.espeak_SetParameter(number, round(value), 0)
         library.espeak_Synth(said, len(said) + 1, 0, 1, 0, _UTF8 | _SSML, None, None)
     samples = torch.frombuffer(heard, dtype=torch.int16) if heard else torch.zeros(0, dtype=torch.int16)
-    return samples / 2**15, sounds, words, rate
+    return samples.float() / 2**15, sounds, words, rate
 
 
 def _words(words: list[tuple[str, int]], phones: tuple[Phone, ...], rate: int) -> tuple[Word, ...]:

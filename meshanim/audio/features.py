@@ -35,6 +35,7 @@ def log_mel(sound: Sound, rate: float = 1 / STEP, bands: int = MEL_BANDS) -> Ten
     Returns:
         As many steps as a track at ``rate`` has frames, at least one.
     """
+    check_range("rate", rate, 0, open_low=True)
     check_range("bands", bands, 1)
     count, waveform = sound.frame_count(rate), resample(sound, SPEECH_RATE).waveform
     centres = (torch.arange(count, dtype=torch.float64) * (SPEECH_RATE / rate)).round().long()
@@ -62,6 +63,7 @@ def stream_mfcc_windows(sound: Sound, fps: float, chunk: int = _CHUNK) -> Iterat
     Yields:
         (n, 12, 28) of successive frames.
     """
+    check_range("chunk", chunk, 1)
     waveform, count = resample(sound, SPEECH_RATE).waveform, sound.frame_count(fps)
     for start in range(0, count, chunk):
         steps = _steps_about(torch.arange(start, min(start + chunk, count)), fps, STEPS)

@@ -28,7 +28,7 @@ def mix_noise(sound: Sound, decibels: float, generator: torch.Generator, noise: 
     check_range("decibels", decibels)
     count = len(sound.waveform)
     if noise is None:
-        added = torch.randn(count, generator=generator)
+        added = torch.randn(count, generator=generator, dtype=torch.float32)
     else:
         around = resample(noise, sound.sample_rate).waveform
         start = int(torch.randint(len(around), (), generator=generator))

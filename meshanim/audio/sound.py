@@ -26,12 +26,32 @@ _CROSSINGS, _ROLL_OFF, _BETA = 32, 0.94, 10.0
 Nyquist frequency, and Kaiser's beta, which leaves less than -95 dB beyond the edge's slope."""
 
 
+LOUDEST = 1e6
+"""Times full scale; spectra of what is many times louder are no numbers any more."""
+FASTEST = 1_000_000
+"""Samples per second; the filter down to 16 kHz grows with a rate that has few divisors, to gigabytes."""
+
+
 def check_samples(name: str, samples: Tensor) -> None:
-    """Raise unless samples are finite and of a floating type, whose full scale is 1 as integers' is not."""
+    """Raise unless samples are of a floating type, whose full scale is 1 as integers' is not, and numbers.
+
+    They are finite, and not louder than :data:`LOUDEST`.
+    """
     check_tensor(name, samples)
     if not samples.is_floating_point():
         raise InputError(f"{name} must be of a floating type, with full scale at 1, got {samples.dtype}")
     check_finite(name, samples)
+    loudest = float(samples.detach().abs().max()) if samples.numel() else 0.0
+    if loudest > LOUDEST:
+        raise InputError(f"{name} must stay within {LOUDEST:g} times full scale, which is 1, got {loudest:g}")
+
+
+def _whole_rate(name: str, rate: float) -> int:
+    """A rate as an integer, which sums and files need, whatever number it came as."""
+    check_range(name, rate, 1, FASTEST)
+    if rate != int(rate):
+        raise InputError(f"{name} must be a whole number, got {rate:g}")
+    return int(rate)
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,10 +60,11 @@ class Sound:
 
     Args:
         waveform: (N,) float32 samples; full scale is [-1, 1], and louder ones are kept as they are.
-        sample_rate: samples per second.
+        sample_rate: samples per second, up to a million.
 
     Raises:
-        InputError: no samples, some that are not finite, or a rate that is not a whole number above 0.
+        InputError: no samples, some that are not finite or a million times too loud, or a rate that is not a
+            whole number from 1 on.
     """
 
     waveform: Tensor
@@ -56,10 +77,8 @@ class Sound:
             raise InputError("waveform must hold at least one sample, got none")
         if self.waveform.dtype != torch.float32:
             raise InputError(f"waveform must be float32, got {self.waveform.dtype}")
-        check_finite("waveform", self.waveform)
-        check_range("sample_rate", self.sample_rate, 1)
-        if self.sample_rate != int(self.sample_rate):
-            raise InputError(f"sample_rate must be a whole number, got {self.sample_rate:g}")
+        check_samples("waveform", self.waveform)
+        object.__setattr__(self, "sample_rate", _whole_rate("sample_rate", self.sample_rate))
 
     @property
     def duration(self) -> float:
@@ -84,7 +103,7 @@ def read_sound(path: str | Path) -> Sound:
     """The first sound track of a file, as :func:`find_sound` reads it.
 
     Raises:
-        InputError: nothing that can be read, no sound in it, or samples that are not finite.
+        InputError: nothing that can be read, no sound in it, or samples that :class:`Sound` does not take.
         OSError: the file is missing or cannot be read.
     """
     sound = find_sound(path)
@@ -102,7 +121,7 @@ def find_sound(path: str | Path) -> Sound | None:
     with the last samples that can be decoded.
 
     Raises:
-        InputError: nothing that can be read, or samples that are not finite.
+        InputError: nothing that can be read, or samples that :class:`Sound` does not take.
         OSError: the file is missing or cannot be read.
     """
     with opened(path, "a file with sound") as container:
@@ -122,16 +141,20 @@ def find_sound(path: str | Path) -> Sound | None:
     if not np.isfinite(waveform).all():
         place = int(np.flatnonzero(~np.isfinite(waveform))[0])
         raise InputError(f"{path} must hold finite samples, got {waveform[place]} at {place / rate:.3f} s")
-    return Sound(torch.from_numpy(waveform), rate)
+    try:
+        return Sound(torch.from_numpy(waveform), rate)
+    except InputError as error:
+        raise InputError(f"{path} must hold a sound, whose {error}") from None
 
 
 def resample(sound: Sound, rate: int) -> Sound:
     """The sound at ``rate`` samples per second, without delay: ceil(N * rate / sample_rate) samples.
 
     Raises:
-        InputError: the waveform needs gradients, which another rate would not have.
+        InputError: a rate that :class:`Sound` does not take, or a waveform that needs gradients, which one at
+            another rate would not have.
     """
-    check_range("rate", rate, 1)
+    rate = _whole_rate("rate", rate)
     if rate == sound.sample_rate:
         return sound
     if sound.waveform.requires_grad and torch.is_grad_enabled():

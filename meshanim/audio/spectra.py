@@ -42,11 +42,14 @@ def mel_filters(bands: int) -> Tensor:
 def log_energies(windows: Tensor, bands: int) -> Tensor:
     """Natural logarithms (..., bands) of the mel energies of windows (..., WINDOW) at 16 kHz.
 
-    Hann-windowed power spectra, divided by ``TRANSFORM``.
+    Hann-windowed power spectra, divided by ``TRANSFORM``. Of the windows' type, in mixed precision too.
     """
-    shape = torch.hann_window(WINDOW, periodic=False, dtype=windows.dtype, device=windows.device)
-    power = torch.fft.rfft(windows * shape, TRANSFORM).abs().square() / TRANSFORM
-    return (power @ mel_filters(bands).to(power).mT).clamp(min=FLOOR).log()
+    # in 16 bits silence is 0, whose logarithm is none, and there is no transform
+    wide = windows.to(torch.promote_types(windows.dtype, torch.float32))
+    shape = torch.hann_window(WINDOW, periodic=False, dtype=wide.dtype, device=wide.device)
+    with torch.autocast(windows.device.type, enabled=False):
+        power = torch.fft.rfft(wide * shape, TRANSFORM).abs().square() / TRANSFORM
+        return (power @ mel_filters(bands).to(power).mT).clamp(min=FLOOR).log().to(windows)
 
 
 def windows_about(waveform: Tensor, centres: Tensor) -> Tensor:

@@ -10,4 +10,4 @@ def read_linearly(track: Tensor, place: Tensor) -> Tensor:
     place = place.clamp(0, track.shape[-2] - 1)
     low = place.floor().long()
     high = (low + 1).clamp(max=track.shape[-2] - 1)
-    return track[..., low, :].lerp(track[..., high, :], (place - low).to(track.dtype)[:, None])
+    return track[..., low, :].lerp(track[..., high, :], (place - low).to(track)[:, None])

@@ -64,7 +64,9 @@ class Acting:
         self._expression = prototype_weights(self.label[None])
 
     def weights(self, speech: Tensor, first: int = 0) -> Tensor:
-        """ARKit weights (n, 52) of speech (n, 52) from frame ``first`` on."""
+        """ARKit weights (n, 52) of speech (n, 52) from frame ``first`` on; streams begin with n = 0."""
+        if not len(speech):
+            return speech.clone()
         times = torch.arange(first, first + len(speech), dtype=torch.float64) / self.fps
         acted = scale_mouth(speech, self.amplitude)
         acted[:, columns_of((*EYES, *LOOKS))] = 0

@@ -66,7 +66,8 @@ class Blinks:
 
     def weights(self, times: Tensor) -> Tensor:
         """Closure (n, 2) in [0, 1] of left and right eye at times (n,) in seconds."""
-        onsets, slowness = _by_minutes(self, math.ceil(float(times.max()) / 60))
+        last = float(times.max()) if len(times) else 0.0
+        onsets, slowness = _by_minutes(self, math.ceil(last / 60))
         if not len(onsets):
             return torch.zeros(len(times), 2)
         latest = torch.searchsorted(onsets, times.double(), right=True) - 1

@@ -22,6 +22,7 @@ def read_in_loop(track: Tensor, fps: float, times: Tensor) -> Tensor:
     Where it begins anew, its last moments fade into its first ones, so that nothing jumps. What comes before
     the first of these passages is the track itself.
     """
+    track = track.to(torch.promote_types(track.dtype, torch.float32))  # weights may be whole numbers
     length = (len(track) - 1) / fps
     overlap = min(OVERLAP, length / 2)
     period = length - overlap

@@ -153,7 +153,7 @@ class ExpressionModel(MeshModel):
         check_shape("labels", labels, (None, len(EXPRESSIONS)), batched=True)
         if not labels.numel():
             return labels.new_zeros(*labels.shape[:-1], self.config.latent_size)
-        tracks = labels.reshape(-1, *labels.shape[-2:])
+        tracks = labels.to(self.mean).reshape(-1, *labels.shape[-2:])
         path = self.encoder(tracks)
         if self.config.identity is not None:
             path = path - self.encoder(torch.zeros_like(tracks))

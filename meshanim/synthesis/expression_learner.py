@@ -95,7 +95,7 @@ class ExpressionLearner(Pretrained):
         """
         check_shape("reference", reference, (LANDMARKS, 3))
         known = self.landmarks.encode(reference.to(self.landmarks.mean))
-        expression = self(self.chunks(sound, fps), known)
+        expression = self(self.chunks(sound, fps).to(known), known)
         # what the components do not tell of a person stays the person's
         moved = self.landmarks.decode(known + expression) - self.landmarks.decode(known)
         return reference.to(moved) + moved

@@ -68,7 +68,8 @@ class Gaze:
 
     def angles(self, times: Tensor) -> Tensor:
         """Degrees (n, 2) to the character's left and up at times (n,) in seconds."""
-        moments, places = _by_minutes(self, math.ceil(float(times.max()) / 60))
+        last = float(times.max()) if len(times) else 0.0
+        moments, places = _by_minutes(self, math.ceil(last / 60))
         latest = (torch.searchsorted(moments, times.double(), right=True) - 1).clamp(min=0)
         here, before = places[latest], places[(latest - 1).clamp(min=0)]
         lasting = SLOWEST + PER_DEGREE * (here - before).norm(dim=1)

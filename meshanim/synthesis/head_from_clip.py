@@ -8,7 +8,7 @@ import torch
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-from meshanim._check import InputError
+from meshanim._check import InputError, check_finite
 from meshanim.audio.sound import Sound
 from meshanim.mesh.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 from meshanim.performance import Performance
@@ -24,7 +24,7 @@ class ClipHead:
         clip: with head motion.
 
     Raises:
-        InputError: a clip without head motion.
+        InputError: a clip without head motion, or with some that is not finite.
     """
 
     clip: Performance
@@ -32,6 +32,7 @@ class ClipHead:
     def __post_init__(self) -> None:
         if self.clip.head_motion is None:
             raise InputError("the clip must have head motion for a head to move like it, got none")
+        check_finite("the clip's head motion", self.clip.head_motion)
 
     def head_motion(self, sound: Sound, *, fps: float) -> Tensor:
         """Head motion (T, 6) as :class:`meshanim.performance.Performance` has it, as long as the sound."""
@@ -48,7 +49,7 @@ class ClipHeadStyle:
         clip: with head motion and sound.
 
     Raises:
-        InputError: a clip without one of them.
+        InputError: a clip without one of them, or with head motion that is not finite.
     """
 
     model: HeadMotionModel
@@ -57,12 +58,13 @@ class ClipHeadStyle:
     def __post_init__(self) -> None:
         if self.clip.head_motion is None or self.clip.waveform is None:
             raise InputError("the clip must have head motion and sound to move in its manner, got not both")
+        check_finite("the clip's head motion", self.clip.head_motion)
 
     def head_motion(self, sound: Sound, *, fps: float) -> Tensor:
         """As :meth:`ClipHead.head_motion`."""
         clip = self.clip
         assert clip.waveform is not None and clip.sample_rate is not None
-        heard = Sound(clip.waveform, clip.sample_rate)
+        heard = Sound(clip.waveform.to("cpu", torch.float32), clip.sample_rate)
         return self.model.head_motion(sound, self.model.style(heard, _centred(clip), clip.fps), fps)
 
 

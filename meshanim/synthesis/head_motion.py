@@ -144,7 +144,7 @@ class HeadMotionModel(Pretrained):
         count = math.floor((len(head_motion) - 1) * FRAME_RATE / fps) + 1
         own = torch.arange(count, dtype=torch.float64) * (fps / FRAME_RATE)
         motion = read_motion_smoothly(head_motion.to(self.motion_mean), own)
-        features = self.describe(self.framed(sound, count)[None])
+        features = self.describe(self.framed(sound, count)[None].to(motion))
         return self.net.style(features, self.normalised(motion)[None])[0]
 
     def framed(self, sound: Sound, count: int) -> Tensor:
@@ -153,8 +153,9 @@ class HeadMotionModel(Pretrained):
         wanted = self.samples(count)
         return self.spectra(functional.pad(waveform, (0, max(0, wanted - len(waveform))))[:wanted])
 
+    @torch.no_grad()
     def head_motion(self, sound: Sound, style: Tensor | None = None, fps: float = FRAME_RATE) -> Tensor:
-        """Head motion (T, 6) that goes with a sound, T = duration * fps, rounded, at least 1.
+        """Head motion (T, 6) that goes with a sound, T = duration * fps, rounded, at least 1; no gradients.
 
         Args:
             sound: at any rate.

@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from meshanim._check import InputError, check_range
+from meshanim._check import InputError, check_finite, check_range, check_shape
 from meshanim._progress import Progress
 from meshanim.audio.sound import SPEECH_RATE, Sound, resample
 from meshanim.faces import ARKIT_NAMES, Articulation, FaceModel
@@ -104,15 +104,20 @@ def speak(
         slide.
 
     Raises:
-        InputError: a face without ARKit's shapes, a number out of range.
+        InputError: a face without ARKit's shapes, an identity that is not its own, a number out of range.
     """
     check_range("fps", fps, 0, open_low=True)
     check_frames(sound.duration, fps)
+    if identity is not None:
+        check_finite("identity", identity)
+        check_shape("identity", identity, (len(face.identity_names),))
+        identity = identity.to(face.units)
     names = spoken_names(face)
     articulation = Articulation(face, identity)
     acting = Acting(Lips(face, articulation), fps, blinks, gaze, amplitude, emotion)
     known = identity if face.name == BUILT_IN and face.identity_names else None
-    weights = _acted(acting, model.stream(_heard(sound), known, fps), sound.frame_count(fps), progress)
+    said = (block.to(face.units) for block in model.stream(_heard(sound), known, fps))
+    weights = _acted(acting, said, sound.frame_count(fps), progress)
     own = columns_of(names)
     mapping = face.arkit_mapping[own]
     return Performance(
@@ -125,7 +130,7 @@ def speak(
         face_model=face.name,
         identity=identity,
         labels=acting.label.expand(len(weights), -1) if bool(acting.label.any()) else None,
-        head_motion=None if head is None else head.head_motion(sound, fps=fps),
+        head_motion=None if head is None else head.head_motion(sound, fps=fps).to(face.units),
         gaze=gaze_directions(weights[:, columns_of(LOOKS)]),
         waveform=sound.waveform.detach().clamp(-1, 1),
         sample_rate=sound.sample_rate,

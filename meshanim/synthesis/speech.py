@@ -7,9 +7,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from meshanim._check import check_shape, check_tensor
-from meshanim.audio import SPEECH_RATE, EncoderStream, LogMelEncoder, Sound, resample
+from meshanim._check import check_finite, check_shape, check_tensor
+from meshanim.audio import SPEECH_RATE, EncoderStream, LogMelEncoder, Sound, frames_beside, resample
 from meshanim.audio.sound import check_samples
 from meshanim.faces import ARKIT_NAMES, FaceModel
 from meshanim.faces.lid_clearing import clear_lids
@@ -42,6 +43,7 @@ class SpeechModel(SpeechNetwork):
         check_tensor("identity", given)
         given = given.to(self.identity_mean)
         check_shape("identity", given, (self.config.identity_size,))
+        check_finite("identity", given)
         recalling = None
         if self.memory is not None:
             recalling = EncoderStream(PersonalMemory(self.memory, self._standard(given[None])[0]))
@@ -89,12 +91,16 @@ class SpeechModel(SpeechNetwork):
         check_samples("waveforms", waveforms)
         given = self.identity_mean.expand(len(waveforms), -1) if identities is None else identities
         check_shape("identities", given, (len(waveforms), self.config.identity_size))
+        check_finite("identities", given)
         heard = waveforms.to(self.identity_mean)
-        frames = max(1, round(heard.shape[1] / self.frame_samples))
+        frames = frames_beside(heard.shape[1], self.config.frame_rate)
         if not len(heard):
             return heard.new_zeros(0, frames, len(ARKIT_NAMES))
         if isinstance(self.encoder, LogMelEncoder):
             heard = self.encoder.padded(heard, frames)
+        else:  # it attends to the whole, which is whole frames
+            whole = round(frames * SPEECH_RATE / self.config.frame_rate)
+            heard = functional.pad(heard, (0, whole - heard.shape[1]))
         return self.space(self.perform(heard, given.to(self.identity_mean))).clamp(0, 1)
 
     @torch.no_grad()

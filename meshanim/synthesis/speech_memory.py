@@ -11,6 +11,7 @@ from meshanim._check import InputError, check_finite, check_shape
 from meshanim.audio import SPEECH_RATE, LogMelEncoder
 from meshanim.audio.log_mel_encoder import STEPS_PER_FRAME
 from meshanim.audio.spectra import WINDOW, log_energies
+from meshanim.mesh.geometry import exact
 
 REACH = 26
 """Spectra before a frame's moment, and from it on: 0.26 s to each side at 25 frames per second."""
@@ -40,7 +41,7 @@ def joined(said: Tensor, recalled: Tensor) -> Tensor:
         said: (B, T, E).
         recalled: (B, T, E + 1), as a :class:`SpeechMemory` gives it: expressions and, last, their share.
     """
-    return torch.lerp(said, recalled[..., :-1], recalled[..., -1:])
+    return torch.lerp(said.to(recalled), recalled[..., :-1], recalled[..., -1:])
 
 
 class SpeechMemory(nn.Module):
@@ -93,7 +94,7 @@ class SpeechMemory(nn.Module):
         frames = (piece.shape[1] - self.samples_before - self.samples_after) // self.frame_samples + 1
         spectra = log_energies(piece[:, self._before :].unfold(-1, WINDOW, self.hop), BANDS)
         windows = spectra.unfold(1, 2 * REACH, STEPS_PER_FRAME)[:, :frames]
-        step = torch.arange(2 * REACH, device=piece.device) - REACH + 0.5
+        step = torch.arange(2 * REACH).to(piece) - REACH + 0.5
         return (windows * torch.exp(-0.5 * (step / _TAPER).square())).flatten(2)
 
     def forward(self, piece: Tensor, identity: Tensor) -> Tensor:
@@ -106,7 +107,8 @@ class SpeechMemory(nn.Module):
         Returns:
             (B, T, E + 1): expressions and, last, the share of what is said that they should have.
         """
-        heard = (self.windows(piece) - self.mean) @ self.components
+        with exact(piece):
+            heard = (self.windows(piece) - self.mean) @ self.components
         who = _apart(identity)[:, None].expand(-1, heard.shape[1], -1)
         near = _kernel(torch.cat([heard, who], dim=-1).to(self.places), self.places)
         said = (near @ self.answers).to(heard) + self.level

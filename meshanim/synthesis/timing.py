@@ -32,7 +32,7 @@ def read_smoothly(track: Tensor, position: Tensor) -> Tensor:
     last = len(track) - 1
     position = position.clamp(0, last)
     low = position.floor().long()
-    share = (position - low).to(track.dtype)[:, None]
+    share = (position - low).to(track)[:, None]
     before, start, end, after = (track[(low + step).clamp(0, last)] for step in (-1, 0, 1, 2))
     leaving, arriving = (end - before) / 2, (after - start) / 2
     cubic = 2 * (start - end) + leaving + arriving
@@ -49,7 +49,7 @@ def read_motion_smoothly(track: Tensor, position: Tensor) -> Tensor:
     last = len(track) - 1
     position = position.clamp(0, last)
     low = position.floor().long()
-    share = (position - low).to(track.dtype)[:, None]
+    share = (position - low).to(track)[:, None]
     neighbours = (low + step for step in (-1, 0, 1, 2))
     before, start, end, after = (
         axis_angle_to_matrix(track[frame.clamp(0, last), :3]) for frame in neighbours

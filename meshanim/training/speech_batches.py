@@ -81,9 +81,13 @@ class SpeechBatch(NamedTuple):
             spoken: at the model's frame rate and 16 kHz.
             frames: k.
             model: that will hear it.
-            varied: share of the stretches; the others are taken from the first frame on, as they sound.
+            varied: share of the stretches; the others are taken from the first frame on, as they sound. Where
+                it is 0, nothing is drawn.
         """
-        rows = [cls._stretch(each, frames, model, float(torch.rand(())) < varied) for each in spoken]
+        rows = [
+            cls._stretch(each, frames, model, varied > 0 and float(torch.rand(())) < varied)
+            for each in spoken
+        ]
         return cls(*(torch.stack(parts) for parts in zip(*rows, strict=True)))
 
     @staticmethod

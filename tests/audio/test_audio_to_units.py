@@ -94,6 +94,10 @@ def test_a_sound_of_one_sample_is_heard(model):
     assert model.listen(Sound(torch.zeros(1), 48_000), 60).shape == (1, 5)
 
 
+def test_it_listens_where_it_is(model, babble):
+    assert model.to("meta").listen(babble, 30).device.type == "meta"
+
+
 def test_folders_give_the_model_back(model, windows, tmp_path):
     model.standardise(windows).save_pretrained(tmp_path)
     again = AudioToUnits.from_pretrained(tmp_path)

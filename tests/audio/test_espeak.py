@@ -30,12 +30,28 @@ def test_the_same_text_gives_the_same_bytes_whatever_was_spoken_before(spoken: S
     assert first.phones == again.phones and first.words == again.words
 
 
+def test_another_default_type_speaks_the_same(spoken: Spoken) -> None:
+    torch.set_default_dtype(torch.float64)
+    try:
+        said = speak_text("Happy puppies stop near one big map. Keep up, Bob!", "en-gb")
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert torch.equal(said.sound.waveform, spoken.sound.waveform)
+
+
 def test_sounds_follow_each_other_from_beginning_to_end(spoken: Spoken) -> None:
     phones = spoken.phones
     assert phones[0].start == 0
     assert phones[-1].end == pytest.approx(spoken.sound.duration)
     assert all(one.end == other.start for one, other in pairwise(phones))
     assert all(phone.end > phone.start for phone in phones)
+
+
+@pytest.mark.parametrize("speed", [80, 449])
+def test_no_sound_begins_before_the_last_ends_at_any_speed(spoken: Spoken, speed: float) -> None:
+    said = speak_text("Peter put a big bag back.", speed=speed)
+    assert all(before.end == after.start for before, after in pairwise(said.phones))
+    assert [phone.symbol for phone in said.phones].count("p") == 2
 
 
 def test_voiceless_stops_are_silent_until_they_burst(spoken: Spoken) -> None:
@@ -102,9 +118,12 @@ def test_speed_and_volume_are_obeyed(spoken: Spoken) -> None:
     [
         ({"text": ""}, "something to pronounce"),
         ({"text": " ... !?"}, "something to pronounce"),
+        ({"text": "caf\udce9"}, r"text must be Unicode that UTF-8 can hold, without zeros, got 'caf\\udce9'"),
+        ({"text": "one\0two"}, "text must be Unicode that UTF-8 can hold, without zeros"),
         ({"voice": "klingon-gb"}, "voice of espeak-ng must be one it has"),
         ({"voice": "en-gb+f99"}, "variant of espeak-ng must be one it has"),
         ({"speed": 20.0}, "speed must be at least 80"),
+        ({"speed": 450.0}, "speed must be at least 80 and at most 449"),
         ({"pitch": float("nan")}, "pitch must be"),
     ],
 )

@@ -17,6 +17,7 @@ from meshanim.audio import (
     log_mel_windows,
     mfcc_windows,
     mix_noise,
+    stream_mfcc_windows,
 )
 from meshanim.audio.features import cepstrum
 from meshanim.audio.spectra import (
@@ -99,6 +100,13 @@ def test_a_window_is_centred_on_its_frame():
         assert torch.equal(steps, (moments - click).abs() < 0.0125)
 
 
+def test_what_makes_no_features_is_named(babble):
+    with pytest.raises(InputError, match="rate must be above 0, got 0"):
+        log_mel(babble, 0)
+    with pytest.raises(InputError, match="chunk must be at least 1, got 0"):
+        next(stream_mfcc_windows(babble, 25, 0))
+
+
 @pytest.mark.parametrize("fps", [20.0, 25.0, 50.0])
 def test_sound_a_frame_later_is_seen_a_frame_later(babble, fps):
     later = mfcc_windows(moved(babble, round(SPEECH_RATE / fps)), fps)
@@ -150,6 +158,16 @@ def test_noise_hangs_on_its_seed(babble):
     assert torch.equal(first, second) and not torch.equal(first, other)
 
 
+def test_noise_is_the_same_with_another_default_type(babble):
+    wanted = mix_noise(babble, 12, torch.Generator().manual_seed(1))
+    torch.set_default_dtype(torch.float64)
+    try:
+        found = mix_noise(babble, 12, torch.Generator().manual_seed(1))
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert torch.equal(found.waveform, wanted.waveform)
+
+
 def test_there_is_no_ratio_to_silence(babble):
     silent = Sound(torch.zeros(100), SPEECH_RATE)
     with pytest.raises(InputError, match="sound must not be silent"):
@@ -173,3 +191,14 @@ def test_gradients_pass_after_use_in_inference_mode():
         log_energies(windows, 20)
     log_energies(windows.requires_grad_(), 20).sum().backward()
     assert windows.grad is not None and windows.grad.abs().max() > 0
+
+
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16])
+def test_sixteen_bits_hear_silence_too(babble, kind):
+    windows = torch.cat([babble.waveform, torch.zeros(4000)]).unfold(0, WINDOW, 160)
+    wanted = log_energies(windows, 20)
+    with torch.autocast("cpu", kind):
+        assert torch.equal(log_energies(windows, 20), wanted)
+    heard = log_energies(windows.to(kind), 20)
+    # logarithms of about 18 have steps of 1/8 in bfloat16, and samples have their own
+    assert heard.dtype == kind and float((heard - wanted).abs().max()) < 0.2

@@ -161,6 +161,18 @@ def test_samples_that_are_no_numbers_are_found(tmp_path):
         read_sound(path)
 
 
+def test_files_that_nobody_can_hear_are_named(tmp_path, tone):
+    loud = write_channels(tmp_path / "loud.wav", np.full((1, 400), 1e30, np.float32), RATE)
+    with pytest.raises(InputError, match=r"loud\.wav must hold a sound, whose waveform must stay within"):
+        read_sound(loud)
+    # A header that asks for a filter of gigabytes on the way to 16 kHz.
+    wav = bytearray(encode_wav(tone(300).waveform, RATE))
+    wav[24:28] = (2**31 - 1).to_bytes(4, "little")
+    (tmp_path / "fast.wav").write_bytes(wav)
+    with pytest.raises(InputError, match=r"fast\.wav must hold a sound, whose sample_rate must be"):
+        read_sound(tmp_path / "fast.wav")
+
+
 @pytest.mark.parametrize(
     ("waveform", "rate", "message"),
     [
@@ -169,7 +181,9 @@ def test_samples_that_are_no_numbers_are_found(tmp_path):
         (torch.zeros(0), RATE, "waveform must hold at least one sample, got none"),
         (torch.zeros(8).double(), RATE, "waveform must be float32"),
         (torch.full((8,), torch.inf), RATE, "waveform must be finite"),
+        (torch.full((8,), -1e30), RATE, r"waveform must stay within 1e\+06 times full scale, .* got 1e\+30"),
         (torch.zeros(8), 0, "sample_rate must be at least 1"),
+        (torch.zeros(8), 2**31 - 1, r"sample_rate must be at least 1 and at most 1e\+06"),
         (torch.zeros(8), 11_025.5, "sample_rate must be a whole number"),
     ],
 )
@@ -207,6 +221,19 @@ def test_resampling_lets_nothing_through_that_the_new_rate_cannot_hold(tone):
 def test_the_same_rate_is_the_same_sound(tone):
     sound = tone(440)
     assert resample(sound, RATE) is sound
+
+
+@pytest.mark.parametrize("kind", [float, np.float32, np.int64, torch.tensor])
+def test_rates_are_whole_numbers_of_any_type(tone, kind):
+    sound = Sound(tone(300, rate=44_100).waveform, kind(44_100))
+    assert type(sound.sample_rate) is int
+    changed = resample(sound, kind(16_000))
+    assert type(changed.sample_rate) is int
+    assert torch.equal(changed.waveform, resample(tone(300, rate=44_100), 16_000).waveform)
+    with pytest.raises(InputError, match=r"rate must be a whole number, got 8000\.5"):
+        resample(sound, kind(1) * 8000.5)
+    with pytest.raises(InputError, match="rate must be at least 1 and at most"):
+        resample(sound, 2**31)
 
 
 def test_resampling_drops_no_gradient_without_a_word(tone):

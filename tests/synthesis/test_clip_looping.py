@@ -10,7 +10,8 @@ from meshanim.audio.sound import Sound
 from meshanim.mesh import Mesh
 from meshanim.mesh.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 from meshanim.performance import Performance
-from meshanim.synthesis import ClipHead, ClipHeadStyle, HeadMotionModel
+from meshanim.synthesis import ClipBlinks, ClipHead, ClipHeadStyle, HeadMotionModel
+from meshanim.synthesis.blinks import EYES
 from meshanim.synthesis.clip_looping import OVERLAP, read_in_loop
 from meshanim.synthesis.head_motion import HeadMotionConfig
 
@@ -61,11 +62,26 @@ def test_a_head_moves_about_its_mean_pose() -> None:
     spoken = replace(clip, waveform=torch.zeros(64_000), sample_rate=16_000)
     like = ClipHeadStyle(HeadMotionModel(HeadMotionConfig(8, 16, 8)).eval(), spoken)
     assert like.head_motion(Sound(torch.zeros(32_000), 16_000), fps=30.0).shape == (60, 6)
+    wide = replace(spoken, waveform=torch.zeros(64_000, dtype=torch.float64))
+    assert ClipHeadStyle(like.model, wide).head_motion(Sound(torch.zeros(640), 16_000), fps=25.0).shape == (
+        1,
+        6,
+    )
     with pytest.raises(InputError, match="must have head motion and sound"):
         ClipHeadStyle(like.model, clip)
     still = Performance(MESH, 25.0, motion=torch.zeros(2, 3, 3))
     with pytest.raises(InputError, match="clip must have head motion"):
         ClipHead(still)
+    lost = replace(spoken, head_motion=torch.full((100, 6), torch.nan))
+    for refused in (lambda: ClipHead(lost), lambda: ClipHeadStyle(like.model, lost)):
+        with pytest.raises(InputError, match="the clip's head motion must be finite, got nan"):
+            refused()
+
+
+def test_weights_of_a_clip_may_be_whole_numbers() -> None:
+    closed = torch.tensor([[0, 1], [1, 1], [1, 0]])
+    clip = Performance(MESH, 25.0, weights=closed, basis=torch.zeros(2, 3, 3), weight_names=EYES)
+    assert torch.equal(ClipBlinks(clip).weights(torch.arange(2) / 25), closed[:2].float())
 
 
 @pytest.mark.parametrize("turn", [[0.0, 1.5, 0.0], [0.0, 3.1, 0.0], [3.1, 0.1, 0.0]])

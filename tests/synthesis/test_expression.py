@@ -212,6 +212,7 @@ def test_nothing_gives_nothing(model: ExpressionModel, face: Mesh, count: int, f
 def test_other_floating_types_are_taken(model: ExpressionModel, face: Mesh) -> None:
     labels, neutral = torch.rand(1, 5, 6), face.vertices[None]
     assert torch.equal(model(labels.double(), neutral.double()), model(labels, neutral))
+    assert torch.equal(model.encode(labels.double()), model.encode(labels))
 
 
 # bfloat16 rounds the mean face by tenths of a millimetre, of the 2 that people differ by here

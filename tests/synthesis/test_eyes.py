@@ -38,6 +38,7 @@ def test_a_moment_looks_the_same_at_any_rate_and_in_any_stretch(control: Blinks 
     torch.testing.assert_close(fast[::4], slow)
     torch.testing.assert_close(control.weights(times(40, 30)[400:700]), slow[400:700])
     assert torch.equal(control.weights(times(10, 30)), slow[:300])
+    assert control.weights(times(0, 30)).shape == slow[:0].shape
     other = type(control)(seed=6)
     assert not torch.equal(other.weights(times(40, 30)), slow)
 

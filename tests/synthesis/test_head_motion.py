@@ -64,6 +64,12 @@ def test_any_sample_rate_will_do(model: HeadMotionModel) -> None:
     )
 
 
+def test_a_sound_that_needs_gradients_moves_the_head_without(model: HeadMotionModel) -> None:
+    plain = voice(1, 44_100)
+    moved = model.head_motion(Sound(plain.waveform.clone().requires_grad_(), 44_100))
+    assert not moved.requires_grad and torch.equal(moved, model.head_motion(plain))
+
+
 def test_the_shortest_sound_has_one_frame(model: HeadMotionModel) -> None:
     assert model.head_motion(Sound(torch.zeros(1), 16_000)).shape == (1, 6)
 
@@ -91,6 +97,10 @@ def test_a_reference_has_a_style_at_any_frame_rate(model: HeadMotionModel) -> No
     torch.testing.assert_close(again, style, atol=1e-5, rtol=0)
     moved = model.head_motion(sound, style)
     assert moved.shape == (100, 6) and not torch.allclose(moved, model.head_motion(sound))
+
+
+def test_a_style_is_told_where_the_model_is(model: HeadMotionModel) -> None:
+    assert model.to("meta").style(voice(2), torch.zeros(50, 6), 25).device.type == "meta"
 
 
 def test_it_is_saved_whole(model: HeadMotionModel, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """A stand-in for the trained model speaks; all else is real."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
 import pytest
 import torch
@@ -84,6 +85,12 @@ def test_a_stream_is_acted_as_the_whole(face: FaceModel, lip_model: LipModel, ba
     assert float(whole.min()) >= 0 and float(whole.max()) <= 1
 
 
+def test_blocks_without_frames_are_acted_as_such(face: FaceModel, lip_model: LipModel) -> None:
+    acting = Acting(Lips(face, Articulation(face)), 25.0, Blinks(), Gaze(), 1.4, "fear:0.7")
+    first = next(iter(lip_model.stream([torch.zeros(10)])))
+    assert first.shape == acting.weights(first).shape == (0, 52)
+
+
 @pytest.mark.parametrize("rate", [8000, 44_100, 192_000])
 def test_any_sample_rate_and_frame_rate(
     face: FaceModel, lip_model: LipModel, babble: Babble, rate: int
@@ -112,6 +119,36 @@ def test_progress_goes_up_to_the_last_frame(face: FaceModel, lip_model: LipModel
     told: list[tuple[int, int]] = []
     speak(babble(3.5), face, lip_model, progress=lambda done, total: told.append((done, total)))
     assert len(told) > 3 and told == sorted(told) and told[-1] == (88, 88)
+
+
+@dataclass
+class Widened:
+    """What a lip model that was made of another type says."""
+
+    model: LipModel
+
+    def stream(
+        self, blocks: Iterable[torch.Tensor], identity: torch.Tensor | None = None, fps: float = 25.0
+    ) -> Iterator[torch.Tensor]:
+        return (block.double() for block in self.model.stream(blocks, identity, fps))
+
+
+def test_a_face_keeps_its_own_type(face: FaceModel, lip_model: LipModel, babble: Babble) -> None:
+    who = face.identity(age=30)
+    said = speak(babble(0.4), face, lip_model, who, emotion="happy:0.5")
+    wide = speak(babble(0.4), face, Widened(lip_model), who.double(), emotion="happy:0.5")
+    assert said.weights is not None and wide.weights is not None and torch.equal(wide.weights, said.weights)
+    assert torch.equal(wide.vertices(), said.vertices())
+
+
+def test_an_identity_must_be_the_face_s_own(face: FaceModel, lip_model: LipModel, babble: Babble) -> None:
+    for wrong, words in (
+        (torch.zeros(134), r"identity must have shape \(135,\), got \(134,\)"),
+        (torch.zeros(1, 135), r"identity must have shape \(135,\), got \(1, 135\)"),
+        (torch.full((135,), torch.nan), r"identity must be finite, got nan at index \[0\]"),
+    ):
+        with pytest.raises(InputError, match=words):
+            speak(babble(), face, lip_model, wrong)
 
 
 def test_a_face_without_arkit_shapes_cannot_speak(

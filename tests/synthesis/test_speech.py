@@ -218,6 +218,13 @@ def test_bad_input_is_one_sentence(model: SpeechModel) -> None:
         model.weights_of(loud[None])
     with pytest.raises(InputError, match=r"identities must have shape \(1, 135\), got \(2, 135\)"):
         model.weights_of(voice(0.2)[None], torch.zeros(2, 135))
+    nobody = torch.full((135,), torch.nan)
+    with pytest.raises(InputError, match=r"identity must be finite, got nan at index \[0\]"):
+        model.weights(sound, nobody)
+    with pytest.raises(InputError, match=r"identities must be finite, got nan at index \[0, 0\]"):
+        model.weights_of(voice(0.2)[None], nobody[None])
+    with pytest.raises(InputError, match=r"waveforms must stay within 1e\+06 times full scale"):
+        model.weights_of(1e30 * voice(0.2)[None])
 
 
 def test_saved_and_loaded_it_says_the_same(model: SpeechModel, tmp_path: Path) -> None:
@@ -316,6 +323,10 @@ def test_it_takes_wav2vec_from_a_folder_and_streams_near_the_whole(listener: Pat
     assert float((streamed - whole).abs().max()) < 0.2 * float(whole.std(dim=0).max())
     loaded = SpeechModel.from_pretrained(made.save_pretrained(tmp_path / "model"))
     assert torch.equal(loaded.weights(Sound(waveform, 16000), IDENTITY), whole)
+    for samples in (1, 9000, 9500):  # the last frame is cut, or filled up with silence
+        part = voice(1)[:samples]
+        said = made.weights_of(part[None], IDENTITY[None])[0]
+        torch.testing.assert_close(said, made.weights(Sound(part, 16000), IDENTITY), rtol=0, atol=1e-6)
     with pytest.raises(InputError, match="encoder must have width 1024, got 16"):
         SpeechModel(SPEECH_CONFIGS["paper"], Wav2Vec2Encoder.from_pretrained(listener))
 

@@ -4,7 +4,7 @@ import torch
 from meshanim._check import InputError
 from meshanim.audio.timing import read_linearly
 from meshanim.synthesis import retime
-from meshanim.synthesis.timing import GrowingTrack, frames_needed, read_smoothly
+from meshanim.synthesis.timing import GrowingTrack, frames_needed, read_motion_smoothly, read_smoothly
 
 
 @pytest.mark.parametrize("read", [read_linearly, read_smoothly])
@@ -19,6 +19,12 @@ def test_a_straight_line_stays_one(read) -> None:
     line = torch.arange(8.0)[:, None]
     between = torch.linspace(1, 6, 23)
     torch.testing.assert_close(read(line, between)[:, 0], between)
+
+
+@pytest.mark.parametrize("read", [read_linearly, read_smoothly, read_motion_smoothly])
+def test_a_track_is_read_where_it_is(read) -> None:
+    track = torch.zeros(7, 6, device="meta")
+    assert read(track, torch.linspace(0, 6, 11)).device == track.device
 
 
 def test_the_smooth_curve_has_no_kinks() -> None:

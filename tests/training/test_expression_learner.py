@@ -106,6 +106,11 @@ def test_it_is_the_same_again_and_saved_whole(
         assert torch.equal(again.state_dict()[name], tensor) and torch.equal(read.state_dict()[name], tensor)
 
 
+def test_it_listens_where_it_is() -> None:
+    elsewhere = ExpressionLearner(RECIPE.model).to("meta")
+    assert elsewhere.animate(Sound(torch.zeros(8000), 16_000), torch.zeros(68, 3)).device.type == "meta"
+
+
 def test_what_does_not_fit_is_named(learner: ExpressionLearner) -> None:
     with pytest.raises(InputError, match=r"reference must have shape \(68, 3\), got \(51, 3\)"):
         learner.animate(speech(1, 0)[0].sound, torch.zeros(51, 3))

@@ -79,6 +79,14 @@ def test_a_run_in_two_parts_gives_the_same_bytes(face: AnnyFace, tmp_path: Path)
     assert whole == parts
 
 
+def test_who_is_validated_on_does_not_change_what_is_learned(face: AnnyFace, tmp_path: Path) -> None:
+    corpus, unheard = [spoken(seed) for seed in range(4)], [spoken(100)]
+    for others, name in [([], "alone"), (unheard, "watched")]:
+        train_speech(corpus, face, RECIPE, tmp_path / name, others, progress=False)
+    alone, watched = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("alone", "watched"))
+    assert alone == watched
+
+
 def test_going_on_from_a_model_keeps_its_scales(face: AnnyFace, tmp_path: Path) -> None:
     corpus, recipe = [spoken(seed) for seed in range(4)], replace(RECIPE, epochs=1)
     first, _ = train_speech(corpus, face, recipe, tmp_path / "first", progress=False)
