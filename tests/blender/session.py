@@ -100,6 +100,11 @@ def describe(name: str, thing: Any) -> None:
         "fps": scene.render.fps / scene.render.fps_base,
         "range": [start, end],
         "keys": [key.name for key in keys.key_blocks] if keys else [],
+        "cache_modes": [
+            os.stat(bpy.path.abspath(found.filepath)).st_mode & 0o777
+            for found in thing.modifiers
+            if found.type == "MESH_CACHE"
+        ],
         "modifiers": [found.filepath for found in thing.modifiers if found.type == "MESH_CACHE"],
         "groups": {group.name: 0 for group in thing.vertex_groups},
         "materials": [material.name for material in thing.data.materials],
