@@ -297,8 +297,10 @@ def apply_long() -> None:
 def refuse_all() -> None:
     """Wrong files and selections: what the operators say, and that nothing was made."""
     fresh()
+    bpy.context.scene.render.fps = 31
     told: dict[str, str] = {}
     imported = ["gone.npz", "gone.glb", "take.csv", "noise.npz", "noise.glb", "foreign.glb", "no_faces.npz"]
+    imported += ["broken.glb", "late_break.glb", "rate.glb", "meshes.glb"]
     imported += ["outside.npz", "short.npz", "later.npz", "inches.npz", "pickled.npz", "nan.npz"]
     bring = bpy.ops.import_scene.meshanim
     told |= {file: attempt(bring, file) for file in imported}
@@ -306,6 +308,7 @@ def refuse_all() -> None:
     told["large keys"] = attempt(bring, "large.npz", motion="KEYS")
     told["no folder"] = attempt(bring, "twisted.npz", folder=str(FOLDER / "nowhere"))
     facts["left"] = [len(bpy.data.objects), len(bpy.data.meshes), len(bpy.data.actions)]
+    facts["rate_left"] = bpy.context.scene.render.fps
     apply = bpy.ops.object.meshanim_apply_weights
     told["nothing selected"] = attempt(apply, "take.csv")
     thing = keyed_mesh("Wrong", ("smirk",))

@@ -131,6 +131,10 @@ TOLD = {
     "noise.npz": "noise.npz cannot be read as an NPZ of plain arrays, or is damaged",
     "noise.glb": "noise.glb cannot be read as a GLB, or is damaged",
     "foreign.glb": "foreign.glb is not a performance of meshanim; use Blender's own glTF import",
+    "broken.glb": "broken.glb was refused by Blender's glTF importer: IndexError: list index out of range",
+    "late_break.glb": "late_break.glb was refused by Blender's glTF importer: ",
+    "rate.glb": "rate.glb cannot be read as a GLB, or is damaged",
+    "meshes.glb": "meshes.glb cannot be read as a GLB, or is damaged",
     "no_faces.npz": "no_faces.npz is not a performance of meshanim: it has no faces",
     "outside.npz": "outside.npz is damaged: the array faces holds what cannot be",
     "short.npz": "short.npz is damaged: the array vertices does not fit the others",
@@ -171,6 +175,7 @@ def test_every_refusal_is_judged(blender):
 
 def test_a_refusal_leaves_nothing_behind(blender):
     assert blender.facts["left"] == [0, 0, 0]
+    assert blender.facts["rate_left"] == 31
     assert blender.facts["untouched"]
 
 
