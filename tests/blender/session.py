@@ -232,6 +232,53 @@ def rigged() -> Any:
     return rig
 
 
+def apply_beyond_reach() -> None:
+    """Targets that cannot be turned, and shape keys that weights do not move, or not where it is seen."""
+    told: dict[str, str] = {}
+    apply = bpy.ops.object.meshanim_apply_weights
+    fresh()
+    thing, target = keyed_mesh("First"), bpy.context.scene.meshanim.head
+    target.thing, target.bone = rigged(), "gone"
+    told["bone gone"] = attempt(apply, "take.csv")
+    untouched = [thing.data.shape_keys.animation_data is None]
+    target.thing = bpy.data.objects.new("Empty", None)
+    told["bone of an object before"] = attempt(apply, "take.csv")
+    facts["turned_instead"] = [curve.data_path for curve in channels(target.thing)]
+    fresh()
+    absolute = keyed_mesh("Absolute")
+    absolute.data.shape_keys.use_relative = False
+    told["absolute"] = attempt(apply, "take.csv")
+    untouched.append(absolute.data.shape_keys.animation_data is None)
+    facts["out_of_reach"], facts["unmoved"] = told, untouched
+
+
+def apply_to_linked() -> None:
+    """A mesh of another file, beside one of this file that has its name; then overridden, and saved."""
+    fresh()
+    keyed_mesh("Face")
+    library, scene = str(FOLDER / "library.blend"), str(FOLDER / "linking.blend")
+    bpy.ops.wm.save_as_mainfile(filepath=library)
+    fresh()
+    bpy.ops.wm.save_as_mainfile(filepath=scene)
+    own = keyed_mesh("Face")
+    with bpy.data.libraries.load(library, link=True) as (_, wanted):
+        wanted.objects = ["Face"]
+    linked = wanted.objects[0]
+    bpy.context.collection.objects.link(linked)
+    linked.select_set(True)
+    apply = bpy.ops.object.meshanim_apply_weights
+    told = [attempt(apply, "take.csv")]
+    untouched = [thing.data.shape_keys.animation_data is None for thing in (own, linked)]
+    twin = linked.override_create()
+    twin.data.override_create(remap_local_usages=True)
+    bpy.context.collection.objects.link(twin)
+    linked.select_set(False)
+    twin.select_set(True)
+    told.append(attempt(apply, "take.csv"))
+    kept = [thing.data.shape_keys.animation_data is not None for thing in (own, twin)]
+    facts["linked"] = {"told": told, "untouched": untouched, "moved": kept}
+
+
 def apply_npz_again() -> None:
     """An NPZ over an earlier CSV, in a scene that keeps its own frame rate."""
     fresh()
@@ -366,7 +413,16 @@ def draw_panel() -> None:
 
 for step in (install, import_all, import_while_editing, import_saved, apply_all, apply_npz_again):
     step()
-for step in (apply_clocks, apply_long, refuse_all, import_damaged, draw_panel):
+for step in (
+    apply_beyond_reach,
+    apply_to_linked,
+    apply_to_joints,
+    apply_clocks,
+    apply_long,
+    refuse_all,
+    import_damaged,
+    draw_panel,
+):
     step()
 (FOLDER / "facts.json").write_text(json.dumps(facts))
 np.savez(FOLDER / "arrays.npz", **arrays)  # type: ignore[arg-type]
