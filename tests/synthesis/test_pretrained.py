@@ -38,6 +38,8 @@ def test_unknown_names_are_answered_with_known_ones_of_the_kind() -> None:
         find_model("no-such", "SpeechModel")
     with pytest.raises(InputError, match="a folder, since none of its kind is shipped, got 'no-such'"):
         find_model("no-such", "SpiralAutoencoder")
+    with pytest.raises(InputError, match="got 'research/no-such', which is in a checkout of meshanim only"):
+        find_model("research/no-such", "LipSyncNetwork")
     with pytest.raises(InputError, match="of kind SpeechModel, as speech-small, got 'ExpressionModel'"):
         SpeechModel.from_pretrained("anny-expressions")
 
