@@ -45,19 +45,24 @@ def _shipped_names(kind: str) -> str:
 def find_model(name: str | Path, kind: str) -> Path:
     """The folder of a shipped model by name, or a folder by path.
 
+    What a folder that lies here is called takes no shipped model's place: ``./NAME`` is that folder, so is
+    a ``Path``.
+
     Raises:
         InputError: neither is there; the message lists the shipped ones of that kind.
     """
-    if Path(name).is_dir():
-        return Path(name)
-    for folder in _shipped_folders():
+    plain = isinstance(name, str) and name == str(Path(name))
+    for folder in _shipped_folders() if plain else ():
         if (folder / name / "config.json").is_file():
             return folder / name
+    if Path(name).is_dir():
+        return Path(name)
     shipped = _shipped_names(kind)
     known = (
         f"shipped, as {shipped}, or a folder" if shipped else "a folder, since none of its kind is shipped"
     )
-    raise InputError(f"the model must be {known}, got {str(name)!r}")
+    place = ", which is in a checkout of meshanim only" if str(name).startswith("research/") else ""
+    raise InputError(f"the model must be {known}, got {str(name)!r}{place}")
 
 
 def save_model(folder: str | Path, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Path:

@@ -9,9 +9,9 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
-from .curves import LARGEST_WEIGHT, write_weights
+from .curves import LARGEST_WEIGHT, check_own, write_weights
 from .errors import Refusal
-from .joints import leftovers, turn_joints
+from .joints import leftovers, rig_of, turn_joints
 from .names import matched
 from .tracks import Track
 
@@ -27,7 +27,9 @@ class Applied:
         without_weight: shape keys that no weight is named after.
         driven: shape keys that drivers move, which no curve can.
         stilled: shape keys of an earlier performance alone, which rest now.
-        bones: those that turn along.
+        muted: shape keys that are muted, so that nobody sees what moves them.
+        bones: those that turn along, and
+        lost: those that would, but are not there under their name.
     """
 
     name: str
@@ -36,7 +38,9 @@ class Applied:
     without_weight: list[str] = field(default_factory=list)
     driven: list[str] = field(default_factory=list)
     stilled: list[str] = field(default_factory=list)
+    muted: list[str] = field(default_factory=list)
     bones: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         parts = [f"{self.name}: {len(self.matched)} weights applied"]
@@ -45,7 +49,9 @@ class Applied:
             ("no weight for", self.without_weight),
             ("moved by drivers and left alone:", self.driven),
             ("at rest:", self.stilled),
+            ("muted, and not seen:", self.muted),
             ("turned along:", self.bones),
+            ("no bone to turn along:", self.lost),
         ):
             parts += [f"{words} {', '.join(names)}"] if names else []
         return "; ".join(parts)
@@ -53,7 +59,7 @@ class Applied:
 
 def keyed_meshes(things: Iterable[bpy.types.Object]) -> list[bpy.types.Object]:
     """Those that are meshes with shape keys, one object for each mesh."""
-    by_mesh = {t.data.name: t for t in things if t.type == "MESH" and t.data.shape_keys}
+    by_mesh = {t.data: t for t in things if t.type == "MESH" and t.data.shape_keys}
     return list(by_mesh.values())
 
 
@@ -61,9 +67,11 @@ def apply_weights(things: list[bpy.types.Object], track: Track, frames: NDArray)
     """Write the curves of all shape keys that have a weight of their name, and of bones that go along.
 
     Raises:
-        Refusal: no name meets any other, on any mesh, or a weight is beyond what shape keys can have; nothing
-            has been written then.
+        Refusal: no name meets any other, on any mesh, a weight is beyond what shape keys can have, or shape
+            keys cannot be moved by weights; nothing has been written then.
     """
+    for thing in things:
+        _check_keys(thing)
     plans = [_plan(thing, track.names) for thing in things]
     if not any(plan.matched for plan in plans):
         names = ", ".join(plan.name for plan in plans)
@@ -77,8 +85,19 @@ def apply_weights(things: list[bpy.types.Object], track: Track, frames: NDArray)
         if tracks:
             still = dict.fromkeys(plan.stilled, np.zeros(len(frames)))
             write_weights(thing.data.shape_keys, tracks | still, frames)
-            plan.bones = turn_joints(thing, plan.matched, track, frames)
+            plan.bones, plan.lost = turn_joints(thing, plan.matched, track, frames)
     return plans
+
+
+def _check_keys(thing: bpy.types.Object) -> None:
+    keys, rig = thing.data.shape_keys, rig_of(thing)
+    check_own(keys, f"the mesh of {thing.name}")
+    if rig is not None:
+        check_own(rig, rig.name)
+    if not keys.use_relative:
+        raise Refusal(
+            f"the shape keys of {thing.name} are absolute, and follow no weights; make them relative"
+        )
 
 
 def _plan(thing: bpy.types.Object, names: list[str]) -> Applied:
@@ -98,4 +117,5 @@ def _plan(thing: bpy.types.Object, names: list[str]) -> Applied:
         [key for key in unmet if key not in stilled],
         driven,
         stilled,
+        [key for key in met.values() if keys.key_blocks[key].mute],
     )

@@ -9,10 +9,25 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
+from .errors import Refusal
+
 LINEAR, AUTO_CLAMPED = 1, 4
 """What Blender's enumerations of interpolation and of handles number so."""
 LARGEST_WEIGHT = 10.0
 """Blender's limit for the slider of a shape key."""
+
+
+def check_own(block: bpy.types.ID, name: str) -> None:
+    """See to it that a data-block is of this file; ``name`` is what the user calls it.
+
+    Raises:
+        Refusal: it is linked, so that its curves would be lost with the next saving.
+    """
+    if block.library is not None:
+        raise Refusal(
+            f"{name} is linked from {bpy.path.basename(block.library.filepath)}, where no curve can be "
+            "kept; make it local or override it first"
+        )
 
 
 def curves_of(owner: bpy.types.ID) -> Any:

@@ -12,7 +12,7 @@ import numpy as np
 
 from .curves import curves_in, retime
 from .errors import Refusal
-from .scene import set_range, set_rate
+from .scene import rate_of, set_range, set_rate
 
 
 def import_glb(context: bpy.types.Context, path: Path, start: int = 1) -> str:
@@ -27,14 +27,17 @@ def import_glb(context: bpy.types.Context, path: Path, start: int = 1) -> str:
     extras = _performance_extras(path)
     fps, count = float(extras["fps"]), int(extras["frames"])
     scene = context.scene
-    set_rate(scene, max(1, round(fps)))
+    rate, blocks = rate_of(scene), set(bpy.data.user_map())
     actions, things = set(bpy.data.actions), set(scene.objects)
+    set_rate(scene, max(1, round(fps)))
     try:
         # The shape that bones are drawn with would be one more mesh in the scene.
         bpy.ops.import_scene.gltf(filepath=str(path), disable_bone_shape=True)
     except (AttributeError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[-1]
-        raise Refusal(f"{path.name} was refused by Blender's glTF importer: {reason}") from error
+        bpy.data.batch_remove(set(bpy.data.user_map()) - blocks)
+        set_rate(scene, rate)
+        said = [line for line in str(error).splitlines() if line.strip() and not line.startswith("Location:")]
+        raise Refusal(f"{path.name} was refused by Blender's glTF importer: {said[-1].strip()}") from error
     new = [action for action in bpy.data.actions if action not in actions]
     first = min((curve.range()[0] for action in new for curve in curves_in(action)), default=0.0)
     for action in new:
@@ -88,10 +91,13 @@ def _document(path: Path) -> dict[str, Any]:
 
 def _performance_extras(path: Path) -> dict[str, Any]:
     """What meshanim writes beside the mesh: frame rate, number of frames, names of the targets."""
-    for mesh in _document(path).get("meshes", ()):
-        extras = mesh.get("extras") or {}
-        if {"fps", "frames", "targetNames"} <= extras.keys():
-            fps, frames = extras["fps"], extras["frames"]
-            if np.isfinite(fps) and fps > 0 and frames > 0:
-                return extras
+    try:
+        for mesh in _document(path).get("meshes", ()):
+            extras = mesh.get("extras") or {}
+            if {"fps", "frames", "targetNames"} <= extras.keys():
+                fps, frames = extras["fps"], extras["frames"]
+                if np.isfinite(fps) and fps > 0 and frames > 0 and isinstance(extras["targetNames"], list):
+                    return extras
+    except (AttributeError, TypeError) as error:
+        raise Refusal(f"{path.name} cannot be read as a GLB, or is damaged") from error
     raise Refusal(f"{path.name} is not a performance of meshanim; use Blender's own glTF import")

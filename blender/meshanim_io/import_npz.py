@@ -96,6 +96,8 @@ def _animate_head(thing: bpy.types.Object, found: Performance, start: int) -> No
 
 
 def _select(context: bpy.types.Context, thing: bpy.types.Object) -> None:
+    if context.mode != "OBJECT":
+        bpy.ops.object.mode_set(mode="OBJECT")
     for other in context.view_layer.objects:
         other.select_set(False)
     thing.select_set(True)

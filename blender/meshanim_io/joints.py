@@ -22,8 +22,15 @@ def leftovers(thing: bpy.types.Object, names: list[str]) -> list[str]:
     return [name for name in names if ours and LEFTOVER.fullmatch(name)]
 
 
-def turn_joints(thing: bpy.types.Object, matched: dict[str, str], track: Track, frames: NDArray) -> list[str]:
-    """Turn the bones that share the work of shape keys, and return their names.
+def rig_of(thing: bpy.types.Object) -> bpy.types.Object | None:
+    """The armature that moves a mesh."""
+    return next((found.object for found in thing.modifiers if found.type == "ARMATURE"), None)
+
+
+def turn_joints(
+    thing: bpy.types.Object, matched: dict[str, str], track: Track, frames: NDArray
+) -> tuple[list[str], list[str]]:
+    """Turn the bones that share the work of shape keys; return their names, and of those that are not there.
 
     Args:
         thing: a mesh; what the weights turn stands in its ``jointTurns``, as the GLB had it.
@@ -31,15 +38,16 @@ def turn_joints(thing: bpy.types.Object, matched: dict[str, str], track: Track, 
         track: the weights.
         frames: (T,) where its moments lie.
     """
-    rig = next((found.object for found in thing.modifiers if found.type == "ARMATURE"), None)
-    if rig is None:
-        return []
+    rig = rig_of(thing)
+    bones = {} if rig is None else rig.pose.bones
     columns = dict(zip(track.names, track.weights.T, strict=True))
-    turned = []
+    turned, lost = [], []
     for bone, turns in dict(thing.data.get("jointTurns", {})).items():
         moving = {name: list(turns[key]) for name, key in matched.items() if key in turns}
-        if moving and bone in rig.pose.bones:
+        if moving and bone in bones:
             weights = np.stack([columns[name] for name in moving], axis=1)
             turn_bone(rig, bone, axes.from_axis_angle(weights @ np.array(list(moving.values()))), frames)
             turned.append(bone)
-    return turned
+        elif moving:
+            lost.append(bone)
+    return turned, lost

@@ -6,15 +6,15 @@ from pathlib import Path
 import bpy
 from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, StringProperty
 from bpy_extras.io_utils import ImportHelper
-from numpy.typing import NDArray
 
 from .apply_track import apply_weights, keyed_meshes
 from .errors import Refusal
 from .import_glb import import_glb
 from .import_npz import import_npz
+from .properties import RotationTarget
 from .scene import rate_of, set_range, set_rate
 from .tracks import PARTS, Track, read_track
-from .turning import turn_bone, turn_object
+from .turning import check_target, turn
 
 
 def _told(operator: bpy.types.Operator, work: Callable[[], str]) -> set[str]:
@@ -104,22 +104,17 @@ class ApplyWeights(bpy.types.Operator, ImportHelper):
         track = read_track(path, self.fps)
         rate = track.fps if self.set_clock else rate_of(context.scene)
         frames = self.start + track.seconds * rate
+        targets = self._targets(context.scene, track) if self.turn else {}
         plans = apply_weights(things, track, frames)
-        turned = self._turn(context.scene, track, frames) if self.turn else []
+        turned = [turn(target, track.turns[part], frames) for part, target in targets.items()]
         if self.set_clock:
             set_rate(context.scene, track.fps)
             set_range(context.scene, self.start, 1 + round(float(track.seconds[-1]) * rate))
         return ". ".join([*map(str, plans), *([f"Turned: {', '.join(turned)}"] if turned else [])])
 
-    def _turn(self, scene: bpy.types.Scene, track: Track, frames: NDArray) -> list[str]:
-        turned = []
-        for part in PARTS:
-            target = getattr(scene.meshanim, part)
-            if target.thing is None or part not in track.turns:
-                continue
-            if target.bone:
-                turn_bone(target.thing, target.bone, track.turns[part], frames)
-            else:
-                turn_object(target.thing, track.turns[part], frames)
-            turned.append(target.bone or target.thing.name)
-        return turned
+    def _targets(self, scene: bpy.types.Scene, track: Track) -> dict[str, RotationTarget]:
+        chosen = {part: getattr(scene.meshanim, part) for part in PARTS if part in track.turns}
+        targets = {part: target for part, target in chosen.items() if target.thing is not None}
+        for target in targets.values():
+            check_target(target)
+        return targets

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import struct
-import tempfile
 import zlib
 from pathlib import Path
 
@@ -32,13 +31,15 @@ def write_pc2(found: Performance, folder: Path) -> Path:
     A checksum in its name keeps two performances of one name apart, and an earlier file as it is.
     """
     header = HEADER.pack(b"POINTCACHE2\0", 1, len(found["neutral"]), 0.0, 1.0, found.frame_count)
+    # Not of tempfile, whose files are their owner's alone.
+    unfinished = folder / f".meshanim-{os.getpid()}.pc2"
     try:
-        number, name = tempfile.mkstemp(suffix=".pc2", dir=folder)
+        file = open(unfinished, "wb")  # noqa: SIM115
     except OSError as error:
         raise Refusal(f"{folder} cannot be written to; choose another Cache Folder") from error
     try:
         checksum = zlib.crc32(header)
-        with os.fdopen(number, "wb") as file:
+        with file:
             file.write(header)
             for chunk in found.stream("vertices"):
                 if not np.isfinite(chunk).all():
@@ -47,9 +48,9 @@ def write_pc2(found: Performance, folder: Path) -> Path:
                 checksum = zlib.crc32(data, checksum)
                 file.write(data)
         path = folder / f"{found.path.stem}_{checksum:08x}.pc2"
-        os.replace(name, path)
+        os.replace(unfinished, path)
     except BaseException:
-        os.unlink(name)
+        os.unlink(unfinished)
         raise
     return path
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from meshanim.faces import FaceModel
+
+
+_YOUNGEST = 5
+"""Years of the youngest whom expressions are learned from: the built-in head's ``sample_identity``."""
 
 
 def person(face: FaceModel, named: str | None, seed: int | None) -> Tensor | None:
@@ -30,7 +35,15 @@ def person(face: FaceModel, named: str | None, seed: int | None) -> Tensor | Non
                 "for a face that is fixed"
             )
         return face.sample_identity(torch.Generator().manual_seed(seed), 1)[0]
-    return None if named is None else face.identity(**_named_values(named))
+    values = {} if named is None else _named_values(named)
+    who = None if named is None else face.identity(**values)
+    if face.name == "anny" and values.get("age", _YOUNGEST) < _YOUNGEST:
+        warnings.warn(
+            f"age={values['age']:g} is below {_YOUNGEST}: shapes and models are made for {_YOUNGEST} to 75 "
+            "years, and stretch smaller faces too far",
+            stacklevel=2,
+        )
+    return who
 
 
 def _named_values(text: str) -> dict[str, float]:

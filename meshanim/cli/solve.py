@@ -31,7 +31,7 @@ def solve(
         float | None, typer.Option(help="What a weight costs; 0.001 to 0.1 where too many take part.")
     ] = None,
     articulated: Annotated[
-        bool, typer.Option("--articulated", help="For a jaw that turns and lids that slide, as animate's.")
+        bool, typer.Option("--articulated", help="For a jaw that turns and lids that slide, as speak's.")
     ] = False,
     moving_head: Annotated[
         bool, typer.Option("--moving-head", help="The vertices hold the head's motion: take it out first.")

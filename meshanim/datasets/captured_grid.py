@@ -87,7 +87,8 @@ class CapturedGrid(Sequence[Utterance]):
         if not self.folder.is_dir():
             raise InputError(f"folder must hold the clips of GRID, got {self.folder}, which is none")
         if not self._path.is_file():
-            raise InputError(f"performances must be a file that capture_grid.py made, got {self._path}")
+            own = ", which is in a checkout of meshanim only" if self._path == PERFORMANCES else ""
+            raise InputError(f"performances must be a file that capture_grid.py made, got {self._path}{own}")
         try:
             with safe_open(self._path, "pt") as file:
                 self._clips: dict[str, Any] = json.loads(file.metadata()["clips"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 from meshanim._check import InputError
+from meshanim.faces.arkit import ARKIT_NAMES
 from meshanim.faces.articulation import Articulation
 from meshanim.faces.face_model import FaceModel
 from meshanim.faces.lid_clearing import clear_lids
@@ -24,8 +26,9 @@ def retarget(performance: Performance, face: FaceModel, identity: Tensor | None 
     model's own shapes are (:meth:`FaceModel.carry_to`).
 
     Args:
-        performance: on any mesh, by weights that the face has, such as ARKit's; others may be there that stay
-            zero. Or on the face's topology, however it is moved.
+        performance: on any mesh, by weights that the face has or ARKit's, which it may divide; others may be
+            there that stay zero. Or on the face's topology, however it is moved. Of ARKit's shapes those that
+            the face lacks are left out, with a warning that names them.
         face: the other's model.
         identity: (I,) identity coefficients; the mean face where absent.
 
@@ -33,9 +36,12 @@ def retarget(performance: Performance, face: FaceModel, identity: Tensor | None 
         InputError: neither weights that the face has nor its number of vertices.
     """
     neutral = face.neutral.with_vertices(face.rest(identity))
-    foreign = _foreign(performance, face)
+    mapping = _mapping(performance, face)
+    lacking, foreign = _strange(performance, mapping)
     if performance.weights is not None and not foreign:
-        moved = _by_weights(performance, performance.weights, face, identity)
+        if lacking:
+            warnings.warn(f"face {face.name} has no {', '.join(lacking)}: left out", stacklevel=2)
+        moved = _by_weights(performance.weights @ mapping.to(performance.weights), face, identity)
     elif len(performance.neutral.vertices) == len(neutral.vertices):
         moved = _carried(performance, face, neutral)
     else:
@@ -47,24 +53,28 @@ def retarget(performance: Performance, face: FaceModel, identity: Tensor | None 
     return replace(performance, neutral=neutral, face_model=face.name, identity=identity, **moved)
 
 
-def _foreign(performance: Performance, face: FaceModel) -> list[str]:
-    """Names of the weights that move something and that the face has not."""
+def _mapping(performance: Performance, face: FaceModel) -> Tensor:
+    """What each weight of the performance is in the face's, by name or as ARKit's; else zero."""
+    own = dict(zip(face.weight_names, torch.eye(len(face.weight_names)), strict=True))
+    known = dict(zip(ARKIT_NAMES, face.arkit_mapping.cpu(), strict=True)) | own
+    rows = [known.get(name, torch.zeros(len(own))) for name in performance.weight_names]
+    return torch.stack(rows) if rows else torch.zeros(0, len(own))
+
+
+def _strange(performance: Performance, mapping: Tensor) -> tuple[list[str], list[str]]:
+    """What moves something and is no weight of the face: ARKit's, where it has others of these; the rest."""
     if performance.weights is None:
-        return []
-    used = performance.weights.any(dim=0).tolist()
-    named = zip(performance.weight_names, used, strict=True)
-    return [name for name, moves in named if moves and name not in face.weight_names]
+        return [], []
+    used = performance.weights.any(dim=0).cpu()
+    has = mapping.any(dim=1)
+    strange = [name for name, lost in zip(performance.weight_names, used & ~has, strict=True) if lost]
+    lacking = [name for name in strange if name in ARKIT_NAMES and bool((used & has).any())]
+    return lacking, [name for name in strange if name not in lacking]
 
 
-def _by_weights(
-    performance: Performance, weights: Tensor, face: FaceModel, identity: Tensor | None
-) -> dict[str, Any]:
-    own = weights.new_zeros(len(weights), len(face.weight_names))
-    for column, name in enumerate(performance.weight_names):
-        if name in face.weight_names:
-            own[:, face.weight_names.index(name)] = weights[:, column]
+def _by_weights(weights: Tensor, face: FaceModel, identity: Tensor | None) -> dict[str, Any]:
     return {
-        "weights": own,
+        "weights": weights,
         "weight_names": tuple(face.weight_names),
         "basis": face.basis(identity),
         "residual": None,

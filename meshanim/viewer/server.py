@@ -48,9 +48,10 @@ def _check_address(host: str, port: int) -> None:
         with socket.socket(family) as trial:
             trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             trial.bind(address)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         place = f"{host}:{port}" if port else host
-        raise InputError(f"the viewer cannot listen at {place}: {error.strerror or error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"the viewer cannot listen at {place}: {reason}") from error
 
 
 def _status(host: str, port: int, headers: dict[str, str]) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from meshanim._check import InputError
+from meshanim._check import InputError, MissingExtra
 from meshanim.export import FORMATS
 from meshanim.faces import EXPRESSIONS, FaceModel
 from meshanim.performance import Performance
@@ -130,7 +130,7 @@ class Studio:
     def _download(self) -> None:
         try:
             name, content = packed(self.actor.perform(), self._name.value)
-        except (InputError, OSError) as fault:
+        except (InputError, MissingExtra, OSError) as fault:
             return self.player.tell("Nothing was made", str(fault))
         self._server.send_file_download(name, content, save_immediately=True)
 
@@ -138,6 +138,6 @@ class Studio:
         assert self._folder is not None
         try:
             files = save(self.actor.perform(), self._folder, self._name.value)
-        except (InputError, OSError) as fault:
+        except (InputError, MissingExtra, OSError) as fault:
             return self.player.tell("Nothing was made", str(fault))
         self.player.tell("Written", ", ".join(map(str, files)))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import math
 import os
+import struct
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -141,6 +142,18 @@ def take() -> dict[str, NDArray]:
     }
 
 
+def _write_damaged_glb(path: Path, folder: Path, damage: Callable[[dict[str, Any]], None]) -> None:
+    """The GLB of ``keyed`` with other JSON in it."""
+    whole = (folder / "keyed.glb").read_bytes()
+    size = int.from_bytes(whole[12:16], "little")
+    document = json.loads(whole[20 : 20 + size])
+    damage(document)
+    text = json.dumps(document).encode()
+    text += b" " * (-len(text) % 4)
+    head = struct.pack("<4sIII4s", b"glTF", 2, 20 + len(text) + len(whole) - 20 - size, len(text), b"JSON")
+    path.write_bytes(head + text + whole[20 + size :])
+
+
 def _write_wrong_files(folder: Path) -> None:
     """Files that are wrong, each in its own way; brief, gaps, late and twice.csv alone may be read."""
     noise = np.random.default_rng(0).bytes(2000)
@@ -159,6 +172,14 @@ def _write_wrong_files(folder: Path) -> None:
     named = dict(np.load(folder / "keyed.npz").items())
     np.savez(folder / "large.npz", **named | {"weights": 100 * named["weights"]})
     trimesh.creation.icosphere(1).export(folder / "foreign.glb")
+    _write_damaged_glb(
+        folder / "broken.glb", folder, lambda file: file["accessors"][0].update(bufferView=999)
+    )
+    _write_damaged_glb(
+        folder / "late_break.glb", folder, lambda file: file["animations"][0].update(samplers=[])
+    )
+    _write_damaged_glb(folder / "rate.glb", folder, lambda file: file["meshes"][0]["extras"].update(fps="25"))
+    _write_damaged_glb(folder / "meshes.glb", folder, lambda file: file.update(meshes=5))
     text = (folder / "take.csv").read_text().splitlines()
     (folder / "empty.csv").write_text("")
     (folder / "columns.csv").write_text("a,b\n1,2\n")

@@ -100,6 +100,11 @@ def describe(name: str, thing: Any) -> None:
         "fps": scene.render.fps / scene.render.fps_base,
         "range": [start, end],
         "keys": [key.name for key in keys.key_blocks] if keys else [],
+        "cache_modes": [
+            os.stat(bpy.path.abspath(found.filepath)).st_mode & 0o777
+            for found in thing.modifiers
+            if found.type == "MESH_CACHE"
+        ],
         "modifiers": [found.filepath for found in thing.modifiers if found.type == "MESH_CACHE"],
         "groups": {group.name: 0 for group in thing.vertex_groups},
         "materials": [material.name for material in thing.data.materials],
@@ -138,6 +143,18 @@ def import_all() -> None:
     import_file("keyed_glb", "keyed.glb")
     import_file("twisted_glb", "twisted.glb", start=50)
     import_file("jointed_glb", "jointed.glb")
+
+
+def import_while_editing() -> None:
+    """Another object is being edited: it must not stay so beside the one that comes."""
+    facts["modes"] = {}
+    for file in ("keyed.npz", "keyed.glb"):
+        fresh()
+        edited = keyed_mesh("Edited")
+        bpy.context.view_layer.objects.active = edited
+        bpy.ops.object.mode_set(mode="EDIT")
+        bpy.ops.import_scene.meshanim(filepath=str(FOLDER / file))
+        facts["modes"][file] = [edited.mode, bpy.context.object.name, bpy.context.object.mode]
 
 
 def import_saved() -> None:
@@ -215,6 +232,53 @@ def rigged() -> Any:
     return rig
 
 
+def apply_beyond_reach() -> None:
+    """Targets that cannot be turned, and shape keys that weights do not move, or not where it is seen."""
+    told: dict[str, str] = {}
+    apply = bpy.ops.object.meshanim_apply_weights
+    fresh()
+    thing, target = keyed_mesh("First"), bpy.context.scene.meshanim.head
+    target.thing, target.bone = rigged(), "gone"
+    told["bone gone"] = attempt(apply, "take.csv")
+    untouched = [thing.data.shape_keys.animation_data is None]
+    target.thing = bpy.data.objects.new("Empty", None)
+    told["bone of an object before"] = attempt(apply, "take.csv")
+    facts["turned_instead"] = [curve.data_path for curve in channels(target.thing)]
+    fresh()
+    absolute = keyed_mesh("Absolute")
+    absolute.data.shape_keys.use_relative = False
+    told["absolute"] = attempt(apply, "take.csv")
+    untouched.append(absolute.data.shape_keys.animation_data is None)
+    facts["out_of_reach"], facts["unmoved"] = told, untouched
+
+
+def apply_to_linked() -> None:
+    """A mesh of another file, beside one of this file that has its name; then overridden, and saved."""
+    fresh()
+    keyed_mesh("Face")
+    library, scene = str(FOLDER / "library.blend"), str(FOLDER / "linking.blend")
+    bpy.ops.wm.save_as_mainfile(filepath=library)
+    fresh()
+    bpy.ops.wm.save_as_mainfile(filepath=scene)
+    own = keyed_mesh("Face")
+    with bpy.data.libraries.load(library, link=True) as (_, wanted):
+        wanted.objects = ["Face"]
+    linked = wanted.objects[0]
+    bpy.context.collection.objects.link(linked)
+    linked.select_set(True)
+    apply = bpy.ops.object.meshanim_apply_weights
+    told = [attempt(apply, "take.csv")]
+    untouched = [thing.data.shape_keys.animation_data is None for thing in (own, linked)]
+    twin = linked.override_create()
+    twin.data.override_create(remap_local_usages=True)
+    bpy.context.collection.objects.link(twin)
+    linked.select_set(False)
+    twin.select_set(True)
+    told.append(attempt(apply, "take.csv"))
+    kept = [thing.data.shape_keys.animation_data is not None for thing in (own, twin)]
+    facts["linked"] = {"told": told, "untouched": untouched, "moved": kept}
+
+
 def apply_npz_again() -> None:
     """An NPZ over an earlier CSV, in a scene that keeps its own frame rate."""
     fresh()
@@ -250,6 +314,9 @@ def apply_to_joints() -> None:
     track = tracks.read_track(FOLDER / "retake.npz")
     (plan,) = apply_track.apply_weights([thing], track, 1 + 25 * track.seconds)
     facts["retaken"] = {"plans": [vars(plan)], "words": str(plan), "values": values(thing, 6)}
+    thing.parent.data.bones["jaw"].name = "Kiefer"
+    thing.data.shape_keys.key_blocks["mouthFunnel"].mute = True
+    facts["unseen"] = str(apply_track.apply_weights([thing], track, 1 + 25 * track.seconds)[0])
 
 
 def apply_clocks() -> None:
@@ -292,8 +359,10 @@ def apply_long() -> None:
 def refuse_all() -> None:
     """Wrong files and selections: what the operators say, and that nothing was made."""
     fresh()
+    bpy.context.scene.render.fps = 31
     told: dict[str, str] = {}
     imported = ["gone.npz", "gone.glb", "take.csv", "noise.npz", "noise.glb", "foreign.glb", "no_faces.npz"]
+    imported += ["broken.glb", "late_break.glb", "rate.glb", "meshes.glb"]
     imported += ["outside.npz", "short.npz", "later.npz", "inches.npz", "pickled.npz", "nan.npz"]
     bring = bpy.ops.import_scene.meshanim
     told |= {file: attempt(bring, file) for file in imported}
@@ -301,6 +370,7 @@ def refuse_all() -> None:
     told["large keys"] = attempt(bring, "large.npz", motion="KEYS")
     told["no folder"] = attempt(bring, "twisted.npz", folder=str(FOLDER / "nowhere"))
     facts["left"] = [len(bpy.data.objects), len(bpy.data.meshes), len(bpy.data.actions)]
+    facts["rate_left"] = bpy.context.scene.render.fps
     apply = bpy.ops.object.meshanim_apply_weights
     told["nothing selected"] = attempt(apply, "take.csv")
     thing = keyed_mesh("Wrong", ("smirk",))
@@ -344,9 +414,18 @@ def draw_panel() -> None:
     facts["searches"] = layout.column.return_value.prop_search.call_count
 
 
-for step in (install, import_all, import_saved, apply_all, apply_npz_again, apply_to_joints):
+for step in (install, import_all, import_while_editing, import_saved, apply_all, apply_npz_again):
     step()
-for step in (apply_clocks, apply_long, refuse_all, import_damaged, draw_panel):
+for step in (
+    apply_beyond_reach,
+    apply_to_linked,
+    apply_to_joints,
+    apply_clocks,
+    apply_long,
+    refuse_all,
+    import_damaged,
+    draw_panel,
+):
     step()
 (FOLDER / "facts.json").write_text(json.dumps(facts))
 np.savez(FOLDER / "arrays.npz", **arrays)  # type: ignore[arg-type]

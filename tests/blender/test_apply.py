@@ -69,6 +69,31 @@ def test_gaze_turns_an_eye_towards_it(blender, performances):
     assert blender.arrays["gaze_turn"] @ SWAP @ [0, 0, 1] == pytest.approx(SWAP @ gaze, abs=1e-5)
 
 
+def test_what_cannot_be_turned_or_moved_is_said_before_anything_is_written(blender):
+    told = blender.facts["out_of_reach"]
+    assert "Rig has no bone gone to turn" in told["bone gone"]
+    assert "the shape keys of Absolute are absolute, and follow no weights" in told["absolute"]
+    assert blender.facts["unmoved"] == [True, True]
+
+
+def test_an_object_without_bones_turns_though_a_bone_was_named_before(blender):
+    assert blender.facts["out_of_reach"]["bone of an object before"] == ""
+    assert set(blender.facts["turned_instead"]) == {"delta_rotation_quaternion"}
+
+
+def test_a_linked_mesh_is_refused_and_an_overridden_one_moves_beside_its_namesake(blender):
+    refused, done = blender.facts["linked"]["told"]
+    assert "the mesh of Face is linked from library.blend, where no curve can be kept" in refused
+    assert blender.facts["linked"]["untouched"] == [True, True]
+    assert (done, blender.facts["linked"]["moved"]) == ("", [True, True])
+
+
+def test_muted_keys_and_bones_that_are_not_there_are_told(blender):
+    words = blender.facts["unseen"]
+    assert "; muted, and not seen: mouthFunnel; " in words
+    assert words.endswith("; turned along: eye_left, eye_right; no bone to turn along: jaw")
+
+
 @pytest.mark.parametrize("file", ["retake.csv", "retake.npz"])
 def test_a_face_with_bones_opens_its_mouth_as_far(blender, performances, file):
     retake = performances["retake"]
@@ -131,6 +156,10 @@ TOLD = {
     "noise.npz": "noise.npz cannot be read as an NPZ of plain arrays, or is damaged",
     "noise.glb": "noise.glb cannot be read as a GLB, or is damaged",
     "foreign.glb": "foreign.glb is not a performance of meshanim; use Blender's own glTF import",
+    "broken.glb": "broken.glb was refused by Blender's glTF importer: IndexError: list index out of range",
+    "late_break.glb": "late_break.glb was refused by Blender's glTF importer: ",
+    "rate.glb": "rate.glb cannot be read as a GLB, or is damaged",
+    "meshes.glb": "meshes.glb cannot be read as a GLB, or is damaged",
     "no_faces.npz": "no_faces.npz is not a performance of meshanim: it has no faces",
     "outside.npz": "outside.npz is damaged: the array faces holds what cannot be",
     "short.npz": "short.npz is damaged: the array vertices does not fit the others",
@@ -171,6 +200,7 @@ def test_every_refusal_is_judged(blender):
 
 def test_a_refusal_leaves_nothing_behind(blender):
     assert blender.facts["left"] == [0, 0, 0]
+    assert blender.facts["rate_left"] == 31
     assert blender.facts["untouched"]
 
 

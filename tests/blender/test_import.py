@@ -114,7 +114,17 @@ def test_the_cache_lies_beside_what_names_it(blender):
         assert (path.parent, path.suffix, path.exists()) == (beside, ".pc2", True)
     assert blender.facts["saved"]["modifiers"][0].startswith("//twisted_")
     assert blender.facts["residual"]["modifiers"] != blender.facts["keyed_as_cache"]["modifiers"]
-    assert list(blender.folder.glob("tmp*")) == []
+    assert list(blender.folder.glob(".meshanim-*")) == []
+
+
+def test_others_may_read_the_cache_as_any_new_file(blender, tmp_path):
+    (tmp_path / "new").touch()
+    assert blender.facts["twisted"]["cache_modes"] == [(tmp_path / "new").stat().st_mode & 0o777]
+
+
+@pytest.mark.parametrize("file", ["keyed.npz", "keyed.glb"])
+def test_an_import_ends_the_editing_of_another_object(blender, file):
+    assert blender.facts["modes"][file] == ["OBJECT", "keyed", "OBJECT"]
 
 
 def test_sound_starts_with_the_motion_and_is_packed(blender):

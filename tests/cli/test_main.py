@@ -111,6 +111,13 @@ def test_curves_that_no_weight_has_are_refused_before_any_work(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_age_that_expressions_are_not_made_for_is_told(tmp_path, capsys) -> None:
+    for age, told in (("2", True), ("5", False)):
+        assert call("animate", *SHORT, "--identity", f"age={age}", "-o", tmp_path / "face.npz", "-q") == 0
+        said = capsys.readouterr().err
+        assert ("age=2 is below 5" in said) == told and len(said.splitlines()) == told
+
+
 def test_a_named_identity_changes_the_face(tmp_path: Path) -> None:
     call("animate", *SHORT, "--identity", "age=6,gender=1", "-o", tmp_path / "child.npz", "-q")
     call("animate", *SHORT, "-o", tmp_path / "mean.npz", "-q")

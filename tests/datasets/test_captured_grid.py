@@ -78,6 +78,13 @@ def test_bad_places_are_refused(clips: Path) -> None:
         CapturedGrid(clips, "train", clips / "s1" / "bbaf2n.mpg")
 
 
+def test_where_there_is_no_checkout_it_is_said_that_performances_are_in_one(clips, monkeypatch) -> None:
+    own = PERFORMANCES.with_name("no-such.safetensors")
+    monkeypatch.setattr("meshanim.datasets.captured_grid.PERFORMANCES", own)
+    with pytest.raises(InputError, match=r"no-such\.safetensors, which is in a checkout of meshanim only"):
+        CapturedGrid(clips, performances=own)
+
+
 @pytest.mark.skipif(not PERFORMANCES.is_file(), reason="no research data in this checkout")
 def test_the_clips_beside_the_checkout_are_those_that_were_captured(shared_data: Path) -> None:
     sizes = {

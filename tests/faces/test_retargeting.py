@@ -72,6 +72,24 @@ def test_weights_that_stay_zero_may_be_of_any_shape(wink):
     assert torch.equal(next(retarget(named, face).chunks(2))[1], next(retarget(wink, face).chunks(2))[1])
 
 
+def test_a_face_that_divides_arkits_shapes_takes_them(ict, wink):
+    weights = torch.tensor([[0.0, 0.0], [0.4, 0.5]])
+    given = retarget(replace(wink, weights=weights, weight_names=("browInnerUp", "jawOpen")), ict)
+    assert given.weights is not None
+    moving = dict(zip(given.weight_names, given.weights[1].tolist(), strict=True))
+    moving = {name: round(value, 6) for name, value in moving.items() if value}
+    assert moving == {"browInnerUpLeft": 0.4, "browInnerUpRight": 0.4, "jawOpen": 0.5}
+
+
+def test_what_a_face_lacks_of_arkits_shapes_is_told_and_left_out(ict, wink):
+    spoken = replace(wink, weights=torch.tensor([[0.0, 0.0], [0.4, 0.5]]))
+    with pytest.warns(UserWarning, match="face ict has no tongueOut: left out"):
+        given = retarget(replace(spoken, weight_names=("jawOpen", "tongueOut")), ict)
+    assert given.weights is not None and given.weights[1].count_nonzero() == 1
+    with pytest.raises(InputError, match="got 4538 vertices and smirk"):
+        retarget(replace(spoken, weight_names=("smirk", "tongueOut"), weights=spoken.weights.flip(1)), ict)
+
+
 def test_meshes_of_another_size_are_named(wink):
     mesh = Mesh(torch.rand(4, 3), torch.tensor([[0, 1, 2]]))
     moved = Performance(mesh, 25.0, motion=torch.rand(1, 4, 3))

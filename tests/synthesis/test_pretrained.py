@@ -38,8 +38,20 @@ def test_unknown_names_are_answered_with_known_ones_of_the_kind() -> None:
         find_model("no-such", "SpeechModel")
     with pytest.raises(InputError, match="a folder, since none of its kind is shipped, got 'no-such'"):
         find_model("no-such", "SpiralAutoencoder")
+    with pytest.raises(InputError, match="got 'research/no-such', which is in a checkout of meshanim only"):
+        find_model("research/no-such", "LipSyncNetwork")
     with pytest.raises(InputError, match="of kind SpeechModel, as speech-small, got 'ExpressionModel'"):
         SpeechModel.from_pretrained("anny-expressions")
+
+
+def test_a_folder_that_lies_here_takes_no_shipped_models_place(saved: Path, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shipped = find_model("speech-small", "SpeechModel")
+    Path("speech-small").mkdir()
+    assert find_model("speech-small", "SpeechModel") == shipped
+    here = Path("speech-small")
+    assert find_model("./speech-small", "SpeechModel") == find_model(here, "SpeechModel") == here
+    assert find_model(str(saved), "SpiralAutoencoder") == saved
 
 
 def test_shipped_models_are_found_by_the_topology_of_a_mesh(face: Mesh) -> None:

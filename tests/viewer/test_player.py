@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import threading
 from dataclasses import replace
 from functools import partial
@@ -191,9 +192,10 @@ def test_a_bad_name_is_said_and_nothing_written(server, clock, tmp_path, monkeyp
     studio = Studio(server, load_face("anny"), folder=inside)
     said: list[str] = []
     monkeypatch.setattr(studio.player, "tell", lambda title, sentence: said.append(sentence))
-    for name in ("../a.npz", "a.xyz"):
+    monkeypatch.setitem(sys.modules, "pxr", None)
+    for name in ("../a.npz", "a.xyz", "a.usdc"):
         studio._name.value = name  # type: ignore[misc]
         studio._save()
         studio._download()
-    assert len(said) == 4
+    assert len(said) == 6 and "meshanim[usd]" in said[-1]
     assert list(inside.iterdir()) == [] and [p.name for p in tmp_path.iterdir()] == ["inside"]

@@ -88,7 +88,7 @@ def test_a_port_that_is_taken_is_named(server) -> None:
         close_server(another)
 
 
-@pytest.mark.parametrize("host", ["192.0.2.1", "no.such.host.invalid"])
+@pytest.mark.parametrize("host", ["192.0.2.1", "no.such.host.invalid", "no..host", 64 * "n"])
 def test_an_address_of_another_machine_is_named(host: str) -> None:
     with pytest.raises(InputError, match=f"cannot listen at {host}"):
         open_server(host, 0)
