@@ -17,19 +17,33 @@ from meshanim._check import InputError
 from meshanim._files import atomic_path
 from meshanim.training.recipe import Recipe
 
-FORMAT = 2
+FORMAT = 3
 NAME = "checkpoint.safetensors"
 _MAY_CHANGE = ("epochs", "checkpoint_steps")
 
 
 @dataclass
 class Position:
-    """How far a run is: whole epochs, steps in the current one, and sums of its losses so far."""
+    """How far a run is.
+
+    Attributes:
+        epoch: whole epochs done.
+        step: steps done in the current one, and
+        samples: how many samples these had.
+        sums: of each loss over these samples.
+        history: one row of numbers per whole epoch.
+    """
 
     epoch: int = 0
     step: int = 0
+    samples: int = 0
     sums: dict[str, float] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
+
+    @property
+    def means(self) -> dict[str, float]:
+        """Of each loss over the current epoch's samples, so that a short last batch counts as what it is."""
+        return {name: total / self.samples for name, total in self.sums.items()}
 
 
 def _optimizer_tensors(model: nn.Module, optimizers: Sequence[torch.optim.Optimizer]) -> dict[str, Tensor]:

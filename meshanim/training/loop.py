@@ -180,7 +180,8 @@ class _Run:
             optimizer.step()
             told |= {name: value.detach() for name, value in losses.items()}
         self.position.step += 1
-        self._tell(told, len(items))
+        self.position.samples += len(batch)
+        self._tell(told, len(items), len(batch))
 
     def release(self) -> None:
         """Let every player's parameters move again."""
@@ -188,12 +189,12 @@ class _Run:
             for parameter in turn.parameters:
                 parameter.requires_grad_(True)
 
-    def _tell(self, losses: dict[str, Tensor], share: int) -> None:
+    def _tell(self, losses: dict[str, Tensor], share: int, samples: int) -> None:
         asked = torch.tensor(float(self.stop.requested))
         self.processes.average([*losses.values(), asked], share)
         self.stop.requested = bool(asked)
         for name, value in losses.items():
-            self.position.sums[name] = self.position.sums.get(name, 0.0) + float(value)
+            self.position.sums[name] = self.position.sums.get(name, 0.0) + samples * float(value)
 
     def _close_epoch(self, rate: float) -> None:
         position = self.position
@@ -201,9 +202,8 @@ class _Run:
         self.task.model.eval()
         with torch.no_grad():
             scores = self.task.validate()
-        means = {name: total / self.steps for name, total in position.sums.items()}
-        position.history.append({**means, **scores, "learning_rate": rate})
-        position.epoch, position.step, position.sums = position.epoch + 1, 0, {}
+        position.history.append({**position.means, **scores, "learning_rate": rate})
+        position.epoch, position.step, position.samples, position.sums = position.epoch + 1, 0, 0, {}
         self.save()
 
 

@@ -59,7 +59,7 @@ class RunLog:
 
     def step(self, position: Position) -> None:
         """Tell of one step done."""
-        parts = "  ".join(f"{name} {value / position.step:.3f}" for name, value in position.sums.items())
+        parts = "  ".join(f"{name} {value:.3f}" for name, value in position.means.items())
         text = f"epoch {position.epoch + 1}/{self.epochs}  {parts}"
         self.bar.update(self.line, advance=1, description=text)
 

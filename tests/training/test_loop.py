@@ -118,7 +118,20 @@ def test_the_history_tells_of_every_epoch(uninterrupted: tuple[Path, Task]) -> N
     rows = json.loads((uninterrupted[0] / "history.json").read_text())
     assert [set(row) for row in rows] == [{"square", "score", "learning_rate"}] * 3
     assert [row["learning_rate"] for row in rows] == pytest.approx([0.01, 0.0099, 0.009801])
-    assert rows[2]["square"] < rows[0]["square"]
+    assert rows[2]["score"] < rows[0]["score"]
+
+
+class Weighed(Task):
+    """Every sample's loss is its number, whatever is learned."""
+
+    def losses(self, items) -> dict[str, torch.Tensor]:
+        return {"number": super().losses(items)["square"] * 0 + torch.tensor(items).float().mean()}
+
+
+def test_a_short_last_batch_counts_as_what_it_is(tmp_path: Path) -> None:
+    """22 samples by 4: the last batch has two."""
+    report = train(Weighed(), replace(RECIPE, epochs=1), tmp_path, progress=False)
+    assert report.history[0]["number"] == pytest.approx(sum(range(22)) / 22)
 
 
 def test_tensorboard_gets_the_history(uninterrupted: tuple[Path, Task]) -> None:
