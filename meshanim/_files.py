@@ -205,3 +205,31 @@ def atomic_folder(path: str | Path, replaces: str) -> Iterator[Path]:
                 _replace_folder(temporary, target, replaces)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def only_one_in(folder: Path, work: str) -> Iterator[None]:
+    """Have a folder for oneself; no kill leaves it closed.
+
+    Windows and some network drives cannot lock a folder, so that there nothing is known of others.
+
+    Raises:
+        InputError: another process, or another thread of this one, does the same ``work`` there.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise InputError(f"{folder} must be free for one {work}, but another one is at work there") from None
+    except OSError:
+        pass
+    try:
+        yield
+    finally:
+        os.close(handle)

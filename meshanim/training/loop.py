@@ -6,7 +6,7 @@ import math
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
@@ -14,9 +14,11 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from meshanim._check import InputError
+from meshanim._files import only_one_in
 from meshanim._pretrained import Pretrained
-from meshanim.training.checkpoint import describe_run, load_checkpoint, save_checkpoint
-from meshanim.training.processes import Processes
+from meshanim.training.checkpoint import NAME, Position, describe_run, load_checkpoint, save_checkpoint
+from meshanim.training.processes import SEEDS, Processes
 from meshanim.training.recipe import Recipe
 from meshanim.training.run_log import RunLog
 
@@ -81,7 +83,7 @@ class TrainingReport:
 
 def epoch_order(samples: int, seed: int, epoch: int) -> list[int]:
     """The order of all samples in an epoch; it depends on nothing but its arguments."""
-    generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
+    generator = torch.Generator().manual_seed((seed * 1_000_003 + epoch) % SEEDS)
     return torch.randperm(samples, generator=generator).tolist()
 
 
@@ -116,12 +118,30 @@ def _turns(task: Task, recipe: Recipe) -> Sequence[Turn]:
     return [Turn(task.losses, parameters, recipe.learning_rate)]
 
 
+def _check_within(position: Position, recipe: Recipe, folder: Path) -> None:
+    """Raise where a run is further than it is to go: what it was after fewer epochs is not kept."""
+    begun = position.epoch + (position.step > 0)
+    if begun > recipe.epochs:
+        raise InputError(
+            f"epochs must be at least {begun}, since the run in {folder} has come so far, "
+            f"got {recipe.epochs}; choose another folder or remove its {NAME}"
+        )
+
+
 class _Run:
     """One run in its folder."""
 
-    def __init__(self, task: Task, recipe: Recipe, folder: Path, about: dict[str, Any], stop: _Stop) -> None:
+    def __init__(
+        self,
+        task: Task,
+        recipe: Recipe,
+        folder: Path,
+        about: dict[str, Any],
+        stop: _Stop,
+        processes: Processes,
+    ) -> None:
         self.task, self.recipe, self.folder, self.stop = task, recipe, folder, stop
-        self.processes, self.turns = Processes(), _turns(task, recipe)
+        self.processes, self.turns = processes, _turns(task, recipe)
         self.about = describe_run(recipe, len(task), processes=self.processes.count, **about)
         self.optimizers = [
             torch.optim.Adam(
@@ -129,14 +149,16 @@ class _Run:
             )
             for turn in self.turns
         ]
+        self.stopped = False
+        """What all processes have agreed on; a request may come to one of them at any moment."""
         self.steps = math.ceil(len(task) / recipe.batch_size)
-        torch.manual_seed(recipe.seed + 1_000_003 * self.processes.index)
-        self.position = load_checkpoint(folder, task.model, self.optimizers, self.about, self.processes.index)
+        self.position = load_checkpoint(folder, task.model, self.optimizers, self.about, processes)
+        _check_within(self.position, recipe, folder)
 
     def save(self) -> None:
         """Write a checkpoint, of what all processes know."""
         self._join_statistics()
-        states = self.processes.every(torch.get_rng_state())
+        states = self.processes.random_states()
         if self.processes.main:
             save_checkpoint(self.folder, self.task.model, self.optimizers, states, self.position, self.about)
         self.processes.wait()  # a launcher stops the others when one ends badly, be it after its work
@@ -157,9 +179,9 @@ class _Run:
             start = position.step * recipe.batch_size
             self._step(order[start : start + recipe.batch_size])
             log.step(position)
-            if self.stop.requested or position.step % recipe.checkpoint_steps == 0:
+            if self.stopped or position.step % recipe.checkpoint_steps == 0:
                 self.save()
-            if self.stop.requested:
+            if self.stopped:
                 return
         self._close_epoch(recipe.learning_rate * share)
         with torch.no_grad():
@@ -192,8 +214,14 @@ class _Run:
     def _tell(self, losses: dict[str, Tensor], share: int, samples: int) -> None:
         asked = torch.tensor(float(self.stop.requested))
         self.processes.average([*losses.values(), asked], share)
-        self.stop.requested = bool(asked)
+        self.stopped = bool(asked)
         for name, value in losses.items():
+            if not bool(value.isfinite()):
+                where = f"step {self.position.step} of epoch {self.position.epoch + 1}"
+                raise InputError(
+                    f"losses must be finite, got {float(value)} of {name} in {where}; "
+                    "the data may not be, or the learning rate be too high"
+                )
             self.position.sums[name] = self.position.sums.get(name, 0.0) + samples * float(value)
 
     def _close_epoch(self, rate: float) -> None:
@@ -212,11 +240,11 @@ def train(
 ) -> TrainingReport:
     """Train a task's model, from the folder's checkpoint where there is one.
 
-    A run on a CPU that was killed and taken up again ends with the same bytes as one that was not; on a GPU,
-    what it drops is drawn anew. Ctrl-C finishes the step, writes a checkpoint and returns. The folder gets
-    ``checkpoint.safetensors``, ``history.json`` and, with TensorBoard installed, ``tensorboard/``. Started by
-    ``accelerate launch`` or ``torchrun`` in several processes, each takes its share of every batch, see
-    :class:`meshanim.training.processes.Processes`.
+    A run that was killed and taken up again ends with the same bytes as one that was not; on a GPU, whose
+    kernels may add in any order, it draws the same random numbers. Ctrl-C finishes the step, writes a
+    checkpoint and returns. The folder gets ``checkpoint.safetensors``, ``history.json`` and, with TensorBoard
+    installed, ``tensorboard/``. Started by ``accelerate launch`` or ``torchrun`` in several processes, each
+    takes its share of every batch, see :class:`meshanim.training.processes.Processes`.
 
     Args:
         task: what is learned.
@@ -226,16 +254,25 @@ def train(
         about: more that a checkpoint must agree in to be taken up, as JSON values.
 
     Raises:
-        InputError: the folder's checkpoint is damaged or belongs to another run.
+        InputError: there is nothing to learn from; a loss is not finite; the folder's checkpoint is damaged,
+            belongs to another run or has come further than the recipe; or another training is at work there.
     """
-    place = Path(folder)
+    if not len(task):
+        raise InputError("a task must have at least one sample to learn from, got none")
+    place, processes = Path(folder), Processes()
     place.mkdir(parents=True, exist_ok=True)
-    with torch.random.fork_rng(devices=[]), _stop_on_interrupt() as stop:
-        run = _Run(task, recipe, place, about, stop)
-        shown = progress and run.processes.main
-        with RunLog(place, recipe.epochs, run.steps, run.position, shown, run.processes.main) as log:
-            while run.position.epoch < recipe.epochs and not stop.requested:
-                run.epoch(log)
+    with ExitStack() as stack:
+        if processes.main:
+            stack.enter_context(only_one_in(place, "training"))
+        stack.enter_context(processes.seeded(recipe.seed))
+        stop = stack.enter_context(_stop_on_interrupt())
+        run = _Run(task, recipe, place, about, stop, processes)
+        shown = progress and processes.main
+        log = stack.enter_context(
+            RunLog(place, recipe.epochs, run.steps, run.position, shown, processes.main)
+        )
+        while run.position.epoch < recipe.epochs and not run.stopped:
+            run.epoch(log)
         run.release()
     task.model.eval()
     return TrainingReport(run.position.history, run.position.epoch >= recipe.epochs)
