@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
+import re
 import shutil
 import stat
 import sys
@@ -14,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import platformdirs
+from safetensors import SafetensorError
 
 from meshanim._check import InputError
 
@@ -48,6 +51,27 @@ def _usual_mode(unused: Path) -> int:
         unused.unlink()
 
 
+def _system_error(error: Exception) -> int | None:
+    """What the system said to a writer that tells of it in words of its own; None where it says itself."""
+    if isinstance(error, SafetensorError):
+        told = re.search(r"os error (\d+)", str(error))
+        return int(told[1]) if told else None
+    # NumPy's, of an array that a file did not take as a whole
+    return errno.ENOSPC if re.search(r"requested and \d+ written", str(error)) else None
+
+
+@contextmanager
+def _said_by_the_system(target: Path) -> Iterator[None]:
+    """Let all errors of the system be OSErrors with their number, whatever a writer makes of them."""
+    try:
+        yield
+    except (SafetensorError, OSError) as error:
+        number = _system_error(error)
+        if number is None:
+            raise
+        raise OSError(number, os.strerror(number), str(target)) from error
+
+
 @contextmanager
 def _made_folder(folder: Path) -> Iterator[None]:
     """Make ``folder`` and its parents; take away again what was made where the block fails."""
@@ -79,7 +103,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     target = Path(path)
     if target.is_dir():
         raise InputError(f"{target} must be a file to write, but it is a folder")
-    with _made_folder(target.parent):
+    with _made_folder(target.parent), _said_by_the_system(target):
         temporary = _temporary_name(target, target.suffix)
         mode = _usual_mode(temporary)
         try:
@@ -193,7 +217,7 @@ def atomic_folder(path: str | Path, replaces: str) -> Iterator[Path]:
     if _aside(target).is_dir():
         _put_back(target, replaces)
     check_folder(target)
-    with _made_folder(target.parent):
+    with _made_folder(target.parent), _said_by_the_system(target):
         temporary = _temporary_name(target, ".parts")
         shutil.rmtree(temporary, ignore_errors=True)
         try:
