@@ -112,6 +112,8 @@ class ExpressionTask:
     ) -> None:
         self.model, self.sequences, self.window = model, sequences, window
         self._conditions: dict[int, Condition] = {}
+        if not len(sequences):
+            raise InputError("sequences must hold at least one, got none")
         owners = [sequences[item].subject for item in range(len(sequences))] if validation_subjects else []
         held_out = set(sorted(set(owners))[-validation_subjects:]) if validation_subjects else set()
         self.held_out = [item for item, owner in enumerate(owners) if owner in held_out]

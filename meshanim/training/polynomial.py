@@ -196,10 +196,12 @@ def train_polynomial(
         progress: show a bar.
 
     Raises:
-        InputError: clips without captured weights, at another rate, or too short; encoders of other sizes; or
-            no displacements where they are a view.
+        InputError: no clip; clips without captured weights, at another rate, or too short; encoders of other
+            sizes; or no displacements where they are a view.
     """
     sizes, place = recipe.sizes, Path(folder)
+    if not clips:
+        raise InputError("clips must hold at least one, got none")
     if sizes.motion and displace is None:
         raise InputError(f"{recipe.config} must be told how meshes are displaced, got nothing")
     seen, unseen = ([SeenClip.of(clip, displace) for clip in part] for part in (clips, validation))

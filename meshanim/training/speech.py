@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from meshanim._check import check_choice, check_range
+from meshanim._check import InputError, check_choice, check_range
 from meshanim.faces import ARKIT_NAMES, FaceModel
 from meshanim.synthesis.speech import SpeechModel
 from meshanim.synthesis.speech_config import SPEECH_CONFIGS
@@ -203,8 +203,10 @@ def train_speech(
         progress: show a bar.
 
     Raises:
-        InputError: an utterance at another rate than the model's.
+        InputError: no utterance, or one at another rate than the model's.
     """
+    if not utterances:
+        raise InputError("utterances must hold at least one, got none")
     config = replace(SPEECH_CONFIGS[recipe.config], window=recipe.window) if start is None else start.config
     check_rates((*utterances, *validation), config.frame_rate)
     frames = sum(len(each.weights) for each in utterances)

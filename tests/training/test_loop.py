@@ -5,7 +5,9 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
@@ -13,11 +15,26 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from meshanim._check import InputError
-from meshanim.training import Recipe, train
+from meshanim.mesh import Mesh
+from meshanim.training import (
+    AutoencoderRecipe,
+    ClassifierRecipe,
+    PolynomialRecipe,
+    Recipe,
+    SpeechRecipe,
+    train,
+    train_autoencoder,
+    train_classifier,
+    train_polynomial,
+    train_speech,
+)
 from meshanim.training.checkpoint import NAME
+from meshanim.training.expression import ExpressionTask
+from meshanim.training.expression_motion import ExpressionMotionTask
 from meshanim.training.loop import Turn, epoch_order
 from meshanim.training.processes import Processes
 
+UNUSED: Any = None
 RECIPE = Recipe(epochs=3, batch_size=4, checkpoint_steps=2, learning_rate=0.01)
 
 
@@ -185,6 +202,43 @@ def test_recipes_are_checked() -> None:
         Recipe(learning_rate=0)
     with pytest.raises(InputError, match="seed must be at least 0"):
         Recipe(seed=-1)
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ({"epochs": "3"}, "epochs must be a whole number, got '3'"),
+        ({"batch_size": 2.5}, "batch_size must be a whole number, got 2.5"),
+        ({"seed": True}, "seed must be a whole number, got True"),
+        ({"learning_rate": "fast"}, "learning_rate must be a number, got 'fast'"),
+    ],
+)
+def test_settings_of_another_kind_are_named(setting, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        Recipe(**setting)
+
+
+def test_numbers_of_numpy_are_settings(tmp_path: Path) -> None:
+    """A checkpoint's header holds them as JSON, which knows none of these."""
+    recipe = replace(RECIPE, epochs=np.int64(1), seed=np.int32(3), learning_rate=np.float32(0.01))
+    assert train(Task(), recipe, tmp_path, progress=False).finished
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [
+        lambda mesh, to: train_autoencoder(torch.zeros(0, 162, 3), mesh, UNUSED, AutoencoderRecipe(), to),
+        lambda mesh, to: ExpressionTask(UNUSED, []),
+        lambda mesh, to: train_classifier([], ClassifierRecipe(), to),
+        lambda mesh, to: train_speech([], UNUSED, SpeechRecipe(), to),
+        lambda mesh, to: train_polynomial([], PolynomialRecipe(), to),
+        lambda mesh, to: ExpressionMotionTask(UNUSED, UNUSED, torch.zeros(0, 52), 1),
+    ],
+)
+def test_where_there_is_nothing_to_learn_from_it_is_said(begin, face: Mesh, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"must hold at least one\b.*, got none"):
+        begin(face, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 class Game:
