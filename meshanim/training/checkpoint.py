@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -45,6 +46,16 @@ class Position:
     def means(self) -> dict[str, float]:
         """Of each loss over the current epoch's samples, so that a short last batch counts as what it is."""
         return {name: total / self.samples for name, total in self.sums.items()}
+
+
+def weights_digest(model: nn.Module | None) -> str:
+    """What tells a network that a run begins with from others; ``none`` where there is none."""
+    if model is None:
+        return "none"
+    digest = hashlib.sha256()
+    for name, tensor in model.state_dict().items():
+        digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _optimizer_tensors(model: nn.Module, optimizers: Sequence[torch.optim.Optimizer]) -> dict[str, Tensor]:

@@ -14,6 +14,7 @@ from meshanim._check import InputError, check_choice, check_range
 from meshanim.faces import ARKIT_NAMES, FaceModel
 from meshanim.synthesis.speech import SpeechModel
 from meshanim.synthesis.speech_config import SPEECH_CONFIGS
+from meshanim.training.checkpoint import weights_digest
 from meshanim.training.loop import TrainingReport, train_and_save
 from meshanim.training.recipe import Recipe
 from meshanim.training.speech_batches import (
@@ -226,5 +227,5 @@ def train_speech(
     if config.memory:
         _remember(model, utterances, recipe)
     task = SpeechTask(model, utterances, LipMotion(face), recipe, validation)
-    about = {"model": asdict(config), "continued": start is not None}
+    about = {"model": asdict(config), "start": weights_digest(start)}
     return train_and_save(model, task, recipe, folder, progress, **about)

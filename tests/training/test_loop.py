@@ -220,7 +220,8 @@ def test_settings_of_another_kind_are_named(setting, said: str) -> None:
 
 def test_numbers_of_numpy_are_settings(tmp_path: Path) -> None:
     """A checkpoint's header holds them as JSON, which knows none of these."""
-    recipe = replace(RECIPE, epochs=np.int64(1), seed=np.int32(3), learning_rate=np.float32(0.01))
+    settings: dict[str, Any] = {"epochs": np.int64(1), "seed": np.int32(3), "learning_rate": np.float32(0.1)}
+    recipe = replace(RECIPE, **settings)
     assert train(Task(), recipe, tmp_path, progress=False).finished
 
 

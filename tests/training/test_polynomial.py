@@ -170,6 +170,9 @@ def test_a_stopped_run_ends_as_one_that_was_not(tmp_path: Path) -> None:
     train_polynomial(CLIPS, tiny_recipe(), tmp_path / "whole", encoders=encoders, progress=False)
     for name in ("checkpoint.safetensors", "history.json", "model.safetensors"):
         assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    others = PolynomialModel(TINY.fused_by("concatenation"))
+    with pytest.raises(InputError, match=r"belongs to another run: encoders is '\w{16}' there"):
+        train_polynomial(CLIPS, tiny_recipe(), tmp_path / "parts", encoders=others, progress=False)
 
 
 def test_encoders_come_first_and_are_kept(tmp_path: Path) -> None:
