@@ -231,29 +231,38 @@ def atomic_folder(path: str | Path, replaces: str) -> Iterator[Path]:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
+def remove_leftovers(target: Path) -> None:
+    """Take away what kills have left of :func:`atomic_path` for ``target``; nobody may be writing it."""
+    begun = re.compile(re.escape(f".{target.stem}.") + r"\d+-\d+" + re.escape(target.suffix))
+    for file in target.parent.iterdir():
+        if begun.fullmatch(file.name):
+            file.unlink(missing_ok=True)
+
+
 @contextmanager
-def only_one_in(folder: Path, work: str) -> Iterator[None]:
+def only_one_in(folder: Path, work: str) -> Iterator[bool]:
     """Have a folder for oneself; no kill leaves it closed.
 
-    Windows and some network drives cannot lock a folder, so that there nothing is known of others.
+    Yields:
+        Whether it is so: Windows and some network drives cannot lock a folder, so that others may be there.
 
     Raises:
         InputError: another process, or another thread of this one, does the same ``work`` there.
     """
     if sys.platform == "win32":
-        yield
+        yield False
         return
     import fcntl
 
-    handle = os.open(folder, os.O_RDONLY)
+    handle, alone = os.open(folder, os.O_RDONLY), True
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(handle)
         raise InputError(f"{folder} must be free for one {work}, but another one is at work there") from None
     except OSError:
-        pass
+        alone = False
     try:
-        yield
+        yield alone
     finally:
         os.close(handle)

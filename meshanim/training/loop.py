@@ -15,12 +15,12 @@ import torch
 from torch import Tensor, nn
 
 from meshanim._check import InputError
-from meshanim._files import only_one_in
+from meshanim._files import only_one_in, remove_leftovers
 from meshanim._pretrained import Pretrained
 from meshanim.training.checkpoint import NAME, Position, describe_run, load_checkpoint, save_checkpoint
 from meshanim.training.processes import SEEDS, Processes
 from meshanim.training.recipe import Recipe
-from meshanim.training.run_log import RunLog
+from meshanim.training.run_log import HISTORY, RunLog
 
 Model = TypeVar("Model", bound=Pretrained)
 
@@ -262,8 +262,9 @@ def train(
     place, processes = Path(folder), Processes()
     place.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
-        if processes.main:
-            stack.enter_context(only_one_in(place, "training"))
+        if processes.main and stack.enter_context(only_one_in(place, "training")):
+            for name in (NAME, HISTORY):
+                remove_leftovers(place / name)
         stack.enter_context(processes.seeded(recipe.seed))
         stop = stack.enter_context(_stop_on_interrupt())
         run = _Run(task, recipe, place, about, stop, processes)

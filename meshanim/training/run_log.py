@@ -13,6 +13,8 @@ from torch import Tensor
 from meshanim._files import atomic_path
 from meshanim.training.checkpoint import Position
 
+HISTORY = "history.json"
+
 
 def _tensorboard(folder: Path, epoch: int) -> Any:
     try:
@@ -75,5 +77,5 @@ class RunLog:
                 self.board.add_image(name, picture, position.epoch, dataformats="HWC")
 
     def _keep(self, position: Position) -> None:
-        with atomic_path(self.folder / "history.json") as path:
+        with atomic_path(self.folder / HISTORY) as path:
             path.write_text(json.dumps(position.history, indent=1), encoding="utf-8")

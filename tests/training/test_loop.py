@@ -420,6 +420,14 @@ def test_a_checkpoint_that_lacks_something_is_refused(
     assert "\n" not in str(caught.value)
 
 
+def test_what_kills_have_left_half_written_goes(tmp_path: Path) -> None:
+    for name in (".checkpoint.12-34.safetensors", ".history.12-34.json", ".checkpoint.mine.safetensors"):
+        (tmp_path / name).write_text("half")
+    train(Task(), replace(RECIPE, epochs=1), tmp_path, progress=False)
+    kept = {file.name for file in tmp_path.iterdir() if file.is_file()}
+    assert kept == {NAME, "history.json", ".checkpoint.mine.safetensors"}
+
+
 def test_a_folder_in_place_of_a_checkpoint_is_refused_before_any_step(tmp_path: Path) -> None:
     (tmp_path / NAME).mkdir()
     task = Task()
