@@ -75,10 +75,22 @@ class Pictured(Task, Protocol):
 
 @dataclass(frozen=True)
 class TrainingReport:
-    """How a run went: one row of numbers per epoch, and whether it came to its end."""
+    """How a run went.
+
+    Attributes:
+        history: one row of numbers per epoch.
+        finished: whether it came to its end.
+        stopped: whether an end was asked for, be it in the last moment; nothing else should begin then.
+    """
 
     history: list[dict[str, float]]
     finished: bool
+    stopped: bool = False
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether a stage that needs this one may begin."""
+        return self.finished and not self.stopped
 
 
 def epoch_order(samples: int, seed: int, epoch: int) -> list[int]:
@@ -205,6 +217,12 @@ class _Run:
         self.position.samples += len(batch)
         self._tell(told, len(items), len(batch))
 
+    def asked_to_stop(self) -> bool:
+        """Whether any process was, by now."""
+        asked = torch.tensor(float(self.stop.requested))
+        self.processes.average([asked])
+        return bool(asked)
+
     def release(self) -> None:
         """Let every player's parameters move again."""
         for turn in self.turns:
@@ -275,8 +293,9 @@ def train(
         while run.position.epoch < recipe.epochs and not run.stopped:
             run.epoch(log)
         run.release()
+        stopped = run.asked_to_stop()
     task.model.eval()
-    return TrainingReport(run.position.history, run.position.epoch >= recipe.epochs)
+    return TrainingReport(run.position.history, run.position.epoch >= recipe.epochs, stopped)
 
 
 def train_and_save(

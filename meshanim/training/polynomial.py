@@ -209,8 +209,8 @@ def train_polynomial(
     seen, unseen = ([SeenClip.of(clip, displace) for clip in part] for part in (clips, validation))
     if encoders is None:
         encoders, report = train_encoders(seen, recipe, place / "encoders", unseen, progress)
-        if not report.finished:
-            return encoders, report
+        if not report.goes_on:
+            return encoders, TrainingReport([], False)
     with recipe.seeded():
         model = PolynomialModel(sizes)
         take_encoders(model, encoders)

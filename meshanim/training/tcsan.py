@@ -218,7 +218,7 @@ def train_tcsan(
     if recipe.lips is not None:
         first = replace(recipe.lips, seed=recipe.seed)
         begun = hear_lips(players.model, learned, unseen, first, Path(folder) / "lips", progress)
-        if not begun.finished:
+        if not begun.goes_on:
             return players.model, TrainingReport([], False)
         players.model.sound.requires_grad_(False)
     players.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
