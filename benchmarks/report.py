@@ -15,6 +15,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from meshanim._files import atomic_path
 from meshanim.ops import kernels_in_use
 
 RESULTS = Path(__file__).parent / "results"
@@ -60,8 +61,9 @@ def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> N
 def write_results(name: str, content: dict[str, Any]) -> Path:
     """Write ``results/<name>.json`` with the machine's description."""
     path = RESULTS / f"{name}.json"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps({"machine": machine(), **content}, indent=1) + "\n")
+    text = json.dumps({"machine": machine(), **content}, indent=1) + "\n"
+    with atomic_path(path) as place:
+        place.write_text(text)
     return path
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
+import re
 import shutil
 import stat
 import sys
@@ -14,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import platformdirs
+from safetensors import SafetensorError
 
 from meshanim._check import InputError
 
@@ -48,6 +51,27 @@ def _usual_mode(unused: Path) -> int:
         unused.unlink()
 
 
+def _system_error(error: Exception) -> int | None:
+    """What the system said to a writer that tells of it in words of its own; None where it says itself."""
+    if isinstance(error, SafetensorError):
+        told = re.search(r"os error (\d+)", str(error))
+        return int(told[1]) if told else None
+    # NumPy's, of an array that a file did not take as a whole
+    return errno.ENOSPC if re.search(r"requested and \d+ written", str(error)) else None
+
+
+@contextmanager
+def _said_by_the_system(target: Path) -> Iterator[None]:
+    """Let all errors of the system be OSErrors with their number, whatever a writer makes of them."""
+    try:
+        yield
+    except (SafetensorError, OSError) as error:
+        number = _system_error(error)
+        if number is None:
+            raise
+        raise OSError(number, os.strerror(number), str(target)) from error
+
+
 @contextmanager
 def _made_folder(folder: Path) -> Iterator[None]:
     """Make ``folder`` and its parents; take away again what was made where the block fails."""
@@ -79,7 +103,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     target = Path(path)
     if target.is_dir():
         raise InputError(f"{target} must be a file to write, but it is a folder")
-    with _made_folder(target.parent):
+    with _made_folder(target.parent), _said_by_the_system(target):
         temporary = _temporary_name(target, target.suffix)
         mode = _usual_mode(temporary)
         try:
@@ -193,7 +217,7 @@ def atomic_folder(path: str | Path, replaces: str) -> Iterator[Path]:
     if _aside(target).is_dir():
         _put_back(target, replaces)
     check_folder(target)
-    with _made_folder(target.parent):
+    with _made_folder(target.parent), _said_by_the_system(target):
         temporary = _temporary_name(target, ".parts")
         shutil.rmtree(temporary, ignore_errors=True)
         try:
@@ -205,3 +229,40 @@ def atomic_folder(path: str | Path, replaces: str) -> Iterator[Path]:
                 _replace_folder(temporary, target, replaces)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def remove_leftovers(target: Path) -> None:
+    """Take away what kills have left of :func:`atomic_path` for ``target``; nobody may be writing it."""
+    begun = re.compile(re.escape(f".{target.stem}.") + r"\d+-\d+" + re.escape(target.suffix))
+    for file in target.parent.iterdir():
+        if begun.fullmatch(file.name):
+            file.unlink(missing_ok=True)
+
+
+@contextmanager
+def only_one_in(folder: Path, work: str) -> Iterator[bool]:
+    """Have a folder for oneself; no kill leaves it closed.
+
+    Yields:
+        Whether it is so: Windows and some network drives cannot lock a folder, so that others may be there.
+
+    Raises:
+        InputError: another process, or another thread of this one, does the same ``work`` there.
+    """
+    if sys.platform == "win32":
+        yield False
+        return
+    import fcntl
+
+    handle, alone = os.open(folder, os.O_RDONLY), True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise InputError(f"{folder} must be free for one {work}, but another one is at work there") from None
+    except OSError:
+        alone = False
+    try:
+        yield alone
+    finally:
+        os.close(handle)

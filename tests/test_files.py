@@ -1,12 +1,15 @@
 """Files and folders appear whole or not at all."""
 
+import errno
 import os
+import resource
 import shutil
 import stat
 import sys
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -14,6 +17,10 @@ from safetensors.torch import save_file
 from meshanim import _files
 from meshanim._check import InputError
 from meshanim._files import atomic_folder, atomic_path, cache_folder
+
+
+def save_array(place: Path) -> None:
+    np.save(place, np.zeros(999))
 
 
 def test_a_file_appears_when_the_block_ends(tmp_path):
@@ -45,6 +52,22 @@ def test_an_error_leaves_the_older_file_and_nothing_else(tmp_path):
         place.write_text("half")
         raise KeyError
     assert [file.name for file in tmp_path.iterdir()] == ["a.txt"]
+
+
+@pytest.mark.parametrize("write", [lambda place: save_file({"a": torch.zeros(999)}, place), save_array])
+def test_what_the_system_says_of_a_full_disk_is_said_whoever_writes(tmp_path, write):
+    """safetensors has an error of its own for it, NumPy says how much was written."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (700, limits[1]))
+    try:
+        with pytest.raises(OSError, match=r"left on device|too large") as caught:  # noqa: SIM117
+            with atomic_path(tmp_path / "x" / "a.npy") as place:
+                write(place)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert caught.value.filename == str(tmp_path / "x" / "a.npy")
+    assert caught.value.errno in (errno.EFBIG, errno.ENOSPC)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes are those of POSIX")

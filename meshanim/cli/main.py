@@ -12,13 +12,13 @@ from pathlib import Path
 from types import FrameType
 from typing import TextIO
 
-_STOPPED = 130
+STOPPED = 130
 """Exit code of what an interrupt ended, as shells have it."""
 
 
 @contextmanager
 def _stopping_on_interrupt() -> Iterator[None]:
-    """End the block by Ctrl-C with one line and :data:`_STOPPED`, whatever libraries make of an interrupt.
+    """End the block by Ctrl-C with one line and :data:`STOPPED`, whatever libraries make of an interrupt.
 
     They turn it into an ImportError, an exit without a word, and more. Who takes it for a good end, as pages
     in the browser do, gets that. An interrupt that is not heard here, or not as usual, stays as it is.
@@ -41,7 +41,7 @@ def _stopping_on_interrupt() -> Iterator[None]:
         if good or not (interrupted or isinstance(end, KeyboardInterrupt)):
             raise
         print("meshanim: stopped", file=sys.stderr)
-        sys.exit(_STOPPED)
+        sys.exit(STOPPED)
     finally:
         if usual:
             signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
+from meshanim.cli.main import STOPPED
+
 if TYPE_CHECKING:
     from meshanim.training import Recipe, TrainingReport
 
@@ -20,7 +22,9 @@ def adjusted(recipe: Chosen, **asked: Any) -> Chosen:
 
 
 def say_where(report: TrainingReport, epochs: int, out: Path, quiet: bool) -> None:
-    """How far a run is, and where it lies."""
+    """How far a run is, and where it lies; one that was stopped ends the command as an interrupt does."""
     if not quiet:
         state = "finished" if report.finished else "stopped; the same command goes on from here"
         typer.echo(f"{len(report.history)} of {epochs} epochs {state}: {out}")
+    if not report.finished:
+        raise typer.Exit(STOPPED)

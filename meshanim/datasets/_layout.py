@@ -29,6 +29,23 @@ def at_least_one(found: Iterable[Item], root: Path, layout: str, what: str) -> I
     return itertools.chain([first], remaining)
 
 
+def visible(paths: Iterable[Path]) -> Iterator[Path]:
+    """Files that are no system's own: macOS puts ``._NAME`` beside each that it copies to another's drive."""
+    return (path for path in paths if not path.name.startswith("."))
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a text file.
+
+    Raises:
+        InputError: it is none.
+    """
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} must be a text file, got {error}") from None
+
+
 def beside(path: Path) -> Path | None:
     """The path, where a file is there."""
     return path if path.is_file() else None

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from meshanim._files import atomic_path, cache_folder
 from meshanim.audio import SPEECH_RATE, Sound, read_sound, resample
+from meshanim.datasets._mapped import reading_kept
 from meshanim.datasets.spoken_clips import SpokenClip
 from meshanim.vision import FaceCrop, cut_crop, follow_landmarks, move_points, read_video, whole_track
 
@@ -57,7 +58,7 @@ class ClipCache:
         path = self.folder / f"{_content(clip.video, clip.sound)}.safetensors"
         if not path.is_file():
             _keep(path, *_watch(clip))
-        with safe_open(path, "pt") as file:
+        with reading_kept(path), safe_open(path, "pt") as file:
             landmarks, waveform = file.get_tensor("landmarks"), file.get_tensor("waveform")
             return Watched(landmarks, Sound(waveform, SPEECH_RATE), float(file.metadata()["fps"]))
 
@@ -66,7 +67,7 @@ class ClipCache:
         path = self._crops_path(clip, crop)
         if not path.is_file():
             _keep(path, _cut(clip, crop, self.watched(clip).landmarks), {"crop": repr(crop)})
-        with safe_open(path, "pt") as file:
+        with reading_kept(path), safe_open(path, "pt") as file:
             return file.get_tensor("frames"), file.get_tensor("landmarks")
 
     def has(self, clip: SpokenClip, crop: FaceCrop) -> bool:

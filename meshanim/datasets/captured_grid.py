@@ -92,7 +92,7 @@ class CapturedGrid(Sequence[Utterance]):
         try:
             with safe_open(self._path, "pt") as file:
                 self._clips: dict[str, Any] = json.loads(file.metadata()["clips"])
-        except (SafetensorError, KeyError, TypeError) as error:
+        except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
             raise InputError(f"{self._path} must hold captured clips, got {error!r}") from None
         splits = grid_splits(list(self._clips))
         self.names = [name for name, part in splits.items() if part == split]

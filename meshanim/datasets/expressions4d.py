@@ -26,7 +26,7 @@ from torch import Tensor
 from meshanim._check import check_choice, check_item, check_range, check_seed
 from meshanim._files import atomic_folder, cache_folder
 from meshanim._progress import Progress
-from meshanim.datasets._mapped import MappedArray
+from meshanim.datasets._mapped import MappedArray, make_array, reading_kept
 from meshanim.datasets._seeds import generator_of
 from meshanim.datasets.performing import (
     STYLE_SIZE,
@@ -193,7 +193,7 @@ class Expressions4D:
         lengths = [len(weights) for *_, weights in takes]
         with atomic_folder(self.folder, replaces="*") as folder:
             shape = (sum(lengths), *self.neutrals.shape[1:])
-            frames = np.lib.format.open_memmap(folder / "frames.npy", "w+", np.float32, shape)
+            frames = make_array(folder / "frames.npy", np.float32, shape)
             deformation, start = [], 0
             for done, (subject, _, _, weights) in enumerate(takes):
                 moved = self._moved(subject, weights)
@@ -206,10 +206,11 @@ class Expressions4D:
             (folder / "index.json").write_text(json.dumps({"lengths": lengths, "deformation": deformation}))
 
     def _open(self) -> None:
-        index = json.loads((self.folder / "index.json").read_text())
-        self._frames = MappedArray(self.folder / "frames.npy")
-        self._starts = np.concatenate([[0], np.cumsum(index["lengths"])])
-        self.deformation = torch.tensor(index["deformation"]).view(-1, len(EXPRESSIONS))
+        with reading_kept(self.folder):
+            index = json.loads((self.folder / "index.json").read_text())
+            self._frames = MappedArray(self.folder / "frames.npy")
+            self._starts = np.concatenate([[0], np.cumsum(index["lengths"])])
+            self.deformation = torch.tensor(index["deformation"]).view(-1, len(EXPRESSIONS))
         known = self.deformation[self.train_subjects]
         self.deformation_mean, self.deformation_deviation = known.mean(dim=0), known.std(dim=0)
         self.extremeness = extremeness(self.deformation, self.deformation_mean, self.deformation_deviation)

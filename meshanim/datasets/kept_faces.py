@@ -10,7 +10,7 @@ import torch
 
 from meshanim._check import InputError, check_item
 from meshanim._files import cache_folder
-from meshanim.datasets._mapped import MappedArray
+from meshanim.datasets._mapped import MappedArray, make_array
 from meshanim.datasets.rendered_faces import RenderedFace, RenderedFaces
 from meshanim.faces import FaceModel
 from meshanim.rendering import Camera
@@ -86,7 +86,7 @@ def _opened(path: Path, record: np.dtype, count: int) -> MappedArray:
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         made = path.with_name(f".{path.name}.{os.getpid()}")
-        np.lib.format.open_memmap(made, "w+", record, (count,)).flush()
+        make_array(made, record, (count,))
         made.replace(path)
     try:
         records = MappedArray(path, "r+")

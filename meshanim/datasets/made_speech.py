@@ -30,7 +30,7 @@ from meshanim._progress import Progress
 from meshanim.audio.espeak import Spoken, speak_text
 from meshanim.audio.phones import Phone
 from meshanim.audio.sound import SPEECH_RATE, Sound, resample
-from meshanim.datasets._mapped import MappedArray
+from meshanim.datasets._mapped import MappedArray, reading_kept
 from meshanim.datasets._seeds import generator_of
 from meshanim.datasets.coarticulation import STYLE_SIZE, LipCloser, SpeakingStyle, speech_curves
 from meshanim.datasets.head_styles import HEAD_STYLES, HELD_OUT_STYLES, HeadStyle, head_track
@@ -193,11 +193,12 @@ class MadeSpeech(Sequence[Utterance]):
         self.folder = cache_folder() / "corpora" / f"made-speech-{split}-{self._count}-{seed}-{_FORMAT}"
         if not (self.folder / "index.json").is_file():
             self._make(progress)
-        self._index = json.loads((self.folder / "index.json").read_text())
-        self._tracks = {
-            name: MappedArray(self.folder / f"{name}.npy")
-            for name in ("samples", "weights", "head_motion", "identities")
-        }
+        with reading_kept(self.folder):
+            self._index = json.loads((self.folder / "index.json").read_text())
+            self._tracks = {
+                name: MappedArray(self.folder / f"{name}.npy")
+                for name in ("samples", "weights", "head_motion", "identities")
+            }
 
     def __repr__(self) -> str:
         return f"MadeSpeech({self.split}: {self._count} utterances)"

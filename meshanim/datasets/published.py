@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ import torch
 from torch import Tensor
 
 from meshanim._check import InputError, check_finite, check_numbering
-from meshanim.datasets._layout import at_least_one, beside, corpus_folder
+from meshanim.datasets._layout import at_least_one, beside, corpus_folder, visible
 from meshanim.mesh import Mesh, read_mesh
 from meshanim.mesh.geometry import face_areas
 from meshanim.performance import Performance
@@ -76,8 +77,11 @@ class Recording:
         """Read every ``step``-th frame.
 
         Raises:
-            InputError: a frame that is missing or cannot be read, or whose faces differ from the template's.
+            InputError: a frame that is missing or cannot be read, or whose faces differ from the template's;
+                a step that is no whole number from 1 on.
         """
+        if not isinstance(step, Integral) or step < 1:
+            raise InputError(f"step must be a whole number of frames, at least 1, got {step!r}")
         if self.frames[0].suffix == ".npy":
             rest, moved = self._from_array(step)
         else:
@@ -132,6 +136,8 @@ def _positions(path: Path, count: int, step: int) -> Tensor:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise InputError(f"{path} must be an array of positions, and cannot be read as one") from error
+    if array.dtype.kind not in "fiu":
+        raise InputError(f"{path} must hold numbers, got {array.dtype}")
     if array.ndim != 2 or array.shape[1] != 3 * count or not len(array):
         raise InputError(f"{path} must have shape (any, {3 * count}), got {tuple(array.shape)}")
     positions = torch.from_numpy(np.array(array[::step], dtype=np.float32)).view(-1, count, 3)
@@ -141,8 +147,13 @@ def _positions(path: Path, count: int, step: int) -> Tensor:
 
 def _frames(folder: Path) -> tuple[Path, ...]:
     """Mesh files in the order of their numbers, 9 before 10."""
-    found = (path for path in folder.iterdir() if path.suffix.lower() in _MESH_SUFFIXES)
+    found = (path for path in visible(folder.iterdir()) if path.suffix.lower() in _MESH_SUFFIXES)
     return tuple(sorted(found, key=lambda path: (_number(path), path.name)))
+
+
+def _arrays(root: Path) -> list[Path]:
+    """Arrays of sentences by name."""
+    return sorted(visible((root / "vertices_npy").glob("*_*.npy")))
 
 
 def _number(path: Path) -> int:
@@ -211,7 +222,7 @@ def _vocaset_arrays(root: Path) -> Iterator[Recording]:
     topology = next(iter(_frames(root / "templates")), None) if (root / "templates").is_dir() else None
     if topology is None:
         raise InputError(f"{root} must be laid out as {layout}, but no mesh was found in templates")
-    named = ((path, path.stem.rpartition("_")) for path in sorted((root / "vertices_npy").glob("*_*.npy")))
+    named = ((path, path.stem.rpartition("_")) for path in _arrays(root))
     found = (
         _voca_sentence(root, subject, name, (path,), root / "wav" / f"{path.stem}.wav", topology)
         for path, (subject, _, name) in named
@@ -252,7 +263,7 @@ def read_biwi(folder: str | Path) -> Iterator[Recording]:
     """
     layout = "vertices_npy/<subject>_<sentence>.npy beside rigid_scans/<subject>.obj"
     root = corpus_folder(folder, layout)
-    arrays = sorted((root / "vertices_npy").glob("*_*.npy"))
+    arrays = _arrays(root)
     for subject in sorted({path.stem.partition("_")[0] for path in arrays}):
         if not (root / "rigid_scans" / f"{subject}.obj").is_file():
             raise InputError(f"{root} must be laid out as {layout}, but rigid_scans has no {subject}.obj")

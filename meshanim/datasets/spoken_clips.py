@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from meshanim._check import InputError, check_seed
-from meshanim.datasets._layout import at_least_one, beside, corpus_folder
+from meshanim.datasets._layout import at_least_one, beside, corpus_folder, read_lines, visible
 
 VIDEO_SUFFIXES = (".mpg", ".mp4", ".flv", ".avi", ".mov")
 
@@ -122,8 +122,8 @@ def split_by_speaker(
         shares: of the speakers, for the three parts; they sum to one.
         seed: of the draw.
     """
-    if min(shares) < 0 or abs(sum(shares) - 1) > 1e-6:
-        raise InputError(f"shares must be at least 0 and sum to 1, got {shares}")
+    if len(shares) != 3 or not (min(shares) >= 0 and abs(sum(shares) - 1) <= 1e-6):
+        raise InputError(f"shares must be three numbers, at least 0, that sum to 1, got {shares}")
     check_seed(seed)
     every = list(clips)
     names = sorted({clip.speaker for clip in every})
@@ -170,7 +170,7 @@ def _grid_speaker(root: Path, place: Path) -> Iterator[SpokenClip]:
 
 
 def _grid_words(path: Path) -> tuple[TimedLabel, ...]:
-    return _timed(path, path.read_text().splitlines(), _GRID_TICKS)
+    return _timed(path, read_lines(path), _GRID_TICKS)
 
 
 def read_tcd_timit(folder: str | Path) -> Iterator[SpokenClip]:
@@ -187,7 +187,7 @@ def read_tcd_timit(folder: str | Path) -> Iterator[SpokenClip]:
     layout = "volunteers/<speaker>/Clips/straightcam/<sentence>.mp4"
     root = corpus_folder(folder, layout)
     labels: dict[tuple[str, str], tuple[TimedLabel, ...]] = {}
-    for path in sorted(root.glob("*.mlf")):
+    for path in sorted(visible(root.glob("*.mlf"))):
         labels |= _master_labels(path)
     places = (place for group in ("volunteers", "lipspeakers") for place in sorted((root / group).glob("*")))
     found = (
@@ -206,7 +206,7 @@ def _tcd_clip(video: Path, place: Path, labels: dict[tuple[str, str], tuple[Time
     return SpokenClip(
         video.stem,
         speaker,
-        " ".join(text.read_text().lower().split()) if text else None,
+        " ".join(" ".join(read_lines(text)).lower().split()) if text else None,
         video,
         beside(video.with_suffix(".wav")) or video,
         phones=labels.get((speaker.lower(), video.stem.lower()), ()),
@@ -216,7 +216,7 @@ def _tcd_clip(video: Path, place: Path, labels: dict[tuple[str, str], tuple[Time
 
 def _master_labels(path: Path) -> dict[tuple[str, str], tuple[TimedLabel, ...]]:
     """Phones by speaker and sentence, of one of HTK's master label files."""
-    lines = path.read_text().splitlines()
+    lines = read_lines(path)
     if not lines or lines[0].strip() != "#!MLF!#":
         raise InputError(f"{path} must begin with #!MLF!#, as HTK's master label files do")
     labels: dict[tuple[str, str], tuple[TimedLabel, ...]] = {}
@@ -257,7 +257,7 @@ def _crema_clip(root: Path, video: Path) -> SpokenClip | None:
 
 
 def _videos(paths: Iterable[Path]) -> list[Path]:
-    return sorted(path for path in paths if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file())
+    return sorted(path for path in visible(paths) if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file())
 
 
 def _size(path: Path) -> int:

@@ -9,6 +9,9 @@ from pathlib import Path
 from meshanim._check import InputError
 from meshanim._files import atomic_path
 
+_AT_ONCE = 2.0
+"""Seconds that files may be apart that somebody has copied at one stroke."""
+
 
 def base_path(path: Path) -> Path:
     """The mesh at rest, beside a point cache."""
@@ -34,15 +37,22 @@ def files_beside(path: Path, texture: bool, sound: bool) -> list[Path]:
 
 
 def check_beside(path: Path, beside: Iterable[Path]) -> None:
-    """Raise where a file of ``beside`` stands, but not ``path``, whose earlier writing would have left it."""
-    if path.exists():
-        return
+    """Raise where a file of ``beside`` stands that no earlier writing of ``path`` has left as it is.
+
+    That writes ``path`` last, so that what is newer has been changed since, or is of something else.
+    """
     for file in beside:
-        if file.exists():
+        if file.exists() and not (path.exists() and _age(file) < _age(path) + _AT_ONCE):
+            came = f"is newer than {path.name}" if path.exists() else f"is not of an earlier {path.name}"
             raise InputError(
                 f"{file} is written beside {path.name}, so that its place must be free, "
-                f"got a file that is not of an earlier {path.name}; give the output another name"
+                f"got a file that {came}; give the output another name"
             )
+
+
+def _age(file: Path) -> float:
+    """When it was last written, in seconds."""
+    return file.stat().st_mtime
 
 
 @contextmanager
@@ -54,8 +64,11 @@ def writing_beside(path: Path, file: Path, content: bytes) -> Iterator[None]:
     Raises:
         InputError: see :func:`check_beside`; a file of the same content may stand.
     """
-    if not (file.is_file() and file.read_bytes() == content):
-        check_beside(path, [file])
+    if file.is_file() and file.read_bytes() == content:
+        # stays, and older than what else it may go with
+        yield
+        return
+    check_beside(path, [file])
     with atomic_path(file) as place:
         place.write_bytes(content)
         yield

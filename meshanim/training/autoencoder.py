@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from meshanim._check import check_range, check_shape
+from meshanim._check import InputError, check_range, check_shape
 from meshanim.mesh import Mesh
 from meshanim.nn import HasLevels
 from meshanim.synthesis.autoencoder import SpiralAutoencoder
@@ -49,6 +49,8 @@ class AutoencoderTask:
 
     def __init__(self, model: SpiralAutoencoder, vertices: Tensor, validation: Tensor | None = None) -> None:
         check_shape("vertices", vertices, (None, *model.mean.shape))
+        if validation is not None:
+            check_shape("validation", validation, (None, *model.mean.shape))
         self.model, self.vertices, self.validation = model, vertices, validation
 
     def __len__(self) -> int:
@@ -62,7 +64,7 @@ class AutoencoderTask:
 
     def validate(self) -> dict[str, float]:
         """Mean per-vertex distance on the validation meshes, in millimetres."""
-        if self.validation is None:
+        if self.validation is None or not len(self.validation):
             return {}
         distances = [
             torch.linalg.vector_norm(self.model(part) - part, dim=-1).flatten()
@@ -91,6 +93,9 @@ def train_autoencoder(
         validation: (M, V, 3) meshes that are scored after every epoch.
         progress: show a bar.
     """
+    check_shape("vertices", vertices, (None, None, 3))
+    if not len(vertices):
+        raise InputError("vertices must hold at least one mesh, got none")
     with recipe.seeded():
         model = SpiralAutoencoder(template, hierarchy, recipe.latent_size, recipe.widths)
     model.calibrate(vertices)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,21 +16,46 @@ from torch import Tensor, nn
 
 from meshanim._check import InputError
 from meshanim._files import atomic_path
+from meshanim.training.processes import Processes
 from meshanim.training.recipe import Recipe
 
-FORMAT = 2
+FORMAT = 3
 NAME = "checkpoint.safetensors"
 _MAY_CHANGE = ("epochs", "checkpoint_steps")
 
 
 @dataclass
 class Position:
-    """How far a run is: whole epochs, steps in the current one, and sums of its losses so far."""
+    """How far a run is.
+
+    Attributes:
+        epoch: whole epochs done.
+        step: steps done in the current one, and
+        samples: how many samples these had.
+        sums: of each loss over these samples.
+        history: one row of numbers per whole epoch.
+    """
 
     epoch: int = 0
     step: int = 0
+    samples: int = 0
     sums: dict[str, float] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
+
+    @property
+    def means(self) -> dict[str, float]:
+        """Of each loss over the current epoch's samples, so that a short last batch counts as what it is."""
+        return {name: total / self.samples for name, total in self.sums.items()}
+
+
+def weights_digest(model: nn.Module | None) -> str:
+    """What tells a network that a run begins with from others; ``none`` where there is none."""
+    if model is None:
+        return "none"
+    digest = hashlib.sha256()
+    for name, tensor in model.state_dict().items():
+        digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _optimizer_tensors(model: nn.Module, optimizers: Sequence[torch.optim.Optimizer]) -> dict[str, Tensor]:
@@ -46,14 +72,13 @@ def save_checkpoint(
     folder: Path,
     model: nn.Module,
     optimizers: Sequence[torch.optim.Optimizer],
-    random_states: Sequence[Tensor],
+    random_states: dict[str, Tensor],
     position: Position,
     about: dict[str, Any],
 ) -> None:
-    """Write weights, optimizers, every process' random state, position; ``about`` says what run it is."""
+    """Write weights, optimizers, all processes' random states, position; ``about`` says what run it is."""
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
-    tensors |= _optimizer_tensors(model, optimizers)
-    tensors |= {f"random_state.{index}": state for index, state in enumerate(random_states)}
+    tensors |= _optimizer_tensors(model, optimizers) | random_states
     header = {"format": FORMAT, "about": about, "position": asdict(position)}
     with atomic_path(folder / NAME) as path:
         save_file(
@@ -66,7 +91,7 @@ def load_checkpoint(
     model: nn.Module,
     optimizers: Sequence[torch.optim.Optimizer],
     about: dict[str, Any],
-    process: int = 0,
+    processes: Processes,
 ) -> Position:
     """Take up what :func:`save_checkpoint` wrote; a fresh position where there is none.
 
@@ -74,7 +99,7 @@ def load_checkpoint(
         InputError: the file is damaged or belongs to another run; the message names what differs.
     """
     path = folder / NAME
-    if not path.is_file():
+    if not path.exists():
         return Position()
     try:
         with safe_open(path, framework="pt") as file:
@@ -83,9 +108,23 @@ def load_checkpoint(
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, json.JSONDecodeError) as error:
         raise InputError(f"{path} must be a checkpoint, got {error}") from None
-    if header.get("format") != FORMAT:
-        raise InputError(f"{path} must be a checkpoint of format {FORMAT}, got {header.get('format')!r}")
-    _check_same_run(path, header["about"], about)
+    found = header.get("format") if isinstance(header, dict) else None
+    if found != FORMAT:
+        raise InputError(f"{path} must be a checkpoint of format {FORMAT}, got {found!r}")
+    try:
+        _check_same_run(path, header["about"], about)
+        _take_up(tensors, model, optimizers)
+        processes.set_random_states(tensors)
+        return Position(**header["position"])
+    except (KeyError, TypeError, RuntimeError) as error:
+        lacking = "it lacks " * isinstance(error, KeyError) + " ".join(str(error).split())
+        raise InputError(f"{path} must be a whole checkpoint of this model, but {lacking}") from None
+
+
+def _take_up(
+    tensors: Mapping[str, Tensor], model: nn.Module, optimizers: Sequence[torch.optim.Optimizer]
+) -> None:
+    """Give a model its weights, and optimizers their states."""
     model.load_state_dict(
         {name.removeprefix("model."): value for name, value in tensors.items() if name.startswith("model.")}
     )
@@ -100,8 +139,6 @@ def load_checkpoint(
             }
             if state:
                 optimizer.state[names[name]] = state
-    torch.set_rng_state(tensors[f"random_state.{process}"])
-    return Position(**header["position"])
 
 
 def _laid_out(value: Tensor, parameter: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from meshanim._check import InputError
 from meshanim.faces.facs import EXPRESSIONS
 from meshanim.nn import ExpressionClassifier, PrincipalComponents
 from meshanim.training.batches import Sequences
@@ -60,7 +61,13 @@ def train_classifier(
         recipe: the settings.
         folder: for checkpoints.
         progress: show a bar.
+
+    Raises:
+        InputError: there is no sequence.
     """
+
+    if not len(sequences):
+        raise InputError("sequences must hold at least one, got none")
 
     def displacements() -> Iterator[Tensor]:
         for item in range(len(sequences)):

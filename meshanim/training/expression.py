@@ -112,6 +112,8 @@ class ExpressionTask:
     ) -> None:
         self.model, self.sequences, self.window = model, sequences, window
         self._conditions: dict[int, Condition] = {}
+        if not len(sequences):
+            raise InputError("sequences must hold at least one, got none")
         owners = [sequences[item].subject for item in range(len(sequences))] if validation_subjects else []
         held_out = set(sorted(set(owners))[-validation_subjects:]) if validation_subjects else set()
         self.held_out = [item for item, owner in enumerate(owners) if owner in held_out]
@@ -156,10 +158,12 @@ class ExpressionTask:
     def calibrate(self) -> None:
         """Measure mean face, scale of motion and the baseline's basis on what is trained on."""
         self._conditions.clear()
+        self.frames = 0
         neutrals: dict[int, Tensor] = {}
         for item in self.items:
             sequence = self.sequences[item]
             neutrals.setdefault(sequence.subject, sequence.neutral)
+            self.frames += len(sequence.labels)
 
         def displacements() -> Iterator[Tensor]:
             for item in self.items:
@@ -194,4 +198,6 @@ def train_expression(
     task = ExpressionTask(model, sequences, recipe.validation_subjects, recipe.window)
     task.calibrate()
     mesh = topology_digest(model.template)
-    return train_and_save(model, task, recipe, folder, progress, model=model.settings(), mesh=mesh)
+    # a corpus of another seed has other sequences, of other lengths
+    about = {"model": model.settings(), "mesh": mesh, "frames": task.frames}
+    return train_and_save(model, task, recipe, folder, progress, **about)

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from meshanim._check import check_range, check_shape
+from meshanim._check import InputError, check_range, check_shape
 from meshanim.faces import ARKIT_NAMES, Articulation, FaceModel
 from meshanim.nn import HasLevels
 from meshanim.synthesis.expression_motion import ExpressionMotion
@@ -55,6 +55,8 @@ class ExpressionMotionTask:
 
     def __init__(self, model: ExpressionMotion, face: FaceModel, weights: Tensor, samples: int) -> None:
         check_shape("weights", weights, (None, len(ARKIT_NAMES)))
+        if not len(weights):
+            raise InputError("weights must hold at least one frame, got none")
         self.model, self.face, self.weights, self.samples = model, face, weights, samples
         self._articulation = Articulation(face)
 

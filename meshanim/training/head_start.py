@@ -178,13 +178,13 @@ def give_head_start(
         progress: show bars.
 
     Returns:
-        Whether both came to their end.
+        Whether both came to their end, and no other was asked for.
     """
     motion = SpontaneousMotion.measure([clip.tracks for clip in clips], FRAME_RATE)
     model.track_mean.copy_(motion.mean)
     model.track_spread.copy_(motion.spread)
     learned = train(ChanceTask(model.noise_encoder, motion, chance), chance, folder / "chance", progress)
-    if not learned.finished:
+    if not learned.goes_on:
         return False
     task = PolynomialHearingTask(model, clips, validation, hearing)
-    return train(task, hearing, folder / "hearing", progress).finished
+    return train(task, hearing, folder / "hearing", progress).goes_on

@@ -6,7 +6,7 @@ import math
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
@@ -14,11 +14,13 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from meshanim._check import InputError
+from meshanim._files import only_one_in, remove_leftovers
 from meshanim._pretrained import Pretrained
-from meshanim.training.checkpoint import describe_run, load_checkpoint, save_checkpoint
-from meshanim.training.processes import Processes
+from meshanim.training.checkpoint import NAME, Position, describe_run, load_checkpoint, save_checkpoint
+from meshanim.training.processes import SEEDS, Processes
 from meshanim.training.recipe import Recipe
-from meshanim.training.run_log import RunLog
+from meshanim.training.run_log import HISTORY, RunLog
 
 Model = TypeVar("Model", bound=Pretrained)
 
@@ -73,15 +75,27 @@ class Pictured(Task, Protocol):
 
 @dataclass(frozen=True)
 class TrainingReport:
-    """How a run went: one row of numbers per epoch, and whether it came to its end."""
+    """How a run went.
+
+    Attributes:
+        history: one row of numbers per epoch.
+        finished: whether it came to its end.
+        stopped: whether an end was asked for, be it in the last moment; nothing else should begin then.
+    """
 
     history: list[dict[str, float]]
     finished: bool
+    stopped: bool = False
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether a stage that needs this one may begin."""
+        return self.finished and not self.stopped
 
 
 def epoch_order(samples: int, seed: int, epoch: int) -> list[int]:
     """The order of all samples in an epoch; it depends on nothing but its arguments."""
-    generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
+    generator = torch.Generator().manual_seed((seed * 1_000_003 + epoch) % SEEDS)
     return torch.randperm(samples, generator=generator).tolist()
 
 
@@ -116,12 +130,30 @@ def _turns(task: Task, recipe: Recipe) -> Sequence[Turn]:
     return [Turn(task.losses, parameters, recipe.learning_rate)]
 
 
+def _check_within(position: Position, recipe: Recipe, folder: Path) -> None:
+    """Raise where a run is further than it is to go: what it was after fewer epochs is not kept."""
+    begun = position.epoch + (position.step > 0)
+    if begun > recipe.epochs:
+        raise InputError(
+            f"epochs must be at least {begun}, since the run in {folder} has come so far, "
+            f"got {recipe.epochs}; choose another folder or remove its {NAME}"
+        )
+
+
 class _Run:
     """One run in its folder."""
 
-    def __init__(self, task: Task, recipe: Recipe, folder: Path, about: dict[str, Any], stop: _Stop) -> None:
+    def __init__(
+        self,
+        task: Task,
+        recipe: Recipe,
+        folder: Path,
+        about: dict[str, Any],
+        stop: _Stop,
+        processes: Processes,
+    ) -> None:
         self.task, self.recipe, self.folder, self.stop = task, recipe, folder, stop
-        self.processes, self.turns = Processes(), _turns(task, recipe)
+        self.processes, self.turns = processes, _turns(task, recipe)
         self.about = describe_run(recipe, len(task), processes=self.processes.count, **about)
         self.optimizers = [
             torch.optim.Adam(
@@ -129,14 +161,16 @@ class _Run:
             )
             for turn in self.turns
         ]
+        self.stopped = False
+        """What all processes have agreed on; a request may come to one of them at any moment."""
         self.steps = math.ceil(len(task) / recipe.batch_size)
-        torch.manual_seed(recipe.seed + 1_000_003 * self.processes.index)
-        self.position = load_checkpoint(folder, task.model, self.optimizers, self.about, self.processes.index)
+        self.position = load_checkpoint(folder, task.model, self.optimizers, self.about, processes)
+        _check_within(self.position, recipe, folder)
 
     def save(self) -> None:
         """Write a checkpoint, of what all processes know."""
         self._join_statistics()
-        states = self.processes.every(torch.get_rng_state())
+        states = self.processes.random_states()
         if self.processes.main:
             save_checkpoint(self.folder, self.task.model, self.optimizers, states, self.position, self.about)
         self.processes.wait()  # a launcher stops the others when one ends badly, be it after its work
@@ -157,9 +191,9 @@ class _Run:
             start = position.step * recipe.batch_size
             self._step(order[start : start + recipe.batch_size])
             log.step(position)
-            if self.stop.requested or position.step % recipe.checkpoint_steps == 0:
+            if self.stopped or position.step % recipe.checkpoint_steps == 0:
                 self.save()
-            if self.stop.requested:
+            if self.stopped:
                 return
         self._close_epoch(recipe.learning_rate * share)
         with torch.no_grad():
@@ -180,7 +214,14 @@ class _Run:
             optimizer.step()
             told |= {name: value.detach() for name, value in losses.items()}
         self.position.step += 1
-        self._tell(told, len(items))
+        self.position.samples += len(batch)
+        self._tell(told, len(items), len(batch))
+
+    def asked_to_stop(self) -> bool:
+        """Whether any process was, by now."""
+        asked = torch.tensor(float(self.stop.requested))
+        self.processes.average([asked])
+        return bool(asked)
 
     def release(self) -> None:
         """Let every player's parameters move again."""
@@ -188,12 +229,18 @@ class _Run:
             for parameter in turn.parameters:
                 parameter.requires_grad_(True)
 
-    def _tell(self, losses: dict[str, Tensor], share: int) -> None:
+    def _tell(self, losses: dict[str, Tensor], share: int, samples: int) -> None:
         asked = torch.tensor(float(self.stop.requested))
         self.processes.average([*losses.values(), asked], share)
-        self.stop.requested = bool(asked)
+        self.stopped = bool(asked)
         for name, value in losses.items():
-            self.position.sums[name] = self.position.sums.get(name, 0.0) + float(value)
+            if not bool(value.isfinite()):
+                where = f"step {self.position.step} of epoch {self.position.epoch + 1}"
+                raise InputError(
+                    f"losses must be finite, got {float(value)} of {name} in {where}; "
+                    "the data may not be, or the learning rate be too high"
+                )
+            self.position.sums[name] = self.position.sums.get(name, 0.0) + samples * float(value)
 
     def _close_epoch(self, rate: float) -> None:
         position = self.position
@@ -201,9 +248,8 @@ class _Run:
         self.task.model.eval()
         with torch.no_grad():
             scores = self.task.validate()
-        means = {name: total / self.steps for name, total in position.sums.items()}
-        position.history.append({**means, **scores, "learning_rate": rate})
-        position.epoch, position.step, position.sums = position.epoch + 1, 0, {}
+        position.history.append({**position.means, **scores, "learning_rate": rate})
+        position.epoch, position.step, position.samples, position.sums = position.epoch + 1, 0, 0, {}
         self.save()
 
 
@@ -212,11 +258,11 @@ def train(
 ) -> TrainingReport:
     """Train a task's model, from the folder's checkpoint where there is one.
 
-    A run on a CPU that was killed and taken up again ends with the same bytes as one that was not; on a GPU,
-    what it drops is drawn anew. Ctrl-C finishes the step, writes a checkpoint and returns. The folder gets
-    ``checkpoint.safetensors``, ``history.json`` and, with TensorBoard installed, ``tensorboard/``. Started by
-    ``accelerate launch`` or ``torchrun`` in several processes, each takes its share of every batch, see
-    :class:`meshanim.training.processes.Processes`.
+    A run that was killed and taken up again ends with the same bytes as one that was not; on a GPU, whose
+    kernels may add in any order, it draws the same random numbers. Ctrl-C finishes the step, writes a
+    checkpoint and returns. The folder gets ``checkpoint.safetensors``, ``history.json`` and, with TensorBoard
+    installed, ``tensorboard/``. Started by ``accelerate launch`` or ``torchrun`` in several processes, each
+    takes its share of every batch, see :class:`meshanim.training.processes.Processes`.
 
     Args:
         task: what is learned.
@@ -226,19 +272,30 @@ def train(
         about: more that a checkpoint must agree in to be taken up, as JSON values.
 
     Raises:
-        InputError: the folder's checkpoint is damaged or belongs to another run.
+        InputError: there is nothing to learn from; a loss is not finite; the folder's checkpoint is damaged,
+            belongs to another run or has come further than the recipe; or another training is at work there.
     """
-    place = Path(folder)
+    if not len(task):
+        raise InputError("a task must have at least one sample to learn from, got none")
+    place, processes = Path(folder), Processes()
     place.mkdir(parents=True, exist_ok=True)
-    with torch.random.fork_rng(devices=[]), _stop_on_interrupt() as stop:
-        run = _Run(task, recipe, place, about, stop)
-        shown = progress and run.processes.main
-        with RunLog(place, recipe.epochs, run.steps, run.position, shown, run.processes.main) as log:
-            while run.position.epoch < recipe.epochs and not stop.requested:
-                run.epoch(log)
+    with ExitStack() as stack:
+        if processes.main and stack.enter_context(only_one_in(place, "training")):
+            for name in (NAME, HISTORY):
+                remove_leftovers(place / name)
+        stack.enter_context(processes.seeded(recipe.seed))
+        stop = stack.enter_context(_stop_on_interrupt())
+        run = _Run(task, recipe, place, about, stop, processes)
+        shown = progress and processes.main
+        log = stack.enter_context(
+            RunLog(place, recipe.epochs, run.steps, run.position, shown, processes.main)
+        )
+        while run.position.epoch < recipe.epochs and not run.stopped:
+            run.epoch(log)
         run.release()
+        stopped = run.asked_to_stop()
     task.model.eval()
-    return TrainingReport(run.position.history, run.position.epoch >= recipe.epochs)
+    return TrainingReport(run.position.history, run.position.epoch >= recipe.epochs, stopped)
 
 
 def train_and_save(

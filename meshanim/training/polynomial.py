@@ -17,6 +17,7 @@ from meshanim.talking_heads.polynomial import landmark_displacements
 from meshanim.talking_heads.polynomial_config import POLYNOMIAL_CONFIGS, PolynomialConfig
 from meshanim.talking_heads.polynomial_judges import SNIPPET
 from meshanim.talking_heads.polynomial_model import PolynomialModel
+from meshanim.training.checkpoint import weights_digest
 from meshanim.training.head_start import ChanceRecipe, PolynomialHearingRecipe, give_head_start
 from meshanim.training.loop import TrainingReport, train_and_save
 from meshanim.training.polynomial_task import PolynomialTask
@@ -196,22 +197,26 @@ def train_polynomial(
         progress: show a bar.
 
     Raises:
-        InputError: clips without captured weights, at another rate, or too short; encoders of other sizes; or
-            no displacements where they are a view.
+        InputError: no clip; clips without captured weights, at another rate, or too short; encoders of other
+            sizes; or no displacements where they are a view.
     """
     sizes, place = recipe.sizes, Path(folder)
+    if not clips:
+        raise InputError("clips must hold at least one, got none")
     if sizes.motion and displace is None:
         raise InputError(f"{recipe.config} must be told how meshes are displaced, got nothing")
+    begun_with = weights_digest(encoders)
     seen, unseen = ([SeenClip.of(clip, displace) for clip in part] for part in (clips, validation))
     if encoders is None:
         encoders, report = train_encoders(seen, recipe, place / "encoders", unseen, progress)
-        if not report.finished:
-            return encoders, report
+        if not report.goes_on:
+            return encoders, TrainingReport([], False)
     with recipe.seeded():
         model = PolynomialModel(sizes)
         take_encoders(model, encoders)
         task = PolynomialTask(model, seen, unseen, recipe, frozen=True)
-        return train_and_save(model, task, recipe, place, progress, model=asdict(sizes))
+        about = {"model": asdict(sizes), "encoders": begun_with}
+        return train_and_save(model, task, recipe, place, progress, **about)
 
 
 def displaced_by(face: FaceModel) -> Displace:

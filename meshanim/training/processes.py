@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from meshanim._check import MissingExtra
+
+SEEDS = 2**63
+"""There seeds that are made of others begin again."""
 
 
 class Processes:
@@ -61,6 +65,35 @@ class Processes:
             part = total[start : start + tensor.numel()] / total[-1]
             tensor.copy_(part.view_as(tensor))
             start += tensor.numel()
+
+    @contextmanager
+    def seeded(self, seed: int) -> Iterator[None]:
+        """Random numbers come from a seed and this process; afterwards the caller's go on as before."""
+        graphics = self.device.type == "cuda"
+        with torch.random.fork_rng(devices=[self.device] if graphics else []):
+            own = (seed + 1_000_003 * self.index) % SEEDS
+            torch.default_generator.manual_seed(own)
+            if graphics:
+                torch.cuda.manual_seed(own)
+            yield
+
+    def random_states(self) -> dict[str, Tensor]:
+        """By name, where the random numbers of each process stand, on its GPU too where it has one."""
+        states = {"random_state": torch.get_rng_state()}
+        if self.device.type == "cuda":
+            states["cuda_random_state"] = torch.cuda.get_rng_state(self.device)
+        return {
+            f"{name}.{index}": own
+            for name, state in states.items()
+            for index, own in enumerate(self.every(state))
+        }
+
+    def set_random_states(self, states: Mapping[str, Tensor]) -> None:
+        """Go on with the numbers that :meth:`random_states` told of; a GPU that had no part keeps its own."""
+        torch.set_rng_state(states[f"random_state.{self.index}"])
+        on_gpu = states.get(f"cuda_random_state.{self.index}")
+        if self.device.type == "cuda" and on_gpu is not None:
+            torch.cuda.set_rng_state(on_gpu, self.device)
 
     def every(self, tensor: Tensor) -> list[Tensor]:
         """The tensor of each process, in order."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from numbers import Integral, Real
+from typing import Any
 
+import numpy as np
 import torch
 
-from meshanim._check import check_range, check_seed
+from meshanim._check import InputError, check_range, check_seed
 
 
 @dataclass(frozen=True)
@@ -35,12 +38,24 @@ class Recipe:
     checkpoint_steps: int = 50
 
     def __post_init__(self) -> None:
+        for item in fields(self):
+            self._check_kind(item.name, item.type)
         for name in ("epochs", "batch_size", "checkpoint_steps"):
             check_range(name, getattr(self, name), 1)
         for name in ("learning_rate", "learning_rate_decay"):
             check_range(name, getattr(self, name), 0, open_low=True)
         check_range("weight_decay", self.weight_decay, 0)
         check_seed(self.seed)
+
+    def _check_kind(self, name: str, kind: Any) -> None:
+        """Raise unless a setting is a number of its kind; NumPy's become Python's, as JSON has them."""
+        value = getattr(self, name)
+        wanted = {"int": (Integral, "a whole number"), "float": (Real, "a number")}.get(kind)
+        if wanted is None:
+            return
+        if not isinstance(value, wanted[0]) or isinstance(value, bool):
+            raise InputError(f"{name} must be {wanted[1]}, got {value!r}")
+        object.__setattr__(self, name, value.item() if isinstance(value, np.generic) else value)
 
     @contextmanager
     def seeded(self) -> Iterator[None]:

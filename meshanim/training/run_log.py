@@ -13,6 +13,8 @@ from torch import Tensor
 from meshanim._files import atomic_path
 from meshanim.training.checkpoint import Position
 
+HISTORY = "history.json"
+
 
 def _tensorboard(folder: Path, epoch: int) -> Any:
     try:
@@ -59,7 +61,7 @@ class RunLog:
 
     def step(self, position: Position) -> None:
         """Tell of one step done."""
-        parts = "  ".join(f"{name} {value / position.step:.3f}" for name, value in position.sums.items())
+        parts = "  ".join(f"{name} {value:.3f}" for name, value in position.means.items())
         text = f"epoch {position.epoch + 1}/{self.epochs}  {parts}"
         self.bar.update(self.line, advance=1, description=text)
 
@@ -75,5 +77,5 @@ class RunLog:
                 self.board.add_image(name, picture, position.epoch, dataformats="HWC")
 
     def _keep(self, position: Position) -> None:
-        with atomic_path(self.folder / "history.json") as path:
+        with atomic_path(self.folder / HISTORY) as path:
             path.write_text(json.dumps(position.history, indent=1), encoding="utf-8")

@@ -10,10 +10,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from meshanim._check import check_choice, check_range
+from meshanim._check import InputError, check_choice, check_range
 from meshanim.faces import ARKIT_NAMES, FaceModel
 from meshanim.synthesis.speech import SpeechModel
 from meshanim.synthesis.speech_config import SPEECH_CONFIGS
+from meshanim.training.checkpoint import weights_digest
 from meshanim.training.loop import TrainingReport, train_and_save
 from meshanim.training.recipe import Recipe
 from meshanim.training.speech_batches import (
@@ -203,8 +204,10 @@ def train_speech(
         progress: show a bar.
 
     Raises:
-        InputError: an utterance at another rate than the model's.
+        InputError: no utterance, or one at another rate than the model's.
     """
+    if not utterances:
+        raise InputError("utterances must hold at least one, got none")
     config = replace(SPEECH_CONFIGS[recipe.config], window=recipe.window) if start is None else start.config
     check_rates((*utterances, *validation), config.frame_rate)
     frames = sum(len(each.weights) for each in utterances)
@@ -224,5 +227,5 @@ def train_speech(
     if config.memory:
         _remember(model, utterances, recipe)
     task = SpeechTask(model, utterances, LipMotion(face), recipe, validation)
-    about = {"model": asdict(config), "continued": start is not None}
+    about = {"model": asdict(config), "start": weights_digest(start)}
     return train_and_save(model, task, recipe, folder, progress, **about)

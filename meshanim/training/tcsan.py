@@ -12,6 +12,7 @@ from meshanim._check import InputError, check_range
 from meshanim.audio import AudioToUnits
 from meshanim.talking_heads import TCSAN_CONFIGS, TcsanConfig, TcsanModel
 from meshanim.talking_heads.tcsan_networks import FrameDiscriminator
+from meshanim.training.checkpoint import weights_digest
 from meshanim.training.face_frames import FilmedClip, captured_weights
 from meshanim.training.loop import TrainingReport, train_and_save
 from meshanim.training.processes import Processes
@@ -208,15 +209,18 @@ def train_tcsan(
             captured_weights(clip)
     learned = [TcsanClip.of(clip, PITCHES if recipe.noise > 0 else ()) for clip in kept]
     unseen = [TcsanClip.of(clip) for clip in others]
+    about = {
+        "perceptual_features": "none" if features is None else features.name,
+        "hearing": weights_digest(hearing if recipe.config.units == "audio" else None),
+    }
     players = _players(learned, recipe, classifier, hearing)
     players.to(Processes().device)
     if recipe.lips is not None:
         first = replace(recipe.lips, seed=recipe.seed)
         begun = hear_lips(players.model, learned, unseen, first, Path(folder) / "lips", progress)
-        if not begun.finished:
+        if not begun.goes_on:
             return players.model, TrainingReport([], False)
         players.model.sound.requires_grad_(False)
     players.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     task = TcsanTask(players, learned, unseen, recipe, features)
-    about = {"perceptual_features": "none" if features is None else features.name}
     return train_and_save(players.model, task, recipe, folder, progress, **about)

@@ -67,6 +67,12 @@ class UnprojectionRecipe(Recipe):
         least = 2**HALVINGS
         if self.size < least or self.size % least:
             raise InputError(f"size must be a multiple of {least}, got {self.size}")
+        if self.size == least and 1 in (self.batch_size, self.samples % self.batch_size):
+            # the innermost level is one place there, and of one picture it has no spread
+            raise InputError(
+                f"batches must have two pictures or more at a size of {least}, got {self.samples} pictures "
+                f"by {self.batch_size}, which leaves one alone"
+            )
         check_range("directions", self.directions, 0)
 
 

@@ -57,6 +57,41 @@ def test_a_file_is_no_folder_of_a_run(tmp_path: Path, capsys: pytest.CaptureFixt
     assert picture.read_text() == "mine"
 
 
+def test_a_folder_that_cannot_be_is_refused_before_any_work(
+    tmp_path: Path, monkeypatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("meshanim.faces.load_face", None)
+    (tmp_path / "face.jpg").write_text("mine")
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    for place, said in (
+        ("face.jpg/run", f"--out must be a folder, but {tmp_path / 'face.jpg'} is a file"),
+        ("link", f"--out must be a folder, but {tmp_path / 'link'} is a link to what is not there"),
+    ):
+        with pytest.raises(SystemExit, match="2"):
+            run(["train", "expression", "-o", str(tmp_path / place)])
+        assert said in capsys.readouterr().err
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(SystemExit, match="2"):
+        run(["train", "expression", "-o", str(tmp_path / "new" / "run")])
+    assert f"run cannot be written: no permission to write in {tmp_path}" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_run_that_was_stopped_ends_as_an_interrupt_does(
+    tmp_path: Path, monkeypatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A script that goes on after a success must not go on after this."""
+    stopped = TrainingReport([{"loss": 1.0}], False)
+    monkeypatch.setattr("meshanim.datasets.MadeSpeech", ToySpeech)
+    monkeypatch.setattr("meshanim.training.train_head_motion", lambda *_, **__: (None, stopped))
+    for quiet in ([], ["-q"]):
+        with pytest.raises(SystemExit) as ended:
+            run(["train", "head-motion", "-o", str(tmp_path), "--epochs", "3", *quiet])
+        assert ended.value.code == 130
+        told = capsys.readouterr()
+        assert not told.err and ("1 of 3 epochs stopped" in told.out) is not bool(quiet)
+
+
 @pytest.mark.parametrize("asked", [["speech", "--start"], ["speech-motion", "--model"]])
 def test_a_model_of_another_kind_is_named_before_a_corpus_is_made(
     asked: list[str], tmp_path: Path, monkeypatch, capsys: pytest.CaptureFixture[str]

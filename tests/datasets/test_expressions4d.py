@@ -70,6 +70,18 @@ def test_a_worker_reads_the_same_file(corpus) -> None:
     assert torch.equal(pickle.loads(pickled)[3].vertices, train[3].vertices)
 
 
+@pytest.mark.parametrize("name", ["index.json", "frames.npy"])
+def test_a_damaged_cache_is_named(corpus, name: str) -> None:
+    place = corpus().folder / name
+    whole = place.read_bytes()
+    try:
+        place.write_bytes(whole[: len(whole) // 2])
+        with pytest.raises(InputError, match=r"expressions4d-\w+ is damaged .*; remove it, and it is made"):
+            corpus()
+    finally:
+        place.write_bytes(whole)
+
+
 def test_motion_is_not_linear_in_the_units(corpus, face: FaceModel) -> None:
     train = corpus()
     sequence = next(train[item] for item in range(2, len(train), 6))

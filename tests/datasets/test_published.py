@@ -83,6 +83,22 @@ def test_frames_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     assert recording.performance().vertices()[:, 1, 0].tolist() == pytest.approx([8, 9, 10, 11])
 
 
+def test_what_macos_leaves_beside_files_is_passed_over(tmp_path: Path, arrays: Path) -> None:
+    write_frames(tmp_path / "subject" / "happy", "a", 3)
+    for file in [*(tmp_path / "subject" / "happy").iterdir(), *(arrays / "vertices_npy").iterdir()]:
+        file.with_name(f"._{file.name}").write_bytes(b"\0\5\x16\7")
+    assert next(read_coma(tmp_path)).performance().frame_count == 3
+    assert len(list(read_vocaset(arrays))) == 6
+
+
+@pytest.mark.parametrize("step", [0, -1, 1.5, "2"])
+def test_a_step_is_a_whole_number_of_frames(step, tmp_path: Path) -> None:
+    write_frames(tmp_path / "subject" / "happy", "a", 3)
+    (recording,) = read_coma(tmp_path)
+    with pytest.raises(InputError, match=f"step must be a whole number of frames, at least 1, got {step!r}"):
+        recording.performance(step)
+
+
 def write_array(path: Path, count: int = 4) -> np.ndarray:
     """Frames (T, 3 V) that grow, as the arrays of VOCASET and BIWI are laid out."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -172,6 +188,7 @@ def test_arrays_that_do_not_fit_are_named(arrays: Path) -> None:
     for content, said in (
         (np.zeros((3, 15)), r"must have shape \(any, 12\), got \(3, 15\)"),
         (np.full((3, 12), np.nan), r"must be finite"),
+        (np.full((3, 12), "a"), r"must hold numbers, got <U1"),
         (np.array([{"a": 1}], dtype=object), "must be an array of positions"),
     ):
         np.save(path, content, allow_pickle=True)

@@ -91,6 +91,24 @@ def test_a_damaged_alignment_is_named(tmp_path: Path) -> None:
         list(read_grid(tmp_path))
 
 
+def test_what_is_no_text_is_named(tmp_path: Path) -> None:
+    touch(tmp_path / "grid/s1/bbaf2n.mpg", tmp_path / "tcd/volunteers/01M/Clips/straightcam/sa1.mp4")
+    (tmp_path / "grid/s1/bbaf2n.align").write_bytes(b"\xff\xfe0")
+    with pytest.raises(InputError, match=r"bbaf2n\.align must be a text file"):
+        list(read_grid(tmp_path / "grid"))
+    for place in ("labelfiles.mlf", "volunteers/01M/Clips/straightcam/sa1.txt"):
+        (tmp_path / "tcd" / place).write_bytes(b"\xff\xfe0")
+        with pytest.raises(InputError, match=r"\.(mlf|txt) must be a text file"):
+            list(read_tcd_timit(tmp_path / "tcd"))
+        (tmp_path / "tcd" / place).unlink()
+
+
+def test_what_macos_leaves_beside_files_is_passed_over(tmp_path: Path) -> None:
+    touch(*(tmp_path / f"volunteers/01M/Clips/straightcam/{name}sa1.mp4" for name in ("", "._")))
+    (tmp_path / "._volunteer_labelfiles.mlf").write_bytes(b"\0\5\x16\7")
+    assert [clip.name for clip in read_tcd_timit(tmp_path)] == ["sa1"]
+
+
 def test_tcd_timit(tmp_path: Path) -> None:
     clips = "Clips/straightcam"
     touch(tmp_path / f"volunteers/01M/{clips}/sa1.mp4", tmp_path / f"volunteers/01M/{clips}/sa1.wav")
@@ -156,8 +174,10 @@ def test_nobody_is_in_two_parts(tmp_path: Path) -> None:
     assert split_by_speaker(clips) == parts != split_by_speaker(clips, seed=1)
     tcsan = split_by_speaker(clips, (27 / 33, 0, 6 / 33))
     assert [len({clip.speaker for clip in found}) for found in tcsan.values()] == [27, 0, 6]
-    with pytest.raises(InputError, match=r"shares must be at least 0 and sum to 1"):
+    with pytest.raises(InputError, match=r"shares must be three numbers, at least 0, that sum to 1"):
         split_by_speaker(clips, (0.5, 0.5, 0.5))
+    with pytest.raises(InputError, match="shares must be three numbers"):
+        split_by_speaker(clips, (float("nan"), 0.5, 0.5))
     with pytest.raises(InputError, match="seed must be at least 0"):
         split_by_speaker(clips, seed=-1)
 

@@ -199,6 +199,33 @@ def test_what_went_beside_an_earlier_file_is_replaced(weighted, tmp_path, target
     assert file.read_bytes() != first
 
 
+@pytest.mark.parametrize("target", BESIDE)
+def test_what_was_changed_beside_an_earlier_file_stays(weighted, tmp_path, target):
+    write(weighted, tmp_path, target)
+    file = tmp_path / BESIDE[target]
+    file.write_text("mine")
+    os.utime(file, (written := (tmp_path / target).stat().st_mtime + 5, written))
+    before = tree(tmp_path)
+    for attempt in (
+        lambda: check_targets([tmp_path / target], sound=True),
+        lambda: write(weighted, tmp_path, target),
+    ):
+        with pytest.raises(InputError, match=rf"{file.name} is written beside .* newer than {target}; give"):
+            attempt()
+        assert tree(tmp_path) == before
+
+
+def test_what_two_formats_share_is_as_old_as_the_first(weighted, tmp_path):
+    """Written anew for the second one, it would seem changed to the first."""
+    targets = [tmp_path / "a.pc2", tmp_path / "a.mdd"]
+    export(weighted, targets[0])
+    aged = targets[0].stat().st_mtime - 60
+    for file in (tmp_path / "a.obj", targets[0]):
+        os.utime(file, (aged, aged))
+    export(weighted, targets[1])
+    assert check_targets(targets) == targets
+
+
 def test_two_formats_share_what_is_the_same_beside_them(weighted, tmp_path):
     targets = [tmp_path / "a.pc2", tmp_path / "a.mdd"]
     assert check_targets(targets)

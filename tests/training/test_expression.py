@@ -68,6 +68,17 @@ def test_another_mesh_does_not_take_up_a_run(
         train_expression(corpus, turned, hierarchy, recipe, tmp_path, progress=False)
 
 
+def test_another_corpus_does_not_take_up_a_run(
+    corpus, face: Mesh, hierarchy: MeshHierarchy, tmp_path: Path
+) -> None:
+    """As many sequences, of other lengths: a corpus of another seed."""
+    recipe, first = ExpressionRecipe(epochs=1), corpus[0]
+    other = [replace(first, labels=first.labels[1:], vertices=first.vertices[1:]), *corpus[1:]]
+    train_expression(corpus, face, hierarchy, recipe, tmp_path, progress=False)
+    with pytest.raises(InputError, match=r"belongs to another run: frames is \d+ there and \d+ here"):
+        train_expression(other, face, hierarchy, recipe, tmp_path, progress=False)
+
+
 def test_what_is_unlike_in_another_run_is_named_and_nothing_else(
     corpus, face: Mesh, hierarchy: MeshHierarchy, tmp_path: Path
 ) -> None:

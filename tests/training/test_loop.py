@@ -5,16 +5,36 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from meshanim._check import InputError
-from meshanim.training import Recipe, train
+from meshanim.mesh import Mesh
+from meshanim.training import (
+    AutoencoderRecipe,
+    ClassifierRecipe,
+    PolynomialRecipe,
+    Recipe,
+    SpeechRecipe,
+    train,
+    train_autoencoder,
+    train_classifier,
+    train_polynomial,
+    train_speech,
+)
 from meshanim.training.checkpoint import NAME
+from meshanim.training.expression import ExpressionTask
+from meshanim.training.expression_motion import ExpressionMotionTask
 from meshanim.training.loop import Turn, epoch_order
+from meshanim.training.processes import Processes
 
+UNUSED: Any = None
 RECIPE = Recipe(epochs=3, batch_size=4, checkpoint_steps=2, learning_rate=0.01)
 
 
@@ -118,7 +138,20 @@ def test_the_history_tells_of_every_epoch(uninterrupted: tuple[Path, Task]) -> N
     rows = json.loads((uninterrupted[0] / "history.json").read_text())
     assert [set(row) for row in rows] == [{"square", "score", "learning_rate"}] * 3
     assert [row["learning_rate"] for row in rows] == pytest.approx([0.01, 0.0099, 0.009801])
-    assert rows[2]["square"] < rows[0]["square"]
+    assert rows[2]["score"] < rows[0]["score"]
+
+
+class Weighed(Task):
+    """Every sample's loss is its number, whatever is learned."""
+
+    def losses(self, items) -> dict[str, torch.Tensor]:
+        return {"number": super().losses(items)["square"] * 0 + torch.tensor(items).float().mean()}
+
+
+def test_a_short_last_batch_counts_as_what_it_is(tmp_path: Path) -> None:
+    """22 samples by 4: the last batch has two."""
+    report = train(Weighed(), replace(RECIPE, epochs=1), tmp_path, progress=False)
+    assert report.history[0]["number"] == pytest.approx(sum(range(22)) / 22)
 
 
 def test_tensorboard_gets_the_history(uninterrupted: tuple[Path, Task]) -> None:
@@ -169,6 +202,44 @@ def test_recipes_are_checked() -> None:
         Recipe(learning_rate=0)
     with pytest.raises(InputError, match="seed must be at least 0"):
         Recipe(seed=-1)
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ({"epochs": "3"}, "epochs must be a whole number, got '3'"),
+        ({"batch_size": 2.5}, "batch_size must be a whole number, got 2.5"),
+        ({"seed": True}, "seed must be a whole number, got True"),
+        ({"learning_rate": "fast"}, "learning_rate must be a number, got 'fast'"),
+    ],
+)
+def test_settings_of_another_kind_are_named(setting, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        Recipe(**setting)
+
+
+def test_numbers_of_numpy_are_settings(tmp_path: Path) -> None:
+    """A checkpoint's header holds them as JSON, which knows none of these."""
+    settings: dict[str, Any] = {"epochs": np.int64(1), "seed": np.int32(3), "learning_rate": np.float32(0.1)}
+    recipe = replace(RECIPE, **settings)
+    assert train(Task(), recipe, tmp_path, progress=False).finished
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [
+        lambda mesh, to: train_autoencoder(torch.zeros(0, 162, 3), mesh, UNUSED, AutoencoderRecipe(), to),
+        lambda mesh, to: ExpressionTask(UNUSED, []),
+        lambda mesh, to: train_classifier([], ClassifierRecipe(), to),
+        lambda mesh, to: train_speech([], UNUSED, SpeechRecipe(), to),
+        lambda mesh, to: train_polynomial([], PolynomialRecipe(), to),
+        lambda mesh, to: ExpressionMotionTask(UNUSED, UNUSED, torch.zeros(0, 52), 1),
+    ],
+)
+def test_where_there_is_nothing_to_learn_from_it_is_said(begin, face: Mesh, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"must hold at least one\b.*, got none"):
+        begin(face, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 class Game:
@@ -231,3 +302,135 @@ def test_pictures_go_to_tensorboard(tmp_path: Path) -> None:
     events = EventAccumulator(str(tmp_path / "tensorboard"))
     events.Reload()
     assert [picture.step for picture in events.Images("flat")] == [1, 2]
+
+
+def test_fewer_epochs_than_are_done_are_refused(uninterrupted: tuple[Path, Task]) -> None:
+    before = (uninterrupted[0] / NAME).read_bytes()
+    with pytest.raises(InputError, match=r"epochs must be at least 3, since the run in .*, got 2; choose"):
+        train(Task(), replace(RECIPE, epochs=2), uninterrupted[0], progress=False)
+    assert (uninterrupted[0] / NAME).read_bytes() == before
+
+
+def test_an_epoch_that_has_begun_is_not_taken_for_none(tmp_path: Path) -> None:
+    train(Task(at=9, what=signal.SIGINT), RECIPE, tmp_path, progress=False)
+    with pytest.raises(InputError, match="epochs must be at least 2"):
+        train(Task(), replace(RECIPE, epochs=1), tmp_path, progress=False)
+
+
+class Intruder(Task):
+    """Begins another training in the folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+
+    def validate(self) -> dict[str, float]:
+        with pytest.raises(InputError, match="must be free for one training, but another one is at work"):
+            train(Task(), RECIPE, self.folder, progress=False)
+        return {}
+
+
+def test_two_trainings_in_one_folder_are_refused(tmp_path: Path) -> None:
+    assert train(Intruder(tmp_path), replace(RECIPE, epochs=1), tmp_path, progress=False).finished
+    assert train(Task(), replace(RECIPE, epochs=2), tmp_path, progress=False).finished
+
+
+class OnGpu(Task):
+    """Draws its noise from a generator that stands for a GPU's."""
+
+    def losses(self, items) -> dict[str, torch.Tensor]:
+        state = torch.cuda.get_rng_state()
+        noise = torch.randn(1, generator=torch.Generator().manual_seed(int(state[0])))
+        torch.cuda.set_rng_state((state + 1).remainder(251))
+        return {name: loss + (loss * noise).sum() for name, loss in super().losses(items).items()}
+
+
+def test_a_gpu_goes_on_with_its_random_numbers(tmp_path: Path, monkeypatch) -> None:
+    gpu = {"state": torch.zeros(16, dtype=torch.uint8)}
+    monkeypatch.setattr(Processes, "__init__", on_gpu)
+    monkeypatch.setattr(torch.cuda, "get_rng_state", lambda *_: gpu["state"].clone())
+    monkeypatch.setattr(torch.cuda, "set_rng_state", lambda state, *_: gpu.update(state=state.clone()))
+    monkeypatch.setattr(
+        torch.cuda, "manual_seed", lambda seed: gpu.update(state=torch.full((16,), seed, dtype=torch.uint8))
+    )
+    recipe, whole, part = replace(RECIPE, seed=5), OnGpu(), OnGpu()
+    train(whole, recipe, tmp_path / "whole", progress=False)
+    assert not gpu["state"].any(), "the caller's own stay as they were"
+    train(OnGpu(at=9, what=signal.SIGINT), recipe, tmp_path / "parts", progress=False)
+    train(part, recipe, tmp_path / "parts", progress=False)
+    assert all(map(torch.equal, weights(whole), weights(part)))
+
+
+def on_gpu(processes: Processes) -> None:
+    processes.count, processes.index, processes._accelerate = 1, 0, None
+    processes.device = torch.device("cuda")
+
+
+class Diverging(Task):
+    """Is as it should be, up to the second epoch."""
+
+    def losses(self, items) -> dict[str, torch.Tensor]:
+        found = super().losses(items)
+        return found if self.calls < 10 else {"square": found["square"] * torch.inf}
+
+
+def test_losses_that_are_not_finite_end_a_run_before_they_are_kept(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="losses must be finite, got inf of square in step 4 of epoch 2"):
+        train(Diverging(), RECIPE, tmp_path, progress=False)
+    kept = load_file(tmp_path / NAME)
+    assert all(bool(tensor.isfinite().all()) for tensor in kept.values())
+
+
+def test_a_task_without_samples_is_refused(tmp_path: Path) -> None:
+    empty = Task()
+    empty.inputs = empty.inputs[:0]
+    with pytest.raises(InputError, match="at least one sample to learn from, got none"):
+        train(empty, RECIPE, tmp_path / "run", progress=False)
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_largest_seed_is_one(tmp_path: Path) -> None:
+    assert train(Task(), replace(RECIPE, seed=2**63 - 1, epochs=1), tmp_path, progress=False).finished
+
+
+def reheaded(source: Path, target: Path, change) -> None:
+    """A checkpoint with other words in its header, or other tensors."""
+    with safe_open(source, "pt") as file:
+        header = json.loads(file.metadata()["training"])
+    tensors = load_file(source)
+    save_file(tensors, target, {"training": json.dumps(change(header, tensors))})
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda header, tensors: [header], "of format 3, got None"),
+        (lambda header, tensors: {"format": 3}, "but it lacks 'about'"),
+        (lambda header, tensors: header | {"position": {"epochs": 3}}, "but .*unexpected keyword argument"),
+        (lambda header, tensors: tensors.pop("random_state.0") is None or header, "lacks 'random_state.0'"),
+        (lambda header, tensors: tensors.pop("model.0.bias") is None or header, 'Missing key.* "0.bias"'),
+    ],
+)
+def test_a_checkpoint_that_lacks_something_is_refused(
+    change, said: str, tmp_path: Path, uninterrupted: tuple[Path, Task]
+) -> None:
+    reheaded(uninterrupted[0] / NAME, tmp_path / NAME, change)
+    with pytest.raises(InputError, match=said) as caught:
+        train(Task(), RECIPE, tmp_path, progress=False)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_kills_have_left_half_written_goes(tmp_path: Path) -> None:
+    for name in (".checkpoint.12-34.safetensors", ".history.12-34.json", ".checkpoint.mine.safetensors"):
+        (tmp_path / name).write_text("half")
+    train(Task(), replace(RECIPE, epochs=1), tmp_path, progress=False)
+    kept = {file.name for file in tmp_path.iterdir() if file.is_file()}
+    assert kept == {NAME, "history.json", ".checkpoint.mine.safetensors"}
+
+
+def test_a_folder_in_place_of_a_checkpoint_is_refused_before_any_step(tmp_path: Path) -> None:
+    (tmp_path / NAME).mkdir()
+    task = Task()
+    with pytest.raises((InputError, OSError)):
+        train(task, RECIPE, tmp_path, progress=False)
+    assert not task.calls

@@ -1,5 +1,7 @@
 """Training of the talking head by polynomial fusion: each player's own step, stages, resuming."""
 
+import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from meshanim.audio import Sound
 from meshanim.datasets import TalkingClip
 from meshanim.talking_heads import PolynomialConfig, PolynomialModel
 from meshanim.talking_heads.polynomial_config import POLYNOMIAL_CONFIGS
-from meshanim.training import POLYNOMIAL_RECIPES, PolynomialRecipe, train_polynomial
+from meshanim.training import POLYNOMIAL_RECIPES, PolynomialRecipe, TrainingReport, train_polynomial
 from meshanim.training.adversarial_losses import told_made, told_real
 from meshanim.training.head_start import ChanceRecipe, PolynomialHearingRecipe
 from meshanim.training.loop import Turn
@@ -170,6 +172,9 @@ def test_a_stopped_run_ends_as_one_that_was_not(tmp_path: Path) -> None:
     train_polynomial(CLIPS, tiny_recipe(), tmp_path / "whole", encoders=encoders, progress=False)
     for name in ("checkpoint.safetensors", "history.json", "model.safetensors"):
         assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    others = PolynomialModel(TINY.fused_by("concatenation"))
+    with pytest.raises(InputError, match=r"belongs to another run: encoders is '\w{16}' there"):
+        train_polynomial(CLIPS, tiny_recipe(), tmp_path / "parts", encoders=others, progress=False)
 
 
 def test_encoders_come_first_and_are_kept(tmp_path: Path) -> None:
@@ -220,6 +225,23 @@ def test_a_stop_in_the_head_start_is_no_end(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr("meshanim.training.polynomial.give_head_start", lambda *_, **__: False)
     _, report = train_encoders(SEEN, tiny_recipe(), tmp_path, progress=False)
     assert not report.finished and not (tmp_path / "config.json").exists()
+
+
+def test_a_stop_in_the_last_moment_of_a_stage_begins_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the encoders are scored for the last time; their epochs are not those of the run."""
+    validate = PolynomialTask.validate
+
+    def interrupted(task: PolynomialTask) -> dict[str, float]:
+        os.kill(os.getpid(), signal.SIGINT)
+        return validate(task)
+
+    monkeypatch.setattr(PolynomialTask, "validate", interrupted)
+    _, report = train_polynomial(CLIPS, tiny_recipe(encoder_epochs=1), tmp_path, CLIPS[:1], progress=False)
+    assert report == TrainingReport([], False)
+    assert (tmp_path / "encoders" / "config.json").is_file()
+    assert not (tmp_path / "checkpoint.safetensors").exists()
 
 
 @pytest.mark.parametrize(

@@ -32,12 +32,14 @@ class Task:
         return len(self.inputs)
     def losses(self, items):
         self.calls += 1
-        if self.calls == int(sys.argv[2]) and os.environ.get("RANK", "0") == "0":
+        if str(self.calls) == sys.argv[2] and os.environ.get("RANK", "0") == "0":
             os.kill(os.getpid(), signal.SIGINT)
         rows = torch.tensor(items)
         self.model.seen.copy_(self.inputs[rows].mean())
         return {"square": (self.model(self.inputs[rows]) - self.targets[rows]).square().mean()}
     def validate(self):
+        if sys.argv[2] == "between" and os.environ["RANK"] == "0":
+            os.kill(os.getpid(), signal.SIGINT)
         return {"seen": float(self.model.seen)}
 
 torch.set_num_threads(1)
@@ -49,7 +51,7 @@ os._exit(0)  # on a busy machine threads of PyTorch's process group sometimes ab
 """
 
 
-def run(folder: Path, processes: int, stop_at: int = -1) -> str:
+def run(folder: Path, processes: int, stop_at: int | str = -1) -> str:
     script = folder.parent / "script.py"
     script.write_text(SCRIPT)
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
@@ -85,6 +87,12 @@ def test_two_processes_take_the_steps_of_one_and_resume(tmp_path: Path) -> None:
     again = load_file(tmp_path / "stopped" / NAME)
     for name, tensor in load_file(tmp_path / "two" / NAME).items():
         assert torch.equal(again[name], tensor), name
+
+
+def test_a_stop_between_epochs_that_one_process_sees_stops_both(tmp_path: Path) -> None:
+    pytest.importorskip("accelerate")
+    assert run(tmp_path / "stopped", 2, stop_at="between").count("finished False") == 2
+    assert len(json.loads((tmp_path / "stopped" / "history.json").read_text())) == 1
 
 
 def test_one_process_has_it_all() -> None:

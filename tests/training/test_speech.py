@@ -92,6 +92,8 @@ def test_going_on_from_a_model_keeps_its_scales(face: AnnyFace, tmp_path: Path) 
     first, _ = train_speech(corpus, face, recipe, tmp_path / "first", progress=False)
     others = [replace(each, weights=each.weights / 2) for each in corpus]
     second, _ = train_speech(others, face, recipe, tmp_path / "second", start=first, progress=False)
+    with pytest.raises(InputError, match=r"another run: start is '\w{16}' there and '\w{16}' here"):
+        train_speech(others, face, recipe, tmp_path / "second", start=second, progress=False)
     assert torch.equal(first.space.directions, second.space.directions)
     assert not torch.equal(first.project.weight, second.project.weight)
 

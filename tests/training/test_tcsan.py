@@ -224,6 +224,18 @@ def test_a_stopped_run_goes_on_to_the_same_bytes(tmp_path):
         train_tcsan(clips, [], recipe, tmp_path / folder, *judges(), progress=False)
     whole, halves = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "halves"))
     assert whole == halves
+    features, classifier, _ = judges()
+    with pytest.raises(InputError, match=r"belongs to another run: hearing is '\w{16}' there"):
+        train_tcsan(
+            clips,
+            [],
+            recipe,
+            tmp_path / "whole",
+            features,
+            classifier,
+            AudioToUnits(hidden=4),
+            progress=False,
+        )
 
 
 def test_it_begins_with_the_picture():

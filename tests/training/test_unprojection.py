@@ -151,5 +151,9 @@ def test_recipe_and_pictures_must_agree(pictures, tmp_path: Path) -> None:
     for size in (0, 16, 100):
         with pytest.raises(InputError, match=f"size must be a multiple of 32, got {size}"):
             replace(RECIPE, size=size)
+    for sizes in ({"samples": 9, "batch_size": 4}, {"batch_size": 1}):
+        with pytest.raises(InputError, match="batches must have two pictures or more at a size of 32"):
+            replace(RECIPE, **sizes)
+        replace(RECIPE, size=64, **sizes)
     with pytest.raises(InputError, match="pictures must be 9 of 32 pixels"):
         train_unprojection(pictures, replace(RECIPE, pictures=9), tmp_path, progress=False)
