@@ -103,15 +103,23 @@ class FaceModel(ABC):
         values = self.default_identity.clone()
         for name, value in named.items():
             if name not in self.identity_names:
-                near = get_close_matches(name, self.identity_names, n=3) or self.identity_names[:12]
-                known = ", ".join(near) or "nothing, it is fixed"
-                more = f" and {len(self.identity_names) - len(near)} more" if near else ""
-                raise InputError(f"identity of {self.name} must be named among {known}{more}, got {name!r}")
+                raise InputError(
+                    f"identity of {self.name} must be named among {self._like(name)}, got {name!r}"
+                )
             given = torch.as_tensor(value)
             check_shape(name, given, ())
             values[self.identity_names.index(name)] = given
         check_finite("identity", values)
         return values
+
+    def _like(self, name: str) -> str:
+        """Identity coefficients that may be meant, for a message."""
+        names = self.identity_names
+        if not names:
+            return "nothing, it is fixed"
+        holding = [known for known in names if name.lower() in known]
+        near = (get_close_matches(name, names, n=3) or holding or names)[:12]
+        return f"{', '.join(near)} and {len(names) - len(near)} more, which meshanim inspect lists"
 
     @cached_property
     @torch.inference_mode(False)  # gradients may go through it later

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from meshanim._check import InputError
-from meshanim.faces import ARKIT_NAMES, articulate
+from meshanim.faces import ARKIT_NAMES, articulate, load_face
 
 # Sums of some fifty float32 displacements on a head of 0.3 m: a few units in the last place, 3e-8 m each.
 ROUNDING = 1e-6
@@ -239,3 +239,13 @@ def test_identity_ranges_hold_the_people_that_are_drawn(face):
     inside = ((people >= low) & (people <= high)).float().mean() if people.numel() else torch.ones(())
     assert float(inside) > 0.99
     assert bool(((face.default_identity >= low) & (face.default_identity <= high)).all())
+
+
+def test_names_that_may_be_meant_are_told():
+    for asked, told in (
+        ("agee", "among age, gender and 133 more, which meshanim inspect lists, got 'agee'"),
+        ("Chin", "among chin-jaw-drop-incr, chin-height-incr"),
+        ("xyz", "among gender, age, muscle"),
+    ):
+        with pytest.raises(InputError, match=told):
+            load_face("anny").identity(**{asked: 1.0})
