@@ -135,7 +135,8 @@ class FaceModel(ABC):
 
         Here the deformation gradients as they are, for models that have nothing better.
         """
-        return deformation_gradients(self.neutral.vertices.to(vertices), vertices, self.neutral.faces)
+        faces = self.neutral.faces.to(vertices.device)
+        return deformation_gradients(self.neutral.vertices.to(vertices), vertices, faces)
 
     def basis(self, identity: Tensor | None = None) -> Tensor:
         """Displacements (K, V, 3) in metres of all units on one identity (I,)."""
@@ -146,7 +147,8 @@ class FaceModel(ABC):
         carried = torch.einsum("vij,kvj->kvi", maps, self.units.to(maps))
         if self._lids.columns:
             closing = self._lids.corrections(self.rest(identity), maps)
-            carried = carried.index_add(0, torch.tensor(self._lids.columns), closing)
+            columns = torch.tensor(self._lids.columns, device=closing.device)
+            carried = carried.index_add(0, columns, closing)
         return carried
 
     def vertices(self, identity: Tensor | None = None, weights: Tensor | None = None) -> Tensor:
@@ -168,7 +170,8 @@ class FaceModel(ABC):
         if identity is not None:
             kind = torch.promote_types(kind, identity.dtype)
             identity = identity.to(kind)
-        rest, weights = self.rest(identity), weights.to(kind)
+        weights = weights.to(kind)
+        rest = self.rest(identity).to(weights.device)
         moved = torch.einsum("...k,kvc->...vc", weights, self.units.to(weights))
         if identity is not None:
             maps = self.carry(identity)

@@ -226,6 +226,15 @@ def test_a_wrong_number_of_coefficients_is_named(face):
         face.weights_from_arkit(torch.zeros(51))
 
 
+def test_vertices_are_where_the_coefficients_are(face):
+    # no GPU is needed to find tensors of two devices in one sum
+    weights = torch.zeros(2, len(face.weight_names), device="meta")
+    identity = torch.zeros(len(face.identity_names), device="meta")
+    for vertices in (face.vertices(weights=weights), face.vertices(identity, weights)):
+        assert vertices.device.type == "meta" and vertices.shape == (2, len(face.neutral.vertices), 3)
+    assert face.basis(identity).device.type == "meta"
+
+
 def test_an_unknown_coefficient_is_named(face):
     with pytest.raises(InputError, match="'noSuchName'"):
         face.identity(noSuchName=1.0)
