@@ -183,6 +183,7 @@ class AnnyFace(FaceModel):
         """Vertices (..., V, 3) at rest, metres."""
         if identity is None:
             return self.neutral.vertices
+        self._check_identity(identity)
         return self._blend(identity)
 
     @cached_property

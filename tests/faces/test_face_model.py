@@ -222,6 +222,8 @@ def test_a_wrong_number_of_coefficients_is_named(face):
         face.vertices(None, torch.zeros(count + 1))
     with pytest.raises(InputError, match="identity"):
         face.vertices(torch.zeros(len(face.identity_names) + 1))
+    with pytest.raises(InputError, match="identity"):
+        face.rest(torch.zeros(len(face.identity_names) + 1))
     with pytest.raises(InputError, match=r"weights .* \(52,\)"):
         face.weights_from_arkit(torch.zeros(51))
 
