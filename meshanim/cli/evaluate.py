@@ -10,18 +10,22 @@ import typer
 from meshanim._check import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from meshanim.cli.progress import Steps
     from meshanim.metrics import Film
-    from meshanim.vision import LipSyncNetwork, Video
+    from meshanim.vision import FaceCrop, LipSyncNetwork, Video
 
 _LIP_SYNC, _CLASSIFIER = "research/lip-sync-grid", "research/unit-classifier-grid"
 """Trained on GRID, which is for research: in a checkout, not in an installed package."""
 _LARGEST = 2**31
 """Bytes of a film's frames, which are all in memory at once."""
+_SAME_RATE = 0.01
+"""Frames/s by which rates may differ and be one: files round them."""
 _LABELS = {
     "psnr_db": "PSNR, dB",
     "psnr_mouth_db": "PSNR of the mouth, dB",
@@ -44,12 +48,21 @@ _LABELS = {
 
 def evaluate(
     prediction: Annotated[Path, typer.Argument(help="The video that a model made.", show_default=False)],
-    truth: Annotated[Path, typer.Argument(help="The true one, of the same size.", show_default=False)],
+    truth: Annotated[
+        Path,
+        typer.Argument(help="The true one, of the same size and rate; see --renderer.", show_default=False),
+    ],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="A .json file for the figures.")
     ] = None,
     reference: Annotated[
         Path | None, typer.Option(help="A picture of the person; the first true frame by default.")
+    ] = None,
+    renderer: Annotated[
+        str | None,
+        typer.Option(
+            help="polynomial or tcsan, if it made the video: the true one, whole, is cut as it draws."
+        ),
     ] = None,
     judge: Annotated[
         str | None, typer.Option(help="A trained lip-sync network, by folder; a checkout's by default.")
@@ -66,18 +79,22 @@ def evaluate(
         raise InputError(f"output must end in .json, got {output}")
     if output is not None:
         check_targets([output], (".json",))
+    crop = None if renderer is None else _crop(renderer)
     picture = None if reference is None else _person(reference)
     videos = read_video(prediction), read_video(truth)
-    _check_alike(*videos)
+    fps = videos[1].fps if crop is None else videos[0].fps
+    _check_alike(*videos, crop)
     with Steps(quiet) as steps:
         network, units = _judge(judge, steps), _unit_reader(steps)
-        made, real = _as_long(_watched(videos[0], steps), _watched(videos[1], steps), steps)
+        film = _watched(videos[0], fps, steps)
+        true = _watched(videos[1], fps, steps) if crop is None else _cut(videos[1], crop, fps, steps)
+        made, real = _as_long(film, true, steps)
         if made.sound is None and real.sound is None:
             steps.say("neither video has sound: figures of picture and sound are left out")
         scores = score_talking_head(made, real, picture, network, units=units)
     _show(scores)
     if output is not None:
-        about = {"frames": len(real.frames), "fps": real.fps, "size": list(videos[1].size)}
+        about = {"frames": len(real.frames), "fps": real.fps, "size": list(videos[0].size)}
         _write(output, {"prediction": str(prediction), "truth": str(truth), **about}, scores)
 
 
@@ -93,12 +110,23 @@ def _person(path: Path) -> Tensor:
     return torch.from_numpy(picture)
 
 
-def _check_alike(prediction: Video, truth: Video) -> None:
-    """Raise unless two videos can be compared frame by frame."""
-    if prediction.size != truth.size:
-        sizes = (f"{size[0]} x {size[1]}" for size in (truth.size, prediction.size))
-        raise InputError("{} must have the true one's size, {}, got {}".format(prediction.path, *sizes))
-    if abs(prediction.fps - truth.fps) > 0.01:
+def _crop(renderer: str) -> FaceCrop:
+    """Where a renderer's frames have the face."""
+    from meshanim._check import check_choice
+    from meshanim.talking_heads import CROPS
+
+    check_choice("renderer", renderer, CROPS)
+    return CROPS[renderer]
+
+
+def _check_alike(prediction: Video, truth: Video, crop: FaceCrop | None) -> None:
+    """Raise unless two videos can be compared frame by frame, the true one cut where there is a crop."""
+    wanted, whose = (truth.size, "true one's") if crop is None else (crop.size, "renderer's")
+    if prediction.size != wanted:
+        sizes = "{} x {}, got {} x {}".format(*wanted, *prediction.size)
+        hint = "; --renderer cuts a true one to what a renderer draws" if crop is None else ""
+        raise InputError(f"{prediction.path} must have the {whose} size, {sizes}{hint}")
+    if crop is None and abs(prediction.fps - truth.fps) > _SAME_RATE:
         raise InputError(
             f"{prediction.path} must have the true one's {truth.fps:g} frames/s, got {prediction.fps:g}"
         )
@@ -126,31 +154,59 @@ def _unit_reader(steps: Steps) -> Callable[[Tensor, Tensor], Tensor] | None:
         return None
 
 
-def _watched(video: Video, steps: Steps) -> Film:
-    """A video with the face in it."""
+def _watched(video: Video, fps: float, steps: Steps) -> Film:
+    """A video with the face in it, at a rate that is its own but for rounding."""
     import numpy as np
     import torch
 
     from meshanim.audio import find_sound
     from meshanim.metrics import Film
+
+    _check_room(video, video.size)
+    frames = np.stack(list(video.frames()))
+    landmarks = torch.from_numpy(_followed(video, frames, steps)).float()
+    return Film(torch.from_numpy(frames), landmarks, fps, find_sound(video.path))
+
+
+def _cut(video: Video, crop: FaceCrop, fps: float, steps: Steps) -> Film:
+    """The face in a video as a crop has it, brought to a rate by repeating and leaving out frames."""
+    import torch
+
+    from meshanim.audio import find_sound
+    from meshanim.metrics import Film
+    from meshanim.vision import cut_clip, shown_frames
+
+    _check_room(video, crop.size)
+    frames, landmarks = cut_clip(video.frames(), _followed(video, video.frames(), steps), crop)
+    if abs(video.fps - fps) > _SAME_RATE:
+        steps.say(f"the true film's {video.fps:g} frames/s are compared at {fps:g}")
+        shown = shown_frames(len(frames), video.fps, fps)
+        frames, landmarks = frames[shown], landmarks[shown]
+    return Film(torch.from_numpy(frames), torch.from_numpy(landmarks).float(), fps, find_sound(video.path))
+
+
+def _check_room(video: Video, size: tuple[int, int]) -> None:
+    """Raise where the frames of a video at this size take too much memory."""
+    frame = 3 * size[0] * size[1]
+    if frame * video.expected_frames > _LARGEST:
+        raise InputError(
+            f"{video.path} must have at most {_LARGEST // frame} frames of its size to be compared, "
+            f"got about {video.expected_frames}: cut it, or make it smaller"
+        )
+
+
+def _followed(video: Video, frames: Iterable[NDArray[np.uint8]], steps: Steps) -> NDArray[np.float64]:
+    """(T, 68, 2) landmarks in a video's frames."""
     from meshanim.vision import follow_landmarks, whole_track
 
-    size = 3 * video.size[0] * video.size[1]
-    if size * video.expected_frames > _LARGEST:
-        raise InputError(
-            f"{video.path} must have at most {_LARGEST // size} frames of its size to be compared, got about "
-            f"{video.expected_frames}: cut it, or make it smaller"
-        )
     told = steps.step(f"landmarks of {video.path.name}")
-    frames = np.stack(list(video.frames()))
 
-    def counted():
-        for index, frame in enumerate(frames):
+    def counted() -> Iterator[NDArray[np.uint8]]:
+        for done, frame in enumerate(frames, 1):
             yield frame
-            told(index + 1, len(frames))
+            told(done, max(done, video.expected_frames))
 
-    landmarks = torch.from_numpy(whole_track(follow_landmarks(counted()), str(video.path))).float()
-    return Film(torch.from_numpy(frames), landmarks, video.fps, find_sound(video.path))
+    return whole_track(follow_landmarks(counted()), str(video.path))
 
 
 def _as_long(prediction: Film, truth: Film, steps: Steps) -> tuple[Film, Film]:

@@ -1,4 +1,4 @@
-"""``meshanim inspect``: what a mesh file holds, what is wrong with it, which face model it fits."""
+"""``meshanim inspect``: what a mesh file or face model holds, what is wrong with it, what it fits."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from meshanim.faces import FaceModel
     from meshanim.mesh import Mesh
 
 _TOPOLOGIES = {
@@ -17,18 +18,38 @@ _TOPOLOGIES = {
 
 
 def inspect(
-    path: Annotated[str, typer.Argument(help="Mesh file: OBJ, PLY, STL, GLB, glTF, OFF or NPZ.")],
+    path: Annotated[
+        str,
+        typer.Argument(
+            help="Mesh file: OBJ, PLY, STL, GLB, glTF, OFF or NPZ; or a face: anny, ict=PATH, flame=PATH."
+        ),
+    ],
 ) -> None:
-    """Count what a mesh has, name its faults, and say which face model it fits. Faults are no failure."""
+    """Count what a mesh has, name its faults, and say which face model it fits. Faults are no failure.
+
+    Of a face model it lists the names that --identity takes, and those of the weights.
+    """
+    from meshanim.faces import load_face
     from meshanim.mesh import mesh_report, read_mesh
 
-    mesh = read_mesh(path)
+    model = load_face(path) if path == "anny" or path.startswith(("ict=", "flame=")) else None
+    mesh = read_mesh(path) if model is None else model.neutral
     typer.echo(path)
     for line in mesh_report(mesh).lines():
         typer.echo(f"  {line}")
     uv = "no texture coordinates" if mesh.uv is None else f"{len(mesh.uv)} texture coordinates"
     typer.echo(f"  {uv}")
-    typer.echo(f"  fits: {_fitting_template(path, mesh)}")
+    for line in [f"fits: {_fitting_template(path, mesh)}"] if model is None else _names(model):
+        typer.echo(f"  {line}")
+
+
+def _names(face: FaceModel) -> list[str]:
+    """Identity coefficients by their ranges, then weights."""
+    by_range: dict[tuple[float, float], list[str]] = {}
+    for name, ends in zip(face.identity_names, face.identity_ranges, strict=True):
+        by_range.setdefault(ends, []).append(name)
+    lines = [f"identity, {low:g} to {high:g}: {', '.join(names)}" for (low, high), names in by_range.items()]
+    return [*lines, f"weights: {', '.join(face.weight_names)}"]
 
 
 def _fitting_template(path: str, mesh: Mesh) -> str:

@@ -33,7 +33,10 @@ Model = Annotated[
     ),
 ]
 Identity = Annotated[
-    str | None, typer.Option(help="Who: named coefficients, age=30,gender=0.2; by default the mean face.")
+    str | None,
+    typer.Option(
+        help="Who: named coefficients, age=30,gender=0.2, which inspect lists; by default the mean face."
+    ),
 ]
 Joints = Annotated[
     bool,

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from meshanim._check import InputError
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from meshanim.cli.progress import Steps
     from meshanim.faces import FaceModel
@@ -36,6 +38,19 @@ def write_all(
     for path in output:
         export(performance, path, steps.step(Path(path).name), face=face, joints=joints)
         say_written(written_files(performance, path), steps)
+
+
+def keep_recordings(output: Iterable[str | Path], *recordings: Path | None) -> None:
+    """Raise where an output would take the place of a film, picture or sound that is read.
+
+    Nobody can make a recording again.
+    """
+    for target in map(Path, output):
+        if any(
+            source and target.exists() and source.exists() and target.samefile(source)
+            for source in recordings
+        ):
+            raise InputError(f"{target} must be another file than the recording that is read, got the same")
 
 
 def say_written(files: Sequence[Path], steps: Steps) -> None:

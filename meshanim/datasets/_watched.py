@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
@@ -17,7 +15,7 @@ from meshanim._files import atomic_path, cache_folder
 from meshanim.audio import SPEECH_RATE, Sound, read_sound, resample
 from meshanim.datasets._mapped import reading_kept
 from meshanim.datasets.spoken_clips import SpokenClip
-from meshanim.vision import FaceCrop, cut_crop, follow_landmarks, move_points, read_video, whole_track
+from meshanim.vision import FaceCrop, cut_clip, follow_landmarks, read_video, whole_track
 
 _FORMAT = 1
 """Goes up where landmarks, the rule of a crop or its cutting change."""
@@ -101,9 +99,5 @@ def _watch(clip: SpokenClip) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def _cut(clip: SpokenClip, crop: FaceCrop, landmarks: Tensor) -> dict[str, Tensor]:
-    places = crop.places(landmarks.double().numpy())
-    # a file that broke off while it was watched may have grown since
-    pairs = itertools.islice(zip(read_video(clip.video).frames(), places, strict=False), len(places))
-    frames = np.stack([cut_crop(image, place, crop.size) for image, place in pairs])
-    moved = move_points(landmarks.double().numpy(), places)
+    frames, moved = cut_clip(read_video(clip.video).frames(), landmarks.double().numpy(), crop)
     return {"frames": torch.from_numpy(frames), "landmarks": torch.from_numpy(moved).float()}

@@ -85,7 +85,7 @@ def _head() -> tuple[dict[str, Tensor], dict[str, str]]:
 
 def _piecewise(value: Tensor, positions: Tensor) -> Tensor:
     """Linear interpolation coefficients (..., N) of ``value`` (...) between sorted ``positions`` (N,)."""
-    value = value.clamp(float(positions[0]), float(positions[-1]))[..., None]
+    value = value.clamp(positions[0], positions[-1])[..., None]
     gaps = positions[1:] - positions[:-1]
     share = ((value - positions[:-1]) / gaps).clamp(0, 1)
     ones, zeros = torch.ones_like(value), torch.zeros_like(value)
@@ -183,6 +183,7 @@ class AnnyFace(FaceModel):
         """Vertices (..., V, 3) at rest, metres."""
         if identity is None:
             return self.neutral.vertices
+        self._check_identity(identity)
         return self._blend(identity)
 
     @cached_property

@@ -42,7 +42,7 @@ class _Jaw:
         turned = torch.atan2((end * around).sum(dim=1), (end * arm).sum(dim=1))
         led = joint.weights > 0.9
         full = (turned * reach)[led].sum() / reach[led].sum()
-        share = (turned / full).clamp(0, 1) if float(full.abs()) > 1e-6 else torch.zeros_like(turned)
+        share = (turned / full).clamp(0, 1) if float(full.detach().abs()) > 1e-6 else torch.zeros_like(turned)
         self.angle = full * share
         self.residual = shape - self._swing(self.angle, rest)
 

@@ -46,7 +46,7 @@ class Carrier:
 
     def _motion(self, name: str, vertices: Tensor) -> Similarity:
         led = self._led[name]
-        return fit_similarity(self._mesh.vertices[led], vertices[..., led, :])
+        return fit_similarity(self._mesh.vertices[led].to(vertices.device), vertices[..., led, :])
 
     def joints(self, vertices: Tensor) -> dict[str, Joint]:
         """Joints of the face with vertices (V, 3); one that nothing follows stays where it is."""
@@ -62,13 +62,14 @@ class Carrier:
 
     def maps(self, vertices: Tensor) -> Tensor:
         """Linear maps (..., V, 3, 3) that carry displacements to the faces with vertices (..., V, 3)."""
-        exact = deformation_gradients(self._mesh.vertices.to(vertices), vertices, self._mesh.faces)
+        faces = self._mesh.faces.to(vertices.device)
+        exact = deformation_gradients(self._mesh.vertices.to(vertices), vertices, faces)
         smooth = self._smooth(exact.flatten(-2)).unflatten(-1, (3, 3))
         for name, joint in self._joints.items():
             if len(self._led[name]) >= _LEAST:
                 share = torch.where(self._loose, joint.weights, torch.zeros_like(joint.weights))
                 whole = self._motion(name, vertices).linear[..., None, :, :]
-                smooth = smooth + share[:, None, None] * (whole - smooth)
+                smooth = smooth + share[:, None, None].to(vertices.device) * (whole - smooth)
         return smooth
 
 
@@ -97,10 +98,11 @@ class _Smoother:
 
     def __call__(self, values: Tensor) -> Tensor:
         """Smooth values (..., V, C) of the skin, for all vertices (..., V, C)."""
+        near = self._near.to(values.device)
         offered = (values[..., None, :] * self._given[..., None].to(values)).flatten(-3, -2)
         gathered = values.new_zeros(*values.shape[:-2], self._count, values.shape[-1])
-        gathered = gathered.index_add(-2, self._near.flatten(), offered)
-        return (gathered[..., self._near, :] * self._share[..., None].to(values)).sum(dim=-2)
+        gathered = gathered.index_add(-2, near.flatten(), offered)
+        return (gathered[..., near, :] * self._share[..., None].to(values)).sum(dim=-2)
 
 
 def _spaced(points: Tensor, spacing: float) -> Tensor:

@@ -103,15 +103,23 @@ class FaceModel(ABC):
         values = self.default_identity.clone()
         for name, value in named.items():
             if name not in self.identity_names:
-                near = get_close_matches(name, self.identity_names, n=3) or self.identity_names[:12]
-                known = ", ".join(near) or "nothing, it is fixed"
-                more = f" and {len(self.identity_names) - len(near)} more" if near else ""
-                raise InputError(f"identity of {self.name} must be named among {known}{more}, got {name!r}")
+                raise InputError(
+                    f"identity of {self.name} must be named among {self._like(name)}, got {name!r}"
+                )
             given = torch.as_tensor(value)
             check_shape(name, given, ())
             values[self.identity_names.index(name)] = given
         check_finite("identity", values)
         return values
+
+    def _like(self, name: str) -> str:
+        """Identity coefficients that may be meant, for a message."""
+        names = self.identity_names
+        if not names:
+            return "nothing, it is fixed"
+        holding = [known for known in names if name.lower() in known]
+        near = (get_close_matches(name, names, n=3) or holding or names)[:12]
+        return f"{', '.join(near)} and {len(names) - len(near)} more, which meshanim inspect lists"
 
     @cached_property
     @torch.inference_mode(False)  # gradients may go through it later
@@ -127,7 +135,8 @@ class FaceModel(ABC):
 
         Here the deformation gradients as they are, for models that have nothing better.
         """
-        return deformation_gradients(self.neutral.vertices.to(vertices), vertices, self.neutral.faces)
+        faces = self.neutral.faces.to(vertices.device)
+        return deformation_gradients(self.neutral.vertices.to(vertices), vertices, faces)
 
     def basis(self, identity: Tensor | None = None) -> Tensor:
         """Displacements (K, V, 3) in metres of all units on one identity (I,)."""
@@ -138,7 +147,8 @@ class FaceModel(ABC):
         carried = torch.einsum("vij,kvj->kvi", maps, self.units.to(maps))
         if self._lids.columns:
             closing = self._lids.corrections(self.rest(identity), maps)
-            carried = carried.index_add(0, torch.tensor(self._lids.columns), closing)
+            columns = torch.tensor(self._lids.columns, device=closing.device)
+            carried = carried.index_add(0, columns, closing)
         return carried
 
     def vertices(self, identity: Tensor | None = None, weights: Tensor | None = None) -> Tensor:
@@ -160,7 +170,8 @@ class FaceModel(ABC):
         if identity is not None:
             kind = torch.promote_types(kind, identity.dtype)
             identity = identity.to(kind)
-        rest, weights = self.rest(identity), weights.to(kind)
+        weights = weights.to(kind)
+        rest = self.rest(identity).to(weights.device)
         moved = torch.einsum("...k,kvc->...vc", weights, self.units.to(weights))
         if identity is not None:
             maps = self.carry(identity)

@@ -100,7 +100,8 @@ def face_from_mesh(mesh: Mesh, face: FaceModel) -> FaceModel:
 
 def _extent(mesh: Mesh) -> Tensor:
     """Length () of the bounding box's diagonal."""
-    return (mesh.vertices.amax(dim=0) - mesh.vertices.amin(dim=0)).norm()
+    vertices = mesh.vertices.detach()
+    return (vertices.amax(dim=0) - vertices.amin(dim=0)).norm()
 
 
 def _edge_keys(first: Tensor, second: Tensor, count: int) -> Tensor:

@@ -71,7 +71,7 @@ class _Blink:
         end = self._carried(self._start + self._way, closed, vertices, maps)
         way = end - self._carried(self._start, opened, vertices, maps)
         more = way - (maps[..., self.moved, :, :] @ self._way.to(maps)[..., None])[..., 0]
-        return torch.zeros_like(vertices).index_copy(-2, self.moved, more)
+        return torch.zeros_like(vertices).index_copy(-2, self.moved.to(more.device), more)
 
 
 def _distances(first: Tensor, second: Tensor) -> Tensor:

@@ -53,7 +53,8 @@ def bounded_weights(
         start: (T, K) where the search begins.
 
     Raises:
-        InputError: no end within :data:`MOST_STEPS`, which a basis of nearly equal shapes brings about.
+        InputError: no end within :data:`MOST_STEPS`, which a basis of nearly equal shapes brings about, or a
+            smoothness of thousands.
     """
     hessian = curvature / scale[:, None] / scale
     pull, low, high = pull / scale, bounds[0] * scale, bounds[1] * scale
@@ -77,6 +78,6 @@ def bounded_weights(
         ahead = reached + (pace - 1) / faster * (reached - point)
         point, pace = reached, faster
     raise InputError(
-        f"weights must settle within {MOST_STEPS} steps, and did not; raise smoothness or sparsity, or leave "
-        "out shapes that say the same as others"
+        f"weights must settle within {MOST_STEPS} steps, and did not with smoothness {smoothness:g}; bring "
+        "that nearer to 1, raise sparsity, or leave out shapes that say the same as others"
     )

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from meshanim._check import InputError, check_finite, check_indices, check_shape
+from meshanim._check import InputError, check_finite, check_indices, check_shape, check_tensor
 from meshanim.mesh import conversion
 from meshanim.mesh.topology import Topology
 
@@ -25,11 +25,15 @@ def _triangulate(faces: Tensor) -> tuple[Tensor, Tensor]:
     return torch.cat([first, second])[order], source[order]
 
 
+def _check_whole(name: str, indices: Tensor) -> None:
+    if indices.is_floating_point() or indices.dtype == torch.bool:
+        raise InputError(f"{name} must hold integers, got {indices.dtype}")
+
+
 def _as_triangles(name: str, faces: Tensor) -> Tensor:
     if faces.ndim != 2 or faces.shape[1] not in (3, 4):
         raise InputError(f"{name} must have shape (F, 3) or (F, 4), got {tuple(faces.shape)}")
-    if faces.is_floating_point() or faces.dtype == torch.bool:
-        raise InputError(f"{name} must hold integers, got {faces.dtype}")
+    _check_whole(name, faces)
     faces = faces.to(torch.int64)
     return faces if faces.shape[1] == 3 else _triangulate(faces)[0]
 
@@ -77,6 +81,9 @@ class Mesh:
         for name, index in self.landmarks.items():
             check_indices(f"landmark {name}", torch.tensor([index]), vertices.shape[0])
         for name, indices in self.groups.items():
+            check_tensor(f"group {name}", indices)
+            check_shape(f"group {name}", indices, (None,))
+            _check_whole(f"group {name}", indices)
             check_indices(f"group {name}", indices, vertices.shape[0])
 
     def _set_uv(self, uv: Tensor, uv_faces: Tensor) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor, nn
 
-from meshanim._check import InputError
+from meshanim._check import InputError, check_finite, check_range, check_shape
 
 _SPARE = 16
 _PASSES = 6
@@ -58,13 +58,17 @@ class PrincipalComponents(nn.Module):
             seed: of the starting subspace.
 
         Raises:
-            InputError: fewer samples than components.
+            InputError: no more samples than components, more components than coordinates, another number of
+                vertices, a sample that is not finite.
         """
+        wanted = len(self.deviation)
+        check_range("components", wanted, 1, self.mean.numel())
         total, count = torch.zeros_like(self.mean, dtype=torch.float64), 0
         for block in samples():
+            check_shape("samples", block, (None, *self.mean.shape))
+            check_finite("samples", block)
             total += block.sum(dim=0, dtype=torch.float64)
             count += len(block)
-        wanted = len(self.deviation)
         if count <= wanted:
             raise InputError(f"{wanted} components need more than {wanted} samples, got {count}")
         self.mean.copy_(total / count)
@@ -72,7 +76,7 @@ class PrincipalComponents(nn.Module):
             self.mean.numel(),
             min(wanted + _SPARE, self.mean.numel()),
             generator=torch.Generator().manual_seed(seed),
-        )
+        ).to(self.mean)
         for _ in range(_PASSES):
             basis = self._spread(samples, torch.linalg.qr(basis).Q)
         self._finish(samples, torch.linalg.qr(basis).Q, count)
@@ -82,7 +86,7 @@ class PrincipalComponents(nn.Module):
         """The covariance, unscaled, applied to a basis (3V, K)."""
         result = torch.zeros_like(basis)
         for block in samples():
-            centred = (block - self.mean).flatten(1)
+            centred = (block.to(self.mean) - self.mean).flatten(1)
             result += centred.T @ (centred @ basis)
         return result
 

@@ -1,7 +1,7 @@
 """Talking heads: who a performance looks like, and renderers that draw it."""
 
 from meshanim.talking_heads.appearance import Appearance
-from meshanim.talking_heads.loading import RENDERERS, load_renderer
+from meshanim.talking_heads.loading import CROPS, RENDERERS, load_renderer
 from meshanim.talking_heads.mesh_renderer import MeshRenderer
 from meshanim.talking_heads.pictures import from_network, to_network
 from meshanim.talking_heads.polynomial import PolynomialRenderer
@@ -12,6 +12,7 @@ from meshanim.talking_heads.tcsan import TCSAN_CONFIGS, TcsanConfig, TcsanModel
 from meshanim.talking_heads.tcsan_renderer import TcsanRenderer
 
 __all__ = [
+    "CROPS",
     "LANDMARKS",
     "NEEDS",
     "POLYNOMIAL_CONFIGS",

@@ -7,8 +7,11 @@ from pathlib import Path
 from meshanim._check import InputError, check_choice
 from meshanim.talking_heads.mesh_renderer import MeshRenderer
 from meshanim.talking_heads.renderer import Renderer
+from meshanim.vision import POLYNOMIAL_CROP, TCSAN_CROP
 
 RENDERERS = ("polynomial", "tcsan", "mesh")
+CROPS = {"polynomial": POLYNOMIAL_CROP, "tcsan": TCSAN_CROP}
+"""Where the frames of some have the face, so that a film can be cut likewise."""
 
 
 def load_renderer(name: str, weights: str | Path | None = None) -> Renderer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,6 +98,22 @@ def cut_crop(image: NDArray[np.uint8], place: NDArray, size: tuple[int, int]) ->
 def move_points(points: NDArray, place: NDArray) -> FloatArray:
     """Points (..., N, 2) in a picture's pixels, in those of the crop that ``place`` (..., 2, 3) maps to."""
     return points @ np.swapaxes(place[..., :2], -1, -2) + place[..., None, :, 2]
+
+
+def cut_clip(
+    frames: Iterable[NDArray[np.uint8]], landmarks: NDArray, crop: FaceCrop
+) -> tuple[NDArray[np.uint8], FloatArray]:
+    """A clip as ``crop`` shows it: frames (T, h, w, 3), and landmarks (T, 68, 2) in their pixels.
+
+    Args:
+        frames: (H, W, 3) of which the first T are cut, taken one at a time.
+        landmarks: (T, 68, 2) in the pictures' pixels.
+        crop: where the face is to be.
+    """
+    places = crop.places(landmarks)
+    # a file that broke off while its face was followed may have grown since
+    cut = [cut_crop(image, place, crop.size) for place, image in zip(places, frames, strict=False)]
+    return np.stack(cut), move_points(landmarks, places)
 
 
 def square_around(landmarks: NDArray, room: float, side: int) -> FloatArray:

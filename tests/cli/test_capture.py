@@ -71,6 +71,19 @@ def test_what_is_no_clip_is_one_sentence(
     assert not (tmp_path / "out.npz").exists()
 
 
+def test_the_clip_itself_is_not_written_over(
+    images, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clip = tmp_path / "clip.mp4"
+    write_video(clip, images, 25)
+    (tmp_path / "link.mp4").symlink_to(clip)
+    before = clip.read_bytes()
+    for same in (clip, tmp_path / "link.mp4"):
+        assert call("capture", clip, "-o", tmp_path / "a.npz", "-o", same) == 2
+        assert f"{same.name} must be another file than the recording" in capsys.readouterr().err
+    assert clip.read_bytes() == before and not (tmp_path / "a.npz").exists()
+
+
 def test_an_unknown_suffix_is_named_before_any_work(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

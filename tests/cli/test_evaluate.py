@@ -13,7 +13,16 @@ import torch
 
 from meshanim.audio import Sound
 from meshanim.cli.main import run
-from meshanim.vision import LipSyncNetwork, read_video, write_image, write_video
+from meshanim.vision import (
+    TCSAN_CROP,
+    LipSyncNetwork,
+    cut_clip,
+    follow_landmarks,
+    read_video,
+    whole_track,
+    write_image,
+    write_video,
+)
 
 pytest.importorskip("dlib", reason="the extra vision is not installed")
 pytest.importorskip("torchmetrics", reason="the extra metrics is not installed")
@@ -58,6 +67,37 @@ def test_real_faces_are_compared(faces, tmp_path: Path, capsys) -> None:
     report = json.loads((tmp_path / "report.json").read_text())
     assert (report["frames"], report["fps"], report["size"]) == (3, 25, [288, 360])
     assert report["scores"]["lmd_px"] < 1 and report["scores"]["acd_dlib"] < 0.6
+
+
+def test_a_whole_film_is_cut_as_a_renderer_draws(faces, tmp_path: Path, capsys) -> None:
+    landmarks = whole_track(follow_landmarks(faces))
+    drawn, _ = cut_clip(faces, landmarks, TCSAN_CROP)
+    write_video(tmp_path / "drawn.mp4", drawn, 25)
+    write_video(tmp_path / "whole.mp4", [frame for frame in faces for _ in range(2)], 50)
+    films = (tmp_path / "drawn.mp4", tmp_path / "whole.mp4")
+    assert call("evaluate", *films, "--renderer", "tcsan", "-o", tmp_path / "a.json") == 0
+    assert "the true film's 50 frames/s are compared at 25" in capsys.readouterr().err
+    report = json.loads((tmp_path / "a.json").read_text())
+    assert (report["frames"], report["fps"], report["size"]) == (4, 25, [112, 112])
+    # both films are compressed, and dlib reads a small face less finely
+    assert report["scores"]["psnr_db"] > 30 and report["scores"]["lmd_px"] < 1
+    for arguments, sentence in (
+        (("--renderer", "polynomial"), "drawn.mp4 must have the renderer's size, 128 x 96, got 112 x 112"),
+        (("--renderer", "mesh"), "renderer must be one of polynomial, tcsan, got 'mesh'"),
+        ((), "the true one's size, 288 x 360, got 112 x 112; --renderer cuts a true one"),
+    ):
+        assert call("evaluate", *films, *arguments) == 2
+        assert sentence in " ".join(capsys.readouterr().err.split())
+
+
+def test_rates_that_differ_by_rounding_are_one(still, monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("meshanim.cli.evaluate._LIP_SYNC", "research/nobody")
+    monkeypatch.setattr("meshanim.cli.evaluate._CLASSIFIER", "research/nobody")
+    frames = np.random.default_rng(0).integers(0, 256, (3, 60, 60, 3), np.uint8)
+    write_video(tmp_path / "a.mp4", frames, 25)
+    write_video(tmp_path / "b.mp4", frames, 25.004)
+    assert read_video(tmp_path / "b.mp4").fps != 25
+    assert call("evaluate", tmp_path / "b.mp4", tmp_path / "a.mp4") == 0
 
 
 def test_picture_and_sound_are_judged(still, babble: Callable[..., Sound], tmp_path: Path, capsys) -> None:

@@ -171,6 +171,15 @@ def test_inspect_says_why_a_head_is_no_face(tmp_path: Path, capsys: pytest.Captu
         assert word in one_sentence(capsys)
 
 
+def test_inspect_lists_the_names_of_a_face_model(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("inspect", "anny") == 0
+    said, face = capsys.readouterr().out, load_face("anny")
+    assert all(re.search(rf"[ ,]{name}[,\n]", said) for name in (*face.identity_names, *face.weight_names))
+    assert "identity, 0 to 90: age\n" in said and "identity, -1 to 1: l-cheek-trans-up" in said
+    assert call("inspect", "ict=nowhere") == 2
+    assert "got nothing there" in one_sentence(capsys)
+
+
 def test_the_project_s_own_glb_is_a_face(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     made = tmp_path / "made.glb"
     assert call("animate", "--expression", "happy", *SHORT, "-o", made) == 0

@@ -13,7 +13,7 @@ from meshanim.export import export, read_performance
 from meshanim.faces import load_face
 from meshanim.mesh import Mesh
 from meshanim.rendering import render_mesh
-from meshanim.vision import read_video, write_image
+from meshanim.vision import read_video, write_image, write_video
 
 SPEAKERS = Path(__file__).parents[2].parent / "shared" / "data" / "grid_sample" / "speakers"
 pytestmark = pytest.mark.skipif(not SPEAKERS.is_dir(), reason="needs ../shared/data/grid_sample")
@@ -114,11 +114,14 @@ def test_bad_input_is_one_sentence(
     write_image(blank, np.full((80, 80, 3), 128, dtype=np.uint8))
     tiny = tmp_path / "tiny.png"
     write_image(tiny, np.zeros((10, 10, 3), dtype=np.uint8))
-    out = tmp_path / "talk.mp4"
+    out, film = tmp_path / "talk.mp4", tmp_path / "film.mp4"
+    write_video(film, np.zeros((2, 40, 40, 3), dtype=np.uint8), 25)
     cases: dict[str, list[str | Path]] = {
         "must show a face": [smile, "--reference", blank, "-o", out],
         "must end in .mp4 or .gif": [smile, "--reference", face, "-o", tmp_path / "talk.glb"],
         "must lie in a folder, but": [smile, "--reference", face, "-o", tiny / "talk.mp4"],
+        "film.mp4 must be another file than": [smile, "--reference", face, "--audio", film, "-o", film],
+        "film.mp4 must be another file": [smile, "--reference", film, "-o", film],
         "renderer must be one of": [smile, "--reference", face, "-o", out, "--renderer", "neural"],
         "seed must be left out for mesh": [smile, "--reference", face, "-o", out, "--seed", "3"],
         "must have sound": [smile, "--reference", face, "-o", out, "--audio", face],

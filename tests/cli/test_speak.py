@@ -109,6 +109,14 @@ def test_what_is_no_voice_is_one_sentence(
     assert [place.name for place in tmp_path.iterdir()] == ["in"]
 
 
+def test_the_voice_itself_is_not_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    film = tmp_path / "film.mp4"
+    film.write_bytes(b"a film with a voice")
+    assert call("--audio", film, "-o", film) == 2
+    assert "film.mp4 must be another file than the recording" in sentence(capsys)
+    assert film.read_bytes() == b"a film with a voice"
+
+
 @pytest.mark.parametrize(("rate", "channels"), [(192_000, 1), (16_000, 3), (8000, 2)])
 def test_unusual_voices_are_heard(rate: int, channels: int, tmp_path: Path) -> None:
     samples = np.zeros((rate // 4, channels), np.float32)

@@ -82,7 +82,7 @@ def test_a_clip_is_watched_once_and_cut_once_for_every_crop(corpus: Path, monkey
     monkeypatch.setattr("meshanim.datasets._watched.follow_landmarks", lambda _: pytest.fail("watched again"))
     other = GridVideos(corpus, replace(TCSAN_CROP, size=(40, 40)), performances=corpus / "none")[0]
     assert torch.equal(other.sound.waveform, whole.sound.waveform)
-    monkeypatch.setattr("meshanim.datasets._watched.cut_crop", lambda *_: pytest.fail("cut again"))
+    monkeypatch.setattr("meshanim.datasets._watched.cut_clip", lambda *_: pytest.fail("cut again"))
     again = GridVideos(corpus, POLYNOMIAL_CROP, performances=corpus / "none")[0]
     assert torch.equal(again.frames, whole.frames)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 import torch
 
@@ -197,6 +199,15 @@ def test_gradients_reach_the_weights(arkit_face):
     articulate(arkit_face, weights).square().sum().backward()
     assert weights.grad is not None and torch.isfinite(weights.grad).all()
     assert weights.grad[0, arkit_face.weight_names.index("jawOpen")] != 0
+
+
+def test_gradients_reach_the_identity_without_a_warning(anny):
+    identity = anny.default_identity.clone().requires_grad_()
+    weights = torch.full((1, len(anny.weight_names)), 0.2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        articulate(anny, weights, identity).square().sum().backward()
+    assert bool(identity.grad.isfinite().all()) and bool(identity.grad.any())
 
 
 def test_weights_of_another_face_are_refused(anny):

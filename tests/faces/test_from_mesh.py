@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 import torch
 
@@ -25,6 +27,15 @@ def test_a_mesh_in_double_precision_moves_as_in_single(anny):
     face = face_from_mesh(anny.neutral.with_vertices(anny.neutral.vertices.double()), anny)
     assert face.neutral.vertices.dtype == torch.float32
     assert (face.units - anny.units).abs().max() < ROUNDING
+
+
+def test_gradients_reach_the_mesh_without_a_warning(anny):
+    own = anny.neutral.vertices.clone().requires_grad_()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        face = face_from_mesh(anny.neutral.with_vertices(own), anny)
+        face.vertices(weights=torch.full((len(face.weight_names),), 0.2)).square().sum().backward()
+    assert own.grad is not None and bool(own.grad.isfinite().all()) and bool(own.grad.any())
 
 
 def test_a_turned_and_scaled_head_moves_turned_and_scaled(anny):

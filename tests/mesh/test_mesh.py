@@ -31,6 +31,9 @@ def test_uv_quads_are_split_as_the_faces_are():
         ({"uv": torch.zeros(3, 2)}, "uv and uv_faces must come together"),
         ({"landmarks": {"nose": 9}}, "landmark nose must lie"),
         ({"groups": {"lips": torch.tensor([9])}}, "group lips must lie"),
+        ({"groups": {"lips": torch.arange(5) > 2}}, r"group lips must hold integers, got torch\.bool"),
+        ({"groups": {"lips": [1, 2]}}, "group lips must be a tensor, got list"),
+        ({"groups": {"lips": torch.tensor(3)}}, r"group lips must have shape \(any,\), got \(\)"),
     ],
 )
 def test_faults_are_named(arguments, message):

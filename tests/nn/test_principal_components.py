@@ -50,5 +50,22 @@ def test_too_few_samples_are_named() -> None:
         PrincipalComponents(5, 4).fit(lambda: [torch.randn(3, 5, 3)])
 
 
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64])
+def test_samples_and_components_may_have_different_types(kind: torch.dtype) -> None:
+    found = PrincipalComponents(20, 4).to(kind).fit(lambda: samples().double().split(37))
+    assert found.components.dtype == kind
+    # float32 passes over values of some ten units
+    torch.testing.assert_close(found.deviation.double(), fitted(4).deviation.double(), rtol=1e-4, atol=0)
+
+
+def test_what_cannot_be_fitted_is_named() -> None:
+    with pytest.raises(InputError, match="components must be at least 1 and at most 12, got 64"):
+        PrincipalComponents(4, 64).fit(lambda: [torch.randn(99, 4, 3)])
+    with pytest.raises(InputError, match=r"samples must have shape \(any, 5, 3\), got \(9, 6, 3\)"):
+        PrincipalComponents(5, 4).fit(lambda: [torch.randn(9, 6, 3)])
+    with pytest.raises(InputError, match=r"samples must be finite, got nan at index \[0, 0, 0\]"):
+        PrincipalComponents(5, 4).fit(lambda: [torch.full((9, 5, 3), torch.nan)])
+
+
 def test_repr() -> None:
     assert repr(PrincipalComponents(20, 4)) == "PrincipalComponents(components=4, vertices=20)"

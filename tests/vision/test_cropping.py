@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from meshanim._check import InputError
-from meshanim.vision import POLYNOMIAL_CROP, TCSAN_CROP, FaceCrop, cut_crop, move_points, square_around
+from meshanim.vision import (
+    POLYNOMIAL_CROP,
+    TCSAN_CROP,
+    FaceCrop,
+    cut_clip,
+    cut_crop,
+    move_points,
+    square_around,
+)
 from meshanim.vision.cropping import _PLACES, STABLE
 
 RNG = np.random.default_rng(0)
@@ -72,3 +80,13 @@ def test_the_square_holds_all_landmarks() -> None:
 def test_wrong_landmarks_are_refused() -> None:
     with pytest.raises(InputError, match=r"landmarks must have shape \(any, 68, 2\)"):
         POLYNOMIAL_CROP.places(np.zeros((3, 5, 2)))
+
+
+def test_a_clip_is_cut_frame_by_frame_and_its_landmarks_go_along() -> None:
+    images = RNG.integers(0, 256, (4, 280, 360, 3), np.uint8)
+    landmarks = np.stack([face(middle=(180.0 + step, 140.0)) for step in range(3)])
+    frames, moved = cut_clip(iter(images), landmarks, TCSAN_CROP)
+    assert frames.shape == (3, 112, 112, 3) and moved.shape == (3, 68, 2)
+    places = TCSAN_CROP.places(landmarks)
+    np.testing.assert_array_equal(frames[2], cut_crop(images[2], places[2], TCSAN_CROP.size))
+    np.testing.assert_array_equal(moved, move_points(landmarks, places))
