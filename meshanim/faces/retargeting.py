@@ -26,9 +26,10 @@ def retarget(performance: Performance, face: FaceModel, identity: Tensor | None 
     model's own shapes are (:meth:`FaceModel.carry_to`).
 
     Args:
-        performance: on any mesh, by weights that the face has or ARKit's, which it may divide; others may be
-            there that stay zero. Or on the face's topology, however it is moved. Of ARKit's shapes those that
-            the face lacks are left out, with a warning that names them.
+        performance: on any mesh, by weights that the face has or ARKit's, which either may divide into sides:
+            a face with the whole gives their mean; others may be there that stay zero. Or on the face's
+            topology, however it is moved. Of ARKit's shapes those that the face lacks are left out, with a
+            warning that names them.
         face: the other's model.
         identity: (I,) identity coefficients; the mean face where absent.
 
@@ -54,9 +55,11 @@ def retarget(performance: Performance, face: FaceModel, identity: Tensor | None 
 
 
 def _mapping(performance: Performance, face: FaceModel) -> Tensor:
-    """What each weight of the performance is in the face's, by name or as ARKit's; else zero."""
+    """What each weight of the performance is in the face's, by name, as ARKit's or a side; else zero."""
     own = dict(zip(face.weight_names, torch.eye(len(face.weight_names)), strict=True))
-    known = dict(zip(ARKIT_NAMES, face.arkit_mapping.cpu(), strict=True)) | own
+    whole = dict(zip(ARKIT_NAMES, face.arkit_mapping.cpu(), strict=True))
+    sides = {f"{name}{side}": row / 2 for name, row in whole.items() for side in ("Left", "Right")}
+    known = sides | whole | own
     rows = [known.get(name, torch.zeros(len(own))) for name in performance.weight_names]
     return torch.stack(rows) if rows else torch.zeros(0, len(own))
 

@@ -81,6 +81,16 @@ def test_a_face_that_divides_arkits_shapes_takes_them(ict, wink):
     assert moving == {"browInnerUpLeft": 0.4, "browInnerUpRight": 0.4, "jawOpen": 0.5}
 
 
+def test_a_face_with_arkits_whole_shapes_takes_the_mean_of_sides(wink):
+    sides = ("browInnerUpLeft", "browInnerUpRight")
+    given = retarget(
+        replace(wink, weights=torch.tensor([[0.0, 0.0], [0.2, 0.6]]), weight_names=sides), load_face("anny")
+    )
+    assert given.weights is not None
+    assert given.weights[1, given.weight_names.index("browInnerUp")] == pytest.approx(0.4)
+    assert given.weights[1].count_nonzero() == 1
+
+
 def test_what_a_face_lacks_of_arkits_shapes_is_told_and_left_out(ict, wink):
     spoken = replace(wink, weights=torch.tensor([[0.0, 0.0], [0.4, 0.5]]))
     with pytest.warns(UserWarning, match="face ict has no tongueOut: left out"):
