@@ -12,7 +12,6 @@ import av
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.signal import firwin, resample_poly
 from torch import Tensor
 
 from meshanim._check import InputError, check_finite, check_range, check_shape, check_tensor
@@ -160,6 +159,9 @@ def resample(sound: Sound, rate: int) -> Sound:
     if sound.waveform.requires_grad and torch.is_grad_enabled():
         came = f"{sound.sample_rate}: resampling has none"
         raise InputError(f"sound must be at {rate} Hz already to carry gradients, got {came}")
+    # Not at the top: every command would wait half a second for it.
+    from scipy.signal import firwin, resample_poly
+
     common = math.gcd(rate, sound.sample_rate)
     up, down = rate // common, sound.sample_rate // common
     wider = max(up, down)

@@ -18,7 +18,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from scipy.signal import lfilter
 from torch import Tensor
 
 from meshanim._check import check_shape
@@ -104,6 +103,8 @@ def _blended(
 def _sprung(track: Tensor, rate: float) -> Tensor:
     """A track (T, C) as a critically damped mass follows it, from rest, at _STEP seconds a frame."""
     keep = math.exp(-rate * _STEP)
+    from scipy.signal import lfilter  # takes half a second to import
+
     followed = lfilter([(1 - keep) ** 2], [1, -2 * keep, keep**2], track.double().numpy(), axis=0)
     return torch.from_numpy(followed).float()
 
