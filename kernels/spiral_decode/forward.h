@@ -64,19 +64,17 @@ MESHANIM_INLINE void inner_sum(const ForwardGroup<T, Slot>& g, int64_t f, int64_
 // What stands for K where inner sums are there already.
 constexpr int kInnerSums = -1;
 
-// Columns [n, n + NV * W) of vertices [first, last). Writes beyond a vertex' last column, into the next one's
-// first: so columns are done from the last to the first.
-template <class T, int W, int NV, int K, class Slot>
-MESHANIM_KERNEL void gather_block(const ForwardGroup<T, Slot>& g, int64_t first, int64_t last, int64_t n,
-                                  T* target) {
-  target += n;
-  for (int64_t v = first; v < last; ++v, target += g.piece) {
-    Vec<T, W> acc[NV];
-    for (int i = 0; i < NV; ++i) acc[i] = load<T, W>(g.bias + n + i * W);
-    const T* source = (K == kInnerSums ? g.inner : g.z) + n;
-    const Slot* slot = g.slots + v * g.vertex_stride;
-    for (int64_t l = 0; l < g.s.length; ++l, source += g.piece, slot += g.slot_stride) {
-      const int64_t f = *slot;
+// Columns [n, n + NV * W) of M vertices from v on.
+template <class T, int W, int NV, int M, int K, class Slot>
+MESHANIM_INLINE void gather_vertices(const ForwardGroup<T, Slot>& g, int64_t v, int64_t n, T* target) {
+  Vec<T, W> acc[M][NV];
+  for (int m = 0; m < M; ++m)
+    for (int i = 0; i < NV; ++i) acc[m][i] = load<T, W>(g.bias + n + i * W);
+  const T* source = (K == kInnerSums ? g.inner : g.z) + n;
+  const Slot* slots = g.slots + v * g.vertex_stride;
+  for (int64_t l = 0; l < g.s.length; ++l, source += g.piece, slots += g.slot_stride)
+    for (int m = 0; m < M; ++m) {
+      const int64_t f = slots[m * g.vertex_stride];
       Vec<T, W> sum[NV];
       if constexpr (K == kInnerSums) {
         for (int i = 0; i < NV; ++i) sum[i] = load<T, W>(source + f * g.row + i * W);
@@ -84,10 +82,23 @@ MESHANIM_KERNEL void gather_block(const ForwardGroup<T, Slot>& g, int64_t first,
         if (uint64_t(f) >= uint64_t(g.rows)) continue;
         inner_sum<T, W, NV, K>(g, f, f, source, sum);
       }
-      for (int i = 0; i < NV; ++i) acc[i] += sum[i];
+      for (int i = 0; i < NV; ++i) acc[m][i] += sum[i];
     }
-    for (int i = 0; i < NV; ++i) store<T, W>(target + i * W, acc[i]);
-  }
+  for (int m = 0; m < M; ++m)
+    for (int i = 0; i < NV; ++i) store<T, W>(target + m * g.piece + i * W, acc[m][i]);
+}
+
+// Columns [n, n + NV * W) of vertices [first, last). Writes beyond a vertex' last column, into the next one's
+// first: so columns are done from the last to the first. Where they fill one vector, several vertices go together,
+// since counting slots takes as long as adding them.
+template <class T, int W, int NV, int K, class Slot>
+MESHANIM_KERNEL void gather_block(const ForwardGroup<T, Slot>& g, int64_t first, int64_t last, int64_t n,
+                                  T* target) {
+  constexpr int M = NV == 1 ? 4 : 1;
+  target += n;
+  int64_t v = first;
+  for (; v + M <= last; v += M, target += M * g.piece) gather_vertices<T, W, NV, M, K>(g, v, n, target);
+  for (; v < last; ++v, target += g.piece) gather_vertices<T, W, NV, 1, K>(g, v, n, target);
 }
 
 // Calls body with the widest block that `left` columns fill, or the narrowest that covers them.
