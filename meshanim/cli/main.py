@@ -63,21 +63,28 @@ def run(arguments: list[str] | None = None) -> None:
     """Run the command line: bad input ends in one sentence and exit code 2, an interrupt in 130."""
     with _stopping_on_interrupt(), warnings.catch_warnings():
         warnings.showwarning = _tell
-        # Imported here, since it takes seconds in which somebody may think better of it.
-        from meshanim._check import InputError, MissingExtra
+        # Imported here, since it takes time in which somebody may think better of it.
         from meshanim.cli.app import app
 
         try:
             app(arguments, prog_name="meshanim")
-        except (InputError, MissingExtra, OSError) as fault:
-            sentence = " ".join(str(fault).split())
-            print(f"meshanim: {sentence}{_other_cache(fault)}", file=sys.stderr)
-            sys.exit(2)
-        except (MemoryError, RuntimeError) as fault:
-            if not _memory_ran_out(fault):
+        except Exception as fault:
+            sentence = _sentence(fault)
+            if sentence is None:
                 raise
-            print("meshanim: memory ran out; fewer frames, or a smaller size, take less", file=sys.stderr)
+            print(f"meshanim: {sentence}", file=sys.stderr)
             sys.exit(2)
+
+
+def _sentence(fault: Exception) -> str | None:
+    """What is said of bad input, and of a machine that is at its end; None for a fault of our own."""
+    from meshanim._check import InputError, MissingExtra
+
+    if isinstance(fault, InputError | MissingExtra | OSError):
+        return " ".join(str(fault).split()) + _other_cache(fault)
+    if _memory_ran_out(fault):
+        return "memory ran out; fewer frames, or a smaller size, take less"
+    return None
 
 
 def _other_cache(fault: Exception) -> str:
@@ -95,4 +102,5 @@ def _memory_ran_out(fault: Exception) -> bool:
     """Whether there was not enough memory: of the main memory, PyTorch tells only in a sentence."""
     from torch import OutOfMemoryError
 
-    return isinstance(fault, MemoryError | OutOfMemoryError) or "can't allocate memory" in str(fault)
+    told = isinstance(fault, RuntimeError) and "can't allocate memory" in str(fault)
+    return told or isinstance(fault, MemoryError | OutOfMemoryError)
