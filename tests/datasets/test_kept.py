@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from meshanim.datasets._mapped import MappedArray, make_array
+from meshanim.datasets._kept import MappedArray, make_array
 
 
 @pytest.fixture
