@@ -31,8 +31,9 @@ from meshanim.training import (
 from meshanim.training.checkpoint import NAME
 from meshanim.training.expression import ExpressionTask
 from meshanim.training.expression_motion import ExpressionMotionTask
-from meshanim.training.loop import Turn, epoch_order
+from meshanim.training.loop import epoch_order
 from meshanim.training.processes import Processes
+from meshanim.training.task import Turn
 
 UNUSED: Any = None
 RECIPE = Recipe(epochs=3, batch_size=4, checkpoint_steps=2, learning_rate=0.01)
