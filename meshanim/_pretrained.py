@@ -61,7 +61,8 @@ def find_model(name: str | Path, kind: str) -> Path:
     known = (
         f"shipped, as {shipped}, or a folder" if shipped else "a folder, since none of its kind is shipped"
     )
-    place = ", which is in a checkout of meshanim only" if str(name).startswith("research/") else ""
+    research = plain and str(name).startswith("research/")
+    place = ", which is in a checkout of meshanim only" if research else ""
     raise InputError(f"the model must be {known}, got {str(name)!r}{place}")
 
 
