@@ -14,10 +14,10 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from meshanim._check import InputError
+from meshanim._check import SEEDS, InputError
 from meshanim._pretrained import Pretrained
 from meshanim.training.checkpoint import NAME, Position, describe_run, load_checkpoint, save_checkpoint
-from meshanim.training.processes import SEEDS, Processes
+from meshanim.training.processes import Processes
 from meshanim.training.recipe import Recipe
 from meshanim.training.run_folder import own_folder
 from meshanim.training.run_log import RunLog
