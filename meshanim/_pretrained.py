@@ -45,8 +45,8 @@ def _shipped_names(kind: str) -> str:
 def find_model(name: str | Path, kind: str) -> Path:
     """The folder of a shipped model by name, or a folder by path.
 
-    What a folder that lies here is called takes no shipped model's place: ``./NAME`` is that folder, so is
-    a ``Path``.
+    A shipped model's name is that model even where a folder of the same name lies here: ``./NAME`` is the
+    folder, and so is a ``Path``.
 
     Raises:
         InputError: neither is there; the message lists the shipped ones of that kind.
