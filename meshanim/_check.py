@@ -11,6 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+SEEDS = 2**63
+"""How many there are: from 0 on, all that both NumPy and PyTorch take."""
+
 
 class InputError(ValueError):
     """Something that came from outside does not fit; the message is one sentence for a person."""
@@ -95,7 +98,7 @@ def check_size(size: Any, lowest: int = 1, highest: float = math.inf) -> None:
 
 def check_seed(seed: int) -> None:
     """Raise unless NumPy and PyTorch both take ``seed`` as one."""
-    check_range("seed", seed, 0, 2**63 - 1)
+    check_range("seed", seed, 0, SEEDS - 1)
 
 
 def check_item(name: str, item: int, count: int) -> int:

@@ -31,15 +31,17 @@ def cache_folder() -> Path:
     return Path(os.environ.get("MESHANIM_CACHE") or platformdirs.user_cache_dir("meshanim"))
 
 
-def _temporary_name(target: Path, suffix: str) -> Path:
-    """A name beside ``target`` that no other process or thread takes, of a length that file systems allow.
-
-    Of a long stem the first letters stay, and a sum over all.
-    """
+def _beginning(target: Path) -> str:
+    """What temporary names for ``target`` begin with; of a long stem the first letters and a sum over all."""
     stem = target.stem
     if len(stem) > _LONG:
         stem = f"{stem[:_LONG]}-{zlib.crc32(os.fsencode(stem)):08x}"
-    return target.with_name(f".{stem}.{os.getpid()}-{threading.get_ident()}{suffix}")
+    return f".{stem}."
+
+
+def _temporary_name(target: Path, suffix: str) -> Path:
+    """A name beside ``target`` that no other process or thread takes, of a length that file systems allow."""
+    return target.with_name(f"{_beginning(target)}{os.getpid()}-{threading.get_ident()}{suffix}")
 
 
 def _usual_mode(unused: Path) -> int:
@@ -233,36 +235,7 @@ def atomic_folder(path: str | Path, replaces: str) -> Iterator[Path]:
 
 def remove_leftovers(target: Path) -> None:
     """Take away what kills have left of :func:`atomic_path` for ``target``; nobody may be writing it."""
-    begun = re.compile(re.escape(f".{target.stem}.") + r"\d+-\d+" + re.escape(target.suffix))
+    begun = re.compile(re.escape(_beginning(target)) + r"\d+-\d+" + re.escape(target.suffix))
     for file in target.parent.iterdir():
         if begun.fullmatch(file.name):
             file.unlink(missing_ok=True)
-
-
-@contextmanager
-def only_one_in(folder: Path, work: str) -> Iterator[bool]:
-    """Have a folder for oneself; no kill leaves it closed.
-
-    Yields:
-        Whether it is so: Windows and some network drives cannot lock a folder, so that others may be there.
-
-    Raises:
-        InputError: another process, or another thread of this one, does the same ``work`` there.
-    """
-    if sys.platform == "win32":
-        yield False
-        return
-    import fcntl
-
-    handle, alone = os.open(folder, os.O_RDONLY), True
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
-        raise InputError(f"{folder} must be free for one {work}, but another one is at work there") from None
-    except OSError:
-        alone = False
-    try:
-        yield alone
-    finally:
-        os.close(handle)

@@ -45,8 +45,8 @@ def _shipped_names(kind: str) -> str:
 def find_model(name: str | Path, kind: str) -> Path:
     """The folder of a shipped model by name, or a folder by path.
 
-    What a folder that lies here is called takes no shipped model's place: ``./NAME`` is that folder, so is
-    a ``Path``.
+    A shipped model's name is that model even where a folder of the same name lies here: ``./NAME`` is the
+    folder, and so is a ``Path``.
 
     Raises:
         InputError: neither is there; the message lists the shipped ones of that kind.
@@ -61,7 +61,8 @@ def find_model(name: str | Path, kind: str) -> Path:
     known = (
         f"shipped, as {shipped}, or a folder" if shipped else "a folder, since none of its kind is shipped"
     )
-    place = ", which is in a checkout of meshanim only" if str(name).startswith("research/") else ""
+    research = plain and str(name).startswith("research/")
+    place = ", which is in a checkout of meshanim only" if research else ""
     raise InputError(f"the model must be {known}, got {str(name)!r}{place}")
 
 

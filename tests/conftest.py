@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -54,6 +55,38 @@ def own_cache(cache_folder: Path) -> Callable[[Path], str]:
         return str(folder)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def files_no_larger_than() -> Callable[[int], AbstractContextManager[None]]:
+    """A full disk, as far as a process can have one for itself: writing beyond so many bytes fails."""
+    resource = pytest.importorskip("resource", reason="the system limits no files")
+
+    @contextmanager
+    def limited(size: int) -> Iterator[None]:
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    return limited
+
+
+@pytest.fixture(scope="session")
+def doubles() -> Callable[[], AbstractContextManager[None]]:
+    """Makes double precision PyTorch's default for a while."""
+
+    @contextmanager
+    def while_open() -> Iterator[None]:
+        torch.set_default_dtype(torch.float64)
+        try:
+            yield
+        finally:
+            torch.set_default_dtype(torch.float32)
+
+    return while_open
 
 
 def _targets() -> list:

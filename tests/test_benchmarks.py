@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import json
-import resource
 from pathlib import Path
 
 import pytest
@@ -43,16 +42,11 @@ def test_help_says_what_a_script_is_about_and_ends_it(monkeypatch, capsys):
         assert not stopped.value.code and "Times" in capsys.readouterr().out
 
 
-def test_a_full_disk_keeps_older_results(tmp_path, monkeypatch):
+def test_a_full_disk_keeps_older_results(files_no_larger_than, tmp_path, monkeypatch):
     monkeypatch.setattr("report.RESULTS", tmp_path)
     before = write_results("x", {"rows": [1]}).read_text()
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))
-    try:
-        with pytest.raises(OSError, match="File too large"):
-            write_results("x", {"rows": [2]})
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    with files_no_larger_than(10), pytest.raises(OSError, match="File too large"):
+        write_results("x", {"rows": [2]})
     assert (tmp_path / "x.json").read_text() == before and json.loads(before)["rows"] == [1]
     assert len(list(tmp_path.iterdir())) == 1
 

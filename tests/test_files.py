@@ -2,7 +2,6 @@
 
 import errno
 import os
-import resource
 import shutil
 import stat
 import sys
@@ -16,7 +15,7 @@ from safetensors.torch import save_file
 
 from meshanim import _files
 from meshanim._check import InputError
-from meshanim._files import atomic_folder, atomic_path, cache_folder
+from meshanim._files import atomic_folder, atomic_path, cache_folder, remove_leftovers
 
 
 def save_array(place: Path) -> None:
@@ -55,19 +54,26 @@ def test_an_error_leaves_the_older_file_and_nothing_else(tmp_path):
 
 
 @pytest.mark.parametrize("write", [lambda place: save_file({"a": torch.zeros(999)}, place), save_array])
-def test_what_the_system_says_of_a_full_disk_is_said_whoever_writes(tmp_path, write):
+def test_what_the_system_says_of_a_full_disk_is_said_whoever_writes(files_no_larger_than, tmp_path, write):
     """safetensors has an error of its own for it, NumPy says how much was written."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (700, limits[1]))
-    try:
-        with pytest.raises(OSError, match=r"left on device|too large") as caught:  # noqa: SIM117
-            with atomic_path(tmp_path / "x" / "a.npy") as place:
-                write(place)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    said = pytest.raises(OSError, match=r"left on device|too large")
+    with files_no_larger_than(700), said as caught, atomic_path(tmp_path / "x" / "a.npy") as place:
+        write(place)
     assert caught.value.filename == str(tmp_path / "x" / "a.npy")
     assert caught.value.errno in (errno.EFBIG, errno.ENOSPC)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["a.txt", f"{20 * 'long'}.txt"])
+def test_what_a_kill_has_left_of_a_file_goes_and_nothing_else(tmp_path, name):
+    target, mine = tmp_path / name, tmp_path / ".a.mine.txt"
+    mine.write_text("mine")
+    with atomic_path(target) as place:
+        place.write_text("half")
+        shutil.copy(place, tmp_path / "killed")
+    (tmp_path / "killed").rename(place)
+    remove_leftovers(target)
+    assert set(tmp_path.iterdir()) == {target, mine}
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes are those of POSIX")

@@ -49,6 +49,17 @@ def _folder_size(folder: os.PathLike[str]) -> float:
     return sum(os.path.getsize(path) for path in files if os.path.isfile(path)) / 1e6
 
 
+def _kernels() -> str:
+    """Which run, or why those that were asked for cannot."""
+    from meshanim._check import InputError
+    from meshanim.ops import kernels_in_use
+
+    try:
+        return kernels_in_use()
+    except (InputError, OSError) as error:
+        return f"none: {error}"
+
+
 def _line(name: str, value: str) -> None:
     typer.echo(f"  {name:<18}{value}")
 
@@ -59,7 +70,6 @@ def doctor() -> None:
 
     import meshanim
     from meshanim._files import cache_folder
-    from meshanim.ops import kernels_in_use
 
     typer.echo("meshanim")
     _line("version", meshanim.__version__)
@@ -73,7 +83,7 @@ def doctor() -> None:
         hint = f" (pip install 'meshanim[{extra}]')" if "missing" in found.values() else ""
         _line(extra, ", ".join(f"{package} {version}" for package, version in found.items()) + hint)
     typer.echo("kernels")
-    _line("in use", kernels_in_use())
+    _line("in use", _kernels())
     _line("torch threads", str(torch.get_num_threads()))
     _line("cuda", torch.cuda.get_device_name() if torch.cuda.is_available() else "no device")
     typer.echo("caches")

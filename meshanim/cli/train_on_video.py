@@ -160,7 +160,8 @@ def polynomial(
         bool, typer.Option("--mesh", help="Let the captured mesh's motion be a view too.")
     ] = False,
     encoders: Annotated[
-        Path | None, typer.Option(help="Model whose encoders are taken; trained first without it.")
+        str | None,
+        typer.Option(help="Model whose encoders are taken, by name or folder; trained first without it."),
     ] = None,
     epochs: Epochs = None,
     seed: Annotated[int, typer.Option(help="Of weights, order and noise.")] = 0,

@@ -41,16 +41,17 @@ def write_all(
 
 
 def keep_recordings(output: Iterable[str | Path], *recordings: Path | None) -> None:
-    """Raise where an output would take the place of a film, picture or sound that is read.
+    """Raise where an output, or what goes beside it, would take the place of a film, picture or sound read.
 
     Nobody can make a recording again.
     """
+    from meshanim.export.beside import files_beside
+
+    sources = [source for source in recordings if source is not None and source.exists()]
     for target in map(Path, output):
-        if any(
-            source and target.exists() and source.exists() and target.samefile(source)
-            for source in recordings
-        ):
-            raise InputError(f"{target} must be another file than the recording that is read, got the same")
+        for file in (target, *files_beside(target, texture=True, sound=True)):
+            if file.exists() and any(map(file.samefile, sources)):
+                raise InputError(f"{file} must be another file than the recording that is read, got the same")
 
 
 def say_written(files: Sequence[Path], steps: Steps) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from meshanim._files import atomic_path, cache_folder
 from meshanim.audio import SPEECH_RATE, Sound, read_sound, resample
-from meshanim.datasets._mapped import reading_kept
+from meshanim.datasets._kept import reading_kept
 from meshanim.datasets.spoken_clips import SpokenClip
 from meshanim.vision import FaceCrop, cut_clip, follow_landmarks, read_video, whole_track
 

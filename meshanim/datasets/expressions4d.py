@@ -26,7 +26,7 @@ from torch import Tensor
 from meshanim._check import check_choice, check_item, check_range, check_seed
 from meshanim._files import atomic_folder, cache_folder
 from meshanim._progress import Progress
-from meshanim.datasets._mapped import MappedArray, make_array, reading_kept
+from meshanim.datasets._kept import MappedArray, make_array, reading_kept
 from meshanim.datasets._seeds import generator_of
 from meshanim.datasets.performing import (
     STYLE_SIZE,

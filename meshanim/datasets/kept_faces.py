@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from meshanim._check import InputError, check_item
-from meshanim._files import cache_folder
-from meshanim.datasets._mapped import MappedArray, make_array
+from meshanim._files import atomic_path, cache_folder
+from meshanim.datasets._kept import MappedArray, make_array
 from meshanim.datasets.rendered_faces import RenderedFace, RenderedFaces
 from meshanim.faces import FaceModel
 from meshanim.rendering import Camera
@@ -84,10 +83,8 @@ class KeptFaces(RenderedFaces):
 def _opened(path: Path, record: np.dtype, count: int) -> MappedArray:
     """The file's records, which are made empty where there is no file."""
     if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        made = path.with_name(f".{path.name}.{os.getpid()}")
-        make_array(made, record, (count,))
-        made.replace(path)
+        with atomic_path(path) as made:
+            make_array(made, record, (count,))
     try:
         records = MappedArray(path, "r+")
     except (ValueError, EOFError) as error:

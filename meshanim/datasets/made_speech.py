@@ -30,7 +30,7 @@ from meshanim._progress import Progress
 from meshanim.audio.espeak import Spoken, speak_text
 from meshanim.audio.phones import Phone
 from meshanim.audio.sound import SPEECH_RATE, Sound, resample
-from meshanim.datasets._mapped import MappedArray, reading_kept
+from meshanim.datasets._kept import MappedArray, reading_kept
 from meshanim.datasets._seeds import generator_of
 from meshanim.datasets.coarticulation import STYLE_SIZE, LipCloser, SpeakingStyle, speech_curves
 from meshanim.datasets.head_styles import HEAD_STYLES, HELD_OUT_STYLES, HeadStyle, head_track

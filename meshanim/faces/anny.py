@@ -33,6 +33,8 @@ from meshanim.faces.regions import HeadRegions
 from meshanim.mesh import Mesh, fit_sphere
 
 _FORMAT = 3
+AGES = (5, 75)
+"""Years of the youngest and the oldest that are drawn, whom all models learn from."""
 _AGE_ANCHORS = (0.0, 1.0, 10.0, 25.0, 90.0)
 _VARIATIONS = {"gender": 2, "age": 5, "muscle": 3, "weight": 3, "height": 2, "proportions": 2}
 _BODY_ONLY = 2 * 3
@@ -203,7 +205,7 @@ class AnnyFace(FaceModel):
         return self._carrier.joints(self.rest(identity))
 
     def sample_identity(self, generator: torch.Generator, count: int) -> Tensor:
-        """People (count, I) of 5 to 75 years, either sex, any ancestry, faces mostly symmetric."""
+        """People (count, I) of the years :data:`AGES`, either sex, any ancestry, faces mostly symmetric."""
         female = torch.rand(count, generator=generator) < 0.5
         return self._people(female, generator)
 
@@ -219,7 +221,7 @@ class AnnyFace(FaceModel):
             return (mean + spread * torch.randn(count, generator=generator)).clamp(0, 1)
 
         sex = torch.where(female, normal(0.9, 0.1), normal(0.1, 0.1))
-        age = 5 + 70 * torch.rand(count, generator=generator)
+        age = AGES[0] + (AGES[1] - AGES[0]) * torch.rand(count, generator=generator)
         build = [normal(0.5, 0.15) for _ in range(4)]
         ancestry = torch.rand(count, len(_ANCESTRIES), generator=generator) ** 2
         names = self.identity_names[len(_PHENOTYPES) :]

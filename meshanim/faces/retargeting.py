@@ -15,6 +15,7 @@ from meshanim.faces.articulation import Articulation
 from meshanim.faces.face_model import FaceModel
 from meshanim.faces.lid_clearing import clear_lids
 from meshanim.mesh import Mesh
+from meshanim.mesh.geometry import as_given, widened
 from meshanim.performance import Performance
 
 
@@ -42,7 +43,7 @@ def retarget(performance: Performance, face: FaceModel, identity: Tensor | None 
     if performance.weights is not None and not foreign:
         if lacking:
             warnings.warn(f"face {face.name} has no {', '.join(lacking)}: left out", stacklevel=2)
-        moved = _by_weights(performance.weights @ mapping.to(performance.weights), face, identity)
+        moved = _by_weights(_taken_over(performance.weights, mapping), face, identity)
     elif len(performance.neutral.vertices) == len(neutral.vertices):
         moved = _carried(performance, face, neutral)
     else:
@@ -73,6 +74,12 @@ def _strange(performance: Performance, mapping: Tensor) -> tuple[list[str], list
     strange = [name for name, lost in zip(performance.weight_names, used & ~has, strict=True) if lost]
     lacking = [name for name in strange if name in ARKIT_NAMES and bool((used & has).any())]
     return lacking, [name for name in strange if name not in lacking]
+
+
+def _taken_over(weights: Tensor, mapping: Tensor) -> Tensor:
+    """The face's own weights of (T, K); whole numbers may come to halves."""
+    wide = widened(weights)
+    return as_given(wide @ mapping.to(wide), weights)
 
 
 def _by_weights(weights: Tensor, face: FaceModel, identity: Tensor | None) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from meshanim._check import InputError, check_finite, check_range, check_shape
+from meshanim.mesh.geometry import widened
 
 SHUT_ABOVE, OPEN_BELOW = 0.35, 0.2
 """A blink begins above the one and ends below the other, so that noise on its way counts once."""
@@ -60,7 +61,7 @@ def eye_closure(landmarks: Tensor) -> Tensor:
         raise InputError("landmarks must have at least one frame, got none")
     ratio = eye_aspect_ratio(landmarks)
     check_finite("eye aspect ratio", ratio)
-    usual = ratio.to(torch.promote_types(ratio.dtype, torch.float32)).quantile(_USUAL)
+    usual = widened(ratio).quantile(_USUAL)
     return 1 - ratio / usual.to(ratio)
 
 

@@ -241,7 +241,11 @@ def choice() -> str | None:
 
 @functools.cache
 def cpu_library() -> ctypes.CDLL | None:
-    """The compiled CPU ops, or None where the references do the work (asked for, or nothing was built)."""
+    """The compiled CPU ops, or None where the references do the work (asked for, or nothing was built).
+
+    Raises:
+        OSError: what ``MESHANIM_KERNELS`` asks for cannot be had here.
+    """
     wanted = choice()
     if wanted == "reference":
         return None

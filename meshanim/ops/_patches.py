@@ -63,7 +63,7 @@ class PatchesThrough:
         tables = (self.vertices, self.rows, self.coarse)
         self.counts = torch.stack([(table >= 0).sum(1) for table in tables], 1).to(torch.int32)
 
-    def enter(self, tables: SpiralDecodeTables) -> None:
+    def fill(self, tables: SpiralDecodeTables) -> None:
         """Write their addresses and sizes into the structure of the C side."""
         tables.patch_counts, tables.vertices = self.counts.data_ptr(), self.vertices.data_ptr()
         tables.rows, tables.patch_coarse = self.rows.data_ptr(), self.coarse.data_ptr()

@@ -75,7 +75,8 @@ class DecodePlan:
 
     def __init__(self, pool: PoolPlan, spirals: SpiralPlan) -> None:
         self._pool, self._spirals = pool, spirals
-        self._tables: dict[int, tuple[SpiralDecodeTables, object]] = {}
+        # patches are kept because the structure of the C side points into them
+        self._tables: dict[int, tuple[SpiralDecodeTables, PatchesThrough | None]] = {}
 
     def tables(self, patch_size: int) -> SpiralDecodeTables:
         """Indices, and patches of ``patch_size`` vertices that read at most twice as many; 0 for none."""
@@ -88,7 +89,7 @@ class DecodePlan:
                 spirals = plan.slots[:, : plan.vertices].t()
                 cut = Patches(spirals, patch_size, max(2 * patch_size, plan.length), torch.int16)
                 patches = PatchesThrough(cut, pool.indices, pool.coarse)
-                patches.enter(tables)
+                patches.fill(tables)
             found = self._tables[patch_size] = (tables, patches)
         return found[0]
 
@@ -149,9 +150,8 @@ def _key(what: object, tensors: tuple[Tensor, ...]) -> tuple | None:
 
 def find(what: object, *tensors: Tensor) -> object | None:
     """The plan ``what`` that is kept for tensors, None where there is none."""
-    found = _plans.get(
-        _key(what, tensors)
-    )  # no other storage has a kept one's number: a weak reference holds it
+    # no other storage has a kept one's number: a weak reference holds it
+    found = _plans.get(_key(what, tensors))
     return None if found is None else found[1]
 
 

@@ -65,20 +65,7 @@ def registered_op(
     """
     op = torch.library.custom_op(f"meshanim::{name}", kernel, mutates_args=())
     op.register_fake(fake)
-
-    passed: set[tuple | None] = set()
-
-    def checked(arguments: tuple) -> tuple[tuple | None, tuple]:
-        signature = _signature(arguments)
-        if check is None or signature in passed:
-            return signature, arguments
-        arguments = check(*arguments)
-        signature = _signature(arguments)
-        if len(passed) >= _MOST_REMEMBERED:
-            passed.clear()
-        if signature is not None:
-            passed.add(signature)
-        return signature, arguments
+    checked = _checked_once(check)
 
     def direct(*arguments: Any) -> Any:
         return kernel(*arguments) if _ordinary(_signature(arguments), arguments) else op(*arguments)
@@ -117,6 +104,25 @@ def registered_op(
     op.register_autograd(backward or no_backward, setup_context=setup_context)
     op.register_vmap(map_members)
     return call
+
+
+def _checked_once(check: Callable[..., tuple] | None) -> Callable[[tuple], tuple[tuple | None, tuple]]:
+    """From arguments to their signature and what a check makes of them, unless like ones have passed."""
+    passed: set[tuple] = set()
+
+    def checked(arguments: tuple) -> tuple[tuple | None, tuple]:
+        signature = _signature(arguments)
+        if check is None or signature in passed:
+            return signature, arguments
+        arguments = check(*arguments)
+        signature = _signature(arguments)
+        if len(passed) >= _MOST_REMEMBERED:
+            passed.clear()
+        if signature is not None:
+            passed.add(signature)
+        return signature, arguments
+
+    return checked
 
 
 def _signature(arguments: tuple) -> tuple | None:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from meshanim._check import check_range, check_seed
 from meshanim.synthesis.clip_looping import ClipWeights
-from meshanim.synthesis.timing import ease
+from meshanim.synthesis.timing import ease, minutes_of
 
 REST_RATE, TALKING_RATE = 0.28, 0.43
 """Blinks a second of people at rest (17 a minute) and in conversation (26): Bentivoglio et al., "Analysis of
@@ -66,8 +66,7 @@ class Blinks:
 
     def weights(self, times: Tensor) -> Tensor:
         """Closure (n, 2) in [0, 1] of left and right eye at times (n,) in seconds."""
-        last = float(times.max()) if len(times) else 0.0
-        onsets, slowness = _by_minutes(self, math.ceil(last / 60))
+        onsets, slowness = _by_minutes(self, minutes_of(times))
         if not len(onsets):
             return torch.zeros(len(times), 2)
         latest = torch.searchsorted(onsets, times.double(), right=True) - 1

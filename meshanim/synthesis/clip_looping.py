@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from meshanim._check import InputError
+from meshanim.mesh.geometry import widened
 from meshanim.performance import Performance
 from meshanim.synthesis.timing import ease, read_smoothly
 
@@ -22,7 +23,7 @@ def read_in_loop(track: Tensor, fps: float, times: Tensor) -> Tensor:
     Where it begins anew, its last moments fade into its first ones, so that nothing jumps. What comes before
     the first of these passages is the track itself.
     """
-    track = track.to(torch.promote_types(track.dtype, torch.float32))  # weights may be whole numbers
+    track = widened(track)  # weights may be whole numbers
     length = (len(track) - 1) / fps
     overlap = min(OVERLAP, length / 2)
     period = length - overlap

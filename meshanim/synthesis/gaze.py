@@ -13,7 +13,7 @@ from torch import Tensor
 from meshanim._check import check_seed
 from meshanim.faces.looks import LOOK_ANGLE, LOOK_UNITS
 from meshanim.synthesis.clip_looping import ClipWeights
-from meshanim.synthesis.timing import ease
+from meshanim.synthesis.timing import ease, minutes_of
 
 LOOKS: tuple[str, ...] = tuple(f"{look}{side}" for side in ("Left", "Right") for look in LOOK_UNITS)
 """The eight looks: up, down, in, out of the left eye, then of the right one."""
@@ -68,8 +68,7 @@ class Gaze:
 
     def angles(self, times: Tensor) -> Tensor:
         """Degrees (n, 2) to the character's left and up at times (n,) in seconds."""
-        last = float(times.max()) if len(times) else 0.0
-        moments, places = _by_minutes(self, math.ceil(last / 60))
+        moments, places = _by_minutes(self, minutes_of(times))
         latest = (torch.searchsorted(moments, times.double(), right=True) - 1).clamp(min=0)
         here, before = places[latest], places[(latest - 1).clamp(min=0)]
         lasting = SLOWEST + PER_DEGREE * (here - before).norm(dim=1)

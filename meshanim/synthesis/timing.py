@@ -13,6 +13,11 @@ from meshanim.audio.timing import read_linearly
 from meshanim.mesh.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 
 
+def minutes_of(times: Tensor) -> int:
+    """How many whole minutes hold times (n,) in seconds; none where there is no time."""
+    return math.ceil(float(times.max()) / 60) if len(times) else 0
+
+
 def ease(share: Tensor) -> Tensor:
     """From 0 to 1 with no speed or acceleration at either end (minimum jerk, Flash and Hogan 1985)."""
     share = share.clamp(0, 1)

@@ -9,11 +9,12 @@ from meshanim.training.expression_motion import ExpressionMotionRecipe, train_ex
 from meshanim.training.face_features import FaceFeaturesRecipe, train_face_features
 from meshanim.training.head_motion import HeadMotionRecipe, style_gaps, train_head_motion
 from meshanim.training.lip_sync import LipSyncRecipe, train_lip_sync
-from meshanim.training.loop import Task, TrainingReport, train
+from meshanim.training.loop import TrainingReport, train
 from meshanim.training.losses import motion_losses
 from meshanim.training.polynomial import POLYNOMIAL_RECIPES, PolynomialRecipe, displaced_by, train_polynomial
 from meshanim.training.recipe import Recipe
 from meshanim.training.speech import SPEECH_RECIPES, SpeechRecipe, train_speech
+from meshanim.training.task import Task
 from meshanim.training.tcsan import TCSAN_RECIPES, TCSAN_VARIANTS, TcsanRecipe, train_tcsan
 from meshanim.training.unit_classifier import UnitClassifierRecipe, read_units, train_unit_classifier
 from meshanim.training.unit_losses import audio_unit_losses, unit_weights

@@ -101,6 +101,8 @@ def load_checkpoint(
     path = folder / NAME
     if not path.exists():
         return Position()
+    if path.is_dir():
+        raise InputError(f"{path} must be a checkpoint, got a folder")
     try:
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {}).get("training", "{}"))

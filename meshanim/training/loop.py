@@ -5,72 +5,25 @@ from __future__ import annotations
 import math
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from meshanim._check import InputError
-from meshanim._files import only_one_in, remove_leftovers
+from meshanim._check import SEEDS, InputError
 from meshanim._pretrained import Pretrained
 from meshanim.training.checkpoint import NAME, Position, describe_run, load_checkpoint, save_checkpoint
-from meshanim.training.processes import SEEDS, Processes
+from meshanim.training.processes import Processes
 from meshanim.training.recipe import Recipe
-from meshanim.training.run_log import HISTORY, RunLog
+from meshanim.training.run_folder import own_folder
+from meshanim.training.run_log import RunLog
+from meshanim.training.task import Contest, Pictured, Task, Turn
 
 Model = TypeVar("Model", bound=Pretrained)
-
-
-class Task(Protocol):
-    """What is learned: a model, samples by number, losses in a unit that people read."""
-
-    @property
-    def model(self) -> nn.Module: ...  # noqa: D102
-
-    def __len__(self) -> int: ...
-
-    def losses(self, items: Sequence[int]) -> dict[str, Tensor]:
-        """Losses of a batch of samples by name; their sum is minimised."""
-
-    def validate(self) -> dict[str, float]:
-        """Scores after an epoch by name; may be empty."""
-
-
-@dataclass(frozen=True)
-class Turn:
-    """What one player does in a step: which losses it brings down, by which of the model's parameters.
-
-    Attributes:
-        losses: losses of a batch of samples by name; their sum is minimised.
-        parameters: this player's; no other turn has them. All others' stand still meanwhile.
-        learning_rate: of its Adam in the first epoch.
-        betas: of its Adam.
-    """
-
-    losses: Callable[[Sequence[int]], dict[str, Tensor]]
-    parameters: Sequence[nn.Parameter]
-    learning_rate: float
-    betas: tuple[float, float] = (0.9, 0.999)
-
-
-@runtime_checkable
-class Contest(Task, Protocol):
-    """A task of several players, such as a generator and those who judge it; ``losses`` is not asked for."""
-
-    def turns(self) -> Sequence[Turn]:
-        """What is done with every batch, in order."""
-
-
-@runtime_checkable
-class Pictured(Task, Protocol):
-    """A task that can show what its model makes."""
-
-    def sample_pictures(self) -> dict[str, Tensor]:
-        """(H, W, 3) uint8 by name, after an epoch."""
 
 
 @dataclass(frozen=True)
@@ -280,9 +233,8 @@ def train(
     place, processes = Path(folder), Processes()
     place.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
-        if processes.main and stack.enter_context(only_one_in(place, "training")):
-            for name in (NAME, HISTORY):
-                remove_leftovers(place / name)
+        if processes.main:
+            stack.enter_context(own_folder(place))
         stack.enter_context(processes.seeded(recipe.seed))
         stop = stack.enter_context(_stop_on_interrupt())
         run = _Run(task, recipe, place, about, stop, processes)

@@ -14,9 +14,9 @@ from meshanim.talking_heads.polynomial_config import HEIGHT
 from meshanim.talking_heads.polynomial_judges import SNIPPET, FrameJudge, SequenceJudge, SynchronyJudge
 from meshanim.talking_heads.polynomial_model import PolynomialModel
 from meshanim.training.adversarial_losses import told_made, told_real
-from meshanim.training.loop import Turn
 from meshanim.training.processes import Processes
 from meshanim.training.talking_batches import SeenClip, TalkingBatch
+from meshanim.training.task import Turn
 
 if TYPE_CHECKING:
     from meshanim.training.polynomial import PolynomialRecipe

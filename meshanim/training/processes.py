@@ -10,10 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from meshanim._check import MissingExtra
-
-SEEDS = 2**63
-"""There seeds that are made of others begin again."""
+from meshanim._check import SEEDS, MissingExtra
 
 
 class Processes:

@@ -12,7 +12,7 @@ from torch.nn import functional
 from meshanim.audio import AudioToUnits
 from meshanim.talking_heads import TcsanModel, from_network, to_network
 from meshanim.talking_heads.tcsan_networks import FrameDiscriminator
-from meshanim.training.loop import Turn
+from meshanim.training.task import Turn
 from meshanim.training.tcsan_clips import TcsanBatch, TcsanClip, draw_batch, heard_otherwise
 from meshanim.training.tcsan_losses import (
     identity_distance,

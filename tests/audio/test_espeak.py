@@ -30,12 +30,9 @@ def test_the_same_text_gives_the_same_bytes_whatever_was_spoken_before(spoken: S
     assert first.phones == again.phones and first.words == again.words
 
 
-def test_another_default_type_speaks_the_same(spoken: Spoken) -> None:
-    torch.set_default_dtype(torch.float64)
-    try:
+def test_another_default_type_speaks_the_same(spoken: Spoken, doubles) -> None:
+    with doubles():
         said = speak_text("Happy puppies stop near one big map. Keep up, Bob!", "en-gb")
-    finally:
-        torch.set_default_dtype(torch.float32)
     assert torch.equal(said.sound.waveform, spoken.sound.waveform)
 
 

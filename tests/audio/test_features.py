@@ -158,13 +158,10 @@ def test_noise_hangs_on_its_seed(babble):
     assert torch.equal(first, second) and not torch.equal(first, other)
 
 
-def test_noise_is_the_same_with_another_default_type(babble):
+def test_noise_is_the_same_with_another_default_type(babble, doubles):
     wanted = mix_noise(babble, 12, torch.Generator().manual_seed(1))
-    torch.set_default_dtype(torch.float64)
-    try:
+    with doubles():
         found = mix_noise(babble, 12, torch.Generator().manual_seed(1))
-    finally:
-        torch.set_default_dtype(torch.float32)
     assert torch.equal(found.waveform, wanted.waveform)
 
 

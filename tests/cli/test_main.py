@@ -197,6 +197,18 @@ def test_doctor_names_versions_kernels_and_caches(capsys: pytest.CaptureFixture[
     assert all(word in said for word in ("torch", "kernels", "extras", "caches"))
 
 
+def test_doctor_says_why_kernels_cannot_be_had_and_goes_on(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lacking() -> str:
+        raise OSError("MESHANIM_KERNELS=cuda, but PyTorch sees no CUDA device")
+
+    monkeypatch.setattr("meshanim.ops.kernels_in_use", lacking)
+    assert call("doctor") == 0
+    said = capsys.readouterr().out
+    assert "none: MESHANIM_KERNELS=cuda, but PyTorch sees no CUDA device\n" in said and "caches" in said
+
+
 def test_doctor_names_a_cache_that_is_empty(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

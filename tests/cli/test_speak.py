@@ -117,6 +117,17 @@ def test_the_voice_itself_is_not_written_over(tmp_path: Path, capsys: pytest.Cap
     assert film.read_bytes() == b"a film with a voice"
 
 
+def test_the_voice_is_not_written_over_by_what_goes_beside_an_output(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    voice = tmp_path / "talk_sound.wav"
+    voice.write_bytes(b"a voice")
+    (tmp_path / "talk.usda").write_text("of an earlier run, without a sound")
+    assert call("--audio", voice, "-o", tmp_path / "talk.usda") == 2
+    assert "talk_sound.wav must be another file than the recording" in sentence(capsys)
+    assert voice.read_bytes() == b"a voice"
+
+
 @pytest.mark.parametrize(("rate", "channels"), [(192_000, 1), (16_000, 3), (8000, 2)])
 def test_unusual_voices_are_heard(rate: int, channels: int, tmp_path: Path) -> None:
     samples = np.zeros((rate // 4, channels), np.float32)

@@ -92,15 +92,22 @@ def test_a_run_that_was_stopped_ends_as_an_interrupt_does(
         assert not told.err and ("1 of 3 epochs stopped" in told.out) is not bool(quiet)
 
 
-@pytest.mark.parametrize("asked", [["speech", "--start"], ["speech-motion", "--model"]])
+@pytest.mark.parametrize(
+    ("asked", "wanted"),
+    [
+        (["speech", "--start"], "SpeechModel, as speech-small"),
+        (["speech-motion", "--model"], "SpeechModel, as speech-small"),
+        (["polynomial", "--grid", "nowhere", "--encoders"], "PolynomialModel"),
+    ],
+)
 def test_a_model_of_another_kind_is_named_before_a_corpus_is_made(
-    asked: list[str], tmp_path: Path, monkeypatch, capsys: pytest.CaptureFixture[str]
+    asked: list[str], wanted: str, tmp_path: Path, monkeypatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("meshanim.datasets.MadeSpeech", None)
     with pytest.raises(SystemExit, match="2"):
         run(["train", *asked, "anny-expressions", "-o", str(tmp_path / "run")])
     said = capsys.readouterr().err.strip()
-    assert said.endswith("of kind SpeechModel, as speech-small, got 'ExpressionModel'") and "\n" not in said
+    assert said.endswith(f"of kind {wanted}, got 'ExpressionModel'") and "\n" not in said
 
 
 def test_a_position_map_network_is_trained_and_says_where_it_is(

@@ -1,7 +1,5 @@
 """What Blender shows of our files: vertices of the first, a middle and the last frame, in millimetres."""
 
-import resource
-
 import numpy as np
 import pytest
 import torch
@@ -151,16 +149,11 @@ def test_a_blender_that_fails_is_one_sentence(moving, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("suffix", ["abc", "fbx", "blend"])
-def test_a_full_disk_keeps_the_older_file(blender, weighted, tmp_path, suffix):
+def test_a_full_disk_keeps_the_older_file(blender, weighted, files_no_larger_than, tmp_path, suffix):
     path = export(weighted, tmp_path / f"a.{suffix}")
     before = path.read_bytes()
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (int(0.9 * len(before)), limits[1]))
-    try:
-        with pytest.raises(OSError, match="cannot be written: ") as caught:
-            export(weighted, path)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    with files_no_larger_than(int(0.9 * len(before))), pytest.raises(OSError, match="be written: ") as caught:
+        export(weighted, path)
     assert "\n" not in str(caught.value)
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
 

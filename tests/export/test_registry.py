@@ -2,10 +2,8 @@
 
 import errno
 import os
-import resource
 import sys
 import zipfile
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,17 +34,6 @@ def tree(folder):
     return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
-@contextmanager
-def files_no_larger_than(size):
-    """A full disk, as far as a process can have one for itself: writing beyond ``size`` bytes fails."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-
-
 @pytest.mark.parametrize("target", TARGETS)
 def test_a_new_file_stands_alone(weighted, tmp_path, target):
     written = write(weighted, tmp_path, f"new/deep/{target}")
@@ -57,7 +44,7 @@ def test_a_new_file_stands_alone(weighted, tmp_path, target):
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_a_full_disk_leaves_nothing_behind(weighted, tmp_path, target):
+def test_a_full_disk_leaves_nothing_behind(weighted, files_no_larger_than, tmp_path, target):
     with files_no_larger_than(700), pytest.raises(OSError, match="cannot be written: ") as caught:
         write(weighted, tmp_path, f"new/{target}")
     assert "File too large" in str(caught.value) and "Errno" not in str(caught.value)
@@ -65,7 +52,7 @@ def test_a_full_disk_leaves_nothing_behind(weighted, tmp_path, target):
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_a_full_disk_keeps_the_older_file(weighted, tmp_path, target):
+def test_a_full_disk_keeps_the_older_file(weighted, files_no_larger_than, tmp_path, target):
     write(weighted, tmp_path, target)
     before = tree(tmp_path)
     with files_no_larger_than(700), pytest.raises(OSError, match="cannot be written: "):

@@ -91,6 +91,13 @@ def test_a_face_with_arkits_whole_shapes_takes_the_mean_of_sides(wink):
     assert given.weights[1].count_nonzero() == 1
 
 
+def test_whole_numbered_weights_of_sides_are_no_less(wink):
+    face, weights = load_face("anny"), torch.tensor([[0, 1], [1, 1]])
+    sides = replace(wink, weights=weights, weight_names=("browInnerUpLeft", "browInnerUpRight"))
+    given = retarget(sides, face).weights
+    assert given is not None and given[:, face.weight_names.index("browInnerUp")].tolist() == [0.5, 1]
+
+
 def test_what_a_face_lacks_of_arkits_shapes_is_told_and_left_out(ict, wink):
     spoken = replace(wink, weights=torch.tensor([[0.0, 0.0], [0.4, 0.5]]))
     with pytest.warns(UserWarning, match="face ict has no tongueOut: left out"):

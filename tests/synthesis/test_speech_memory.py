@@ -191,7 +191,7 @@ def test_what_cannot_be_remembered_is_one_sentence(heard: list[torch.Tensor], en
         filled.remember([tones(0), tones(1) * torch.nan], [track, track], people(2))
 
 
-def test_mixed_precision_and_another_default_type_recall_the_same() -> None:
+def test_mixed_precision_and_another_default_type_recall_the_same(doubles) -> None:
     model = SpeechModel(CONFIG).eval()
     sounds = [tones(seed) for seed in range(3)]
     model.remember(sounds, [torch.rand(30, 52) for _ in sounds], people(3))
@@ -200,8 +200,5 @@ def test_mixed_precision_and_another_default_type_recall_the_same() -> None:
     with torch.autocast("cpu", torch.bfloat16):
         # the network's own numbers have some 8 bits
         torch.testing.assert_close(model.weights(sound), wanted, rtol=0, atol=0.02)
-    torch.set_default_dtype(torch.float64)
-    try:
+    with doubles():
         assert torch.equal(model.weights(sound), wanted)
-    finally:
-        torch.set_default_dtype(torch.float32)

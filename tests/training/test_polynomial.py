@@ -17,10 +17,10 @@ from meshanim.talking_heads.polynomial_config import POLYNOMIAL_CONFIGS
 from meshanim.training import POLYNOMIAL_RECIPES, PolynomialRecipe, TrainingReport, train_polynomial
 from meshanim.training.adversarial_losses import told_made, told_real
 from meshanim.training.head_start import ChanceRecipe, PolynomialHearingRecipe
-from meshanim.training.loop import Turn
 from meshanim.training.polynomial import take_encoders, train_encoders
 from meshanim.training.polynomial_task import PolynomialTask
 from meshanim.training.talking_batches import SeenClip, TalkingBatch
+from meshanim.training.task import Turn
 
 TINY = PolynomialConfig(audio=8, identity=6, joint=14, rank=4, ranks=(5, 4, 3), width=2)
 SETTINGS = {
