@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -72,17 +71,10 @@ SourceFps = Annotated[
 
 def may_be_made(option: typer.CallbackParam, place: Path | None) -> Path | None:
     """Callback of an option for a folder, which may be yet to be made."""
-    from meshanim._check import InputError
+    from meshanim._files import check_place
 
-    if place is None:
-        return None
-    standing = next(it for it in (place.absolute(), *place.absolute().parents) if os.path.lexists(it))
-    if not standing.is_dir():
-        shown = place if standing == place.absolute() else standing
-        what = "a file" if standing.exists() else "a link to what is not there"
-        raise InputError(f"{option.opts[0]} must be a folder, but {shown} is {what}")
-    if not os.access(standing, os.W_OK | os.X_OK):
-        raise PermissionError(f"{place} cannot be written: no permission to write in {standing}")
+    if place is not None:
+        check_place(place, place, f"{option.opts[0]} must be a folder")
     return place
 
 
