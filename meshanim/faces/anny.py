@@ -183,7 +183,7 @@ class AnnyFace(FaceModel):
         """Vertices (..., V, 3) at rest, metres."""
         if identity is None:
             return self.neutral.vertices
-        self._check_identity(identity)
+        identity = self._checked(identity, batched=True)
         return self._blend(identity)
 
     @cached_property
@@ -199,8 +199,7 @@ class AnnyFace(FaceModel):
         """Jaw hinge, fitted to the tongue in ``jawOpen``, and eyeballs; carried to the identity (I,)."""
         if identity is None:
             return dict(self._joints)
-        self._check_identity(identity)
-        return self._carrier.joints(self.rest(identity))
+        return self._carrier.joints(self.rest(self._checked(identity)))
 
     def sample_identity(self, generator: torch.Generator, count: int) -> Tensor:
         """People (count, I) of 5 to 75 years, either sex, any ancestry, faces mostly symmetric."""

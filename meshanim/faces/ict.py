@@ -84,7 +84,7 @@ class IctFace(FaceModel):
         """Vertices (..., V, 3) at rest: the mean face plus the modes times the coefficients (..., I)."""
         if identity is None:
             return self.neutral.vertices
-        self._check_identity(identity)
+        identity = self._checked(identity, batched=True)
         moved = identity @ self._modes.flatten(1).to(identity)
         return self.neutral.vertices.to(identity) + moved.unflatten(-1, (-1, 3))
 
@@ -104,7 +104,9 @@ class IctFace(FaceModel):
 
     def joints(self, identity: Tensor | None = None) -> Mapping[str, Joint]:
         """Jaw hinge, fitted to the lower teeth in ``jawOpen``, and eyeballs; carried to the identity (I,)."""
-        return dict(self._joints) if identity is None else self._carrier.joints(self.rest(identity))
+        if identity is None:
+            return dict(self._joints)
+        return self._carrier.joints(self.rest(self._checked(identity)))
 
     @property
     def arkit_mapping(self) -> Tensor:

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from meshanim._check import InputError
-from meshanim.faces import ARKIT_NAMES, articulate, load_face
+from meshanim.faces import ARKIT_NAMES, articulate, load_face, retarget
+from meshanim.performance import Performance
 
 # Sums of some fifty float32 displacements on a head of 0.3 m: a few units in the last place, 3e-8 m each.
 ROUNDING = 1e-6
@@ -226,6 +227,34 @@ def test_a_wrong_number_of_coefficients_is_named(face):
         face.rest(torch.zeros(len(face.identity_names) + 1))
     with pytest.raises(InputError, match=r"weights .* \(52,\)"):
         face.weights_from_arkit(torch.zeros(51))
+
+
+@pytest.mark.parametrize("kind", [torch.int64, torch.float16, torch.bfloat16, torch.float64])
+def test_identities_of_any_type_are_computed_in_the_models_or_a_wider_one(face, someone, kind):
+    identity, weights = someone.to(kind), _weights(face, 2)
+    wide = identity.to(torch.promote_types(kind, torch.float32))
+    for act in (face.rest, face.basis, face.carry, lambda who: articulate(face, weights, who)):
+        assert act(identity).dtype == wide.dtype and torch.equal(act(identity), act(wide))
+    joints = face.joints(wide)
+    for name, joint in face.joints(identity).items():
+        assert joint.position.dtype == wide.dtype and torch.equal(joint.position, joints[name].position)
+
+
+def test_what_is_for_one_identity_refuses_others_by_name(face, someone):
+    count, weights = len(someone), _weights(face, 2)
+    still = Performance(face.neutral, 25, motion=face.neutral.vertices[None])
+    for act in (
+        face.basis,
+        face.joints,
+        lambda who: articulate(face, weights, who),
+        lambda who: retarget(still, face, who),
+    ):
+        with pytest.raises(InputError, match=rf"^identity must have shape \({count},\), got \(2, {count}\)$"):
+            act(someone.expand(2, -1))
+        with pytest.raises(InputError, match=rf"^identity must have .*\({count},\), got \({count + 1},\)$"):
+            act(torch.zeros(count + 1))
+        with pytest.raises(InputError, match=r"^identity must be a tensor, got numpy\.ndarray$"):
+            act(someone.numpy())
 
 
 def test_vertices_are_where_the_coefficients_are(face):
