@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import safe_open
@@ -203,7 +204,7 @@ class AnnyFace(FaceModel):
 
     def sample_identity(self, generator: torch.Generator, count: int) -> Tensor:
         """People (count, I) of 5 to 75 years, either sex, any ancestry, faces mostly symmetric."""
-        female = torch.rand(count, generator=generator) < 0.5
+        female = torch.rand(count, generator=generator, dtype=torch.float32) < 0.5
         return self._people(female, generator)
 
     def sample_population(self, generator: torch.Generator, count: int) -> Tensor:
@@ -213,19 +214,21 @@ class AnnyFace(FaceModel):
 
     def _people(self, female: Tensor, generator: torch.Generator) -> Tensor:
         count = len(female)
+        # Of one type whatever PyTorch's default is: another draws other people from the same seed.
+        drawn: dict[str, Any] = {"generator": generator, "dtype": torch.float32}
 
         def normal(mean: float, spread: float) -> Tensor:
-            return (mean + spread * torch.randn(count, generator=generator)).clamp(0, 1)
+            return (mean + spread * torch.randn(count, **drawn)).clamp(0, 1)
 
         sex = torch.where(female, normal(0.9, 0.1), normal(0.1, 0.1))
-        age = 5 + 70 * torch.rand(count, generator=generator)
+        age = 5 + 70 * torch.rand(count, **drawn)
         build = [normal(0.5, 0.15) for _ in range(4)]
-        ancestry = torch.rand(count, len(_ANCESTRIES), generator=generator) ** 2
+        ancestry = torch.rand(count, len(_ANCESTRIES), **drawn) ** 2
         names = self.identity_names[len(_PHENOTYPES) :]
         shared = [name.removeprefix("l-").removeprefix("r-") for name in names]
         column = torch.tensor([sorted(set(shared)).index(name) for name in shared])
-        both = torch.randn(count, len(set(shared)), generator=generator)[:, column]
-        own = torch.randn(count, len(names), generator=generator)
+        both = torch.randn(count, len(set(shared)), **drawn)[:, column]
+        own = torch.randn(count, len(names), **drawn)
         local = (_SPREAD * both + _SIDE_SPREAD * own).clamp(-0.7, 0.7)
         return torch.cat([torch.stack([sex, age, *build], dim=1), ancestry, local], dim=1)
 

@@ -100,7 +100,8 @@ class FlameFace(FaceModel):
 
     def sample_identity(self, generator: torch.Generator, count: int) -> Tensor:
         """Coefficients (count, I), standard normal, held within two standard deviations."""
-        drawn = torch.randn(count, len(self.identity_names), generator=generator)
+        shape = count, len(self.identity_names)
+        drawn = torch.randn(shape, generator=generator, dtype=torch.float32)
         return drawn.clamp(-IDENTITY_LIMIT, IDENTITY_LIMIT)
 
     @property

@@ -51,7 +51,7 @@ class MeshFace(FaceModel):
 
     def sample_identity(self, generator: torch.Generator, count: int) -> Tensor:
         """(count, 0): there is one identity only."""
-        return torch.zeros(count, 0)
+        return torch.zeros(count, 0, dtype=torch.float32)
 
     def joints(self, identity: Tensor | None = None) -> Mapping[str, Joint]:
         """The model's joints, carried to the mesh."""

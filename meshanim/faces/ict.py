@@ -90,7 +90,8 @@ class IctFace(FaceModel):
 
     def sample_identity(self, generator: torch.Generator, count: int) -> Tensor:
         """Coefficients (count, I), standard normal, held within two standard deviations."""
-        drawn = torch.randn(count, len(self.identity_names), generator=generator)
+        shape = count, len(self.identity_names)
+        drawn = torch.randn(shape, generator=generator, dtype=torch.float32)
         return drawn.clamp(-IDENTITY_LIMIT, IDENTITY_LIMIT)
 
     @cached_property

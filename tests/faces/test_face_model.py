@@ -200,6 +200,12 @@ def test_people_are_drawn_by_seed(face):
 
     assert draw(5).shape == (4, len(face.identity_names))
     assert torch.equal(draw(5), draw(5))
+    single = draw(5)
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert draw(5).dtype == single.dtype and torch.equal(draw(5), single)
+    finally:
+        torch.set_default_dtype(torch.float32)
     if face.identity_names:
         assert not torch.equal(draw(5), draw(6)) and not torch.equal(draw(5)[0], draw(5)[1])
         assert torch.isfinite(face.rest(draw(5))).all()
