@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,12 @@ def check_range(
         wanted = at_least if math.isinf(high) else f"{at_least} and at most {high:g}"
         wanted += "" if math.isfinite(value) else " and finite"
         raise InputError(f"{name} must be {wanted}, got {value:g}")
+
+
+def check_count(name: str, value: Any) -> None:
+    """Raise unless ``value`` is a whole number, of Python or NumPy, from 1 on."""
+    if not isinstance(value, Integral) or value < 1:
+        raise InputError(f"{name} must be a whole number, at least 1, got {value!r}")
 
 
 def check_size(size: Any, lowest: int = 1, highest: float = math.inf) -> None:

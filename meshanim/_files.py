@@ -146,6 +146,32 @@ def _take_place(new: Path, folder: Path) -> Path:
     return aside
 
 
+def check_place(folder: Path, target: Path, wanted: str) -> None:
+    """Raise unless ``folder`` stands or can be made, and takes new files: one is made and taken away again.
+
+    Permissions alone do not tell: root has all, in folders too that take no files, such as /proc.
+
+    Args:
+        folder: to be written in.
+        target: what is to be written there, and
+        wanted: what it must be, for messages.
+
+    Raises:
+        InputError: a file, or a link to what is not there, is in the way.
+        OSError: nothing can be made there.
+    """
+    standing = next(it for it in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(it))
+    if not standing.is_dir():
+        what = "a file" if standing.exists() else "a link to what is not there"
+        raise InputError(f"{wanted}, but {standing} is {what}")
+    if not os.access(standing, os.W_OK | os.X_OK):
+        raise PermissionError(f"{target} cannot be written: no permission to write in {standing}")
+    try:
+        _usual_mode(_temporary_name(standing / target.name, ".try"))
+    except OSError as error:
+        raise OSError(f"{target} cannot be written: {standing} takes no files: {error.strerror}") from error
+
+
 def check_folder(folder: Path) -> None:
     """Raise unless :func:`atomic_folder` can write there, and replace what stands there without a loss.
 

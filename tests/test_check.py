@@ -12,6 +12,14 @@ from meshanim import _check
 from meshanim._check import InputError, MissingExtra
 
 
+def test_counts_are_whole_numbers_from_one_on() -> None:
+    for fits in (1, np.int64(7)):
+        _check.check_count("length", fits)
+    for wrong in (0, 2.5, "9", None, float("nan")):
+        with pytest.raises(InputError, match=rf"^length must be a whole number, at least 1, got {wrong!r}$"):
+            _check.check_count("length", wrong)
+
+
 def test_shape_lets_fitting_shapes_pass() -> None:
     _check.check_shape("v", torch.zeros(5, 3), (None, 3))
     _check.check_shape("v", torch.zeros(2, 7, 5, 3), (None, 3), batched=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -70,23 +69,25 @@ SourceFps = Annotated[
 ]
 
 
-def may_be_made(option: typer.CallbackParam, place: Path | None) -> Path | None:
-    """Callback of an option for a folder, which may be yet to be made."""
-    from meshanim._check import InputError
+def _named_folder(value: str) -> Path:
+    """A path with a name: an empty one, as of a variable that is not set, is the working directory's."""
+    if not value:
+        raise typer.BadParameter("must be a folder, got an empty path")
+    return Path(value)
 
-    if place is None:
-        return None
-    standing = next(it for it in (place.absolute(), *place.absolute().parents) if os.path.lexists(it))
-    if not standing.is_dir():
-        shown = place if standing == place.absolute() else standing
-        what = "a file" if standing.exists() else "a link to what is not there"
-        raise InputError(f"{option.opts[0]} must be a folder, but {shown} is {what}")
-    if not os.access(standing, os.W_OK | os.X_OK):
-        raise PermissionError(f"{place} cannot be written: no permission to write in {standing}")
+
+def _may_be_made(option: typer.CallbackParam, place: Path | None) -> Path | None:
+    from meshanim._files import check_place
+
+    if place is not None:
+        check_place(place, place, f"{option.opts[0]} must be a folder")
     return place
 
 
-Out = Annotated[
-    Path, typer.Option("--out", "-o", help="Folder of the run; gets the trained model.", callback=may_be_made)
-]
+def folder_option(*names: str, help_text: str) -> Any:
+    """An option that takes a folder, which may be yet to be made."""
+    return typer.Option(*names, help=help_text, parser=_named_folder, metavar="PATH", callback=_may_be_made)
+
+
+Out = Annotated[Path, folder_option("--out", "-o", help_text="Folder of the run; gets the trained model.")]
 Epochs = Annotated[int | None, typer.Option(help="Passes over the data; the recipe's by default.")]

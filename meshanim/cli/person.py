@@ -20,7 +20,7 @@ def person(face: FaceModel, named: str | None, seed: int | None) -> Tensor | Non
     import torch
 
     from meshanim._check import InputError, check_seed
-    from meshanim.faces.anny import AGES
+    from meshanim.faces.anny import OLDEST, YOUNGEST
 
     if named is not None and seed is not None:
         raise InputError("the person must come from --identity or from --seed, got both")
@@ -34,11 +34,10 @@ def person(face: FaceModel, named: str | None, seed: int | None) -> Tensor | Non
         return face.sample_identity(torch.Generator().manual_seed(seed), 1)[0]
     values = {} if named is None else _named_values(named)
     who = None if named is None else face.identity(**values)
-    youngest, oldest = AGES
-    if face.name == "anny" and values.get("age", youngest) < youngest:
+    if face.name == "anny" and values.get("age", YOUNGEST) < YOUNGEST:
         warnings.warn(
-            f"age={values['age']:g} is below {youngest}: shapes and models are made for {youngest} to "
-            f"{oldest} years, and stretch smaller faces too far",
+            f"age={values['age']:g} is below {YOUNGEST}: shapes and models are made for {YOUNGEST} to "
+            f"{OLDEST} years, and stretch smaller faces too far",
             stacklevel=2,
         )
     return who

@@ -10,14 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from numbers import Integral
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from meshanim._check import InputError, check_finite, check_numbering
+from meshanim._check import InputError, check_count, check_finite, check_numbering
 from meshanim.datasets._layout import at_least_one, beside, corpus_folder, visible
 from meshanim.mesh import Mesh, read_mesh
 from meshanim.mesh.geometry import face_areas
@@ -80,8 +79,7 @@ class Recording:
             InputError: a frame that is missing or cannot be read, or whose faces differ from the template's;
                 a step that is no whole number from 1 on.
         """
-        if not isinstance(step, Integral) or step < 1:
-            raise InputError(f"step must be a whole number of frames, at least 1, got {step!r}")
+        check_count("step", step)
         if self.frames[0].suffix == ".npy":
             rest, moved = self._from_array(step)
         else:

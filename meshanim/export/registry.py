@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from meshanim._check import InputError, check_choice
-from meshanim._files import check_folder
+from meshanim._files import check_folder, check_place
 from meshanim._progress import Progress
 from meshanim.export.beside import check_beside, files_beside
 from meshanim.export.blender import require_blender, write_with_blender
@@ -79,7 +79,8 @@ def _check_target(path: str | Path, others: Iterable[str] = ()) -> Path:
     target, suffixes = Path(path), [*FORMATS, *others]
     if not str(path):
         raise InputError("the output must be a path, got an empty one")
-    if _is_folder(path, others):
+    folder = _is_folder(path, others)
+    if folder:
         check_folder(target)
     elif target.suffix.lower() not in suffixes:
         known = ", ".join(suffixes)
@@ -89,14 +90,10 @@ def _check_target(path: str | Path, others: Iterable[str] = ()) -> Path:
         )
     elif target.is_dir():
         raise InputError(f"{target} must be a file to write, but it is a folder")
-    standing = next(place for place in (target.absolute(), *target.absolute().parents) if place.exists())
-    if not standing.is_dir() and standing != target.absolute():
-        raise InputError(f"{target} must lie in a folder, but {standing} is a file")
     # What stands there gives way to another, which is made beside it.
-    places = [standing] * standing.is_dir() + [standing.parent] * (standing == target.absolute())
-    closed = next((place for place in places if not os.access(place, os.W_OK | os.X_OK)), None)
-    if closed is not None:
-        raise PermissionError(f"{target} cannot be written: no permission to write in {closed}")
+    place = target.resolve() if folder else target
+    for written in (target, place.parent) if target.is_dir() else (place.parent,):
+        check_place(written, target, f"{target} must lie in a folder")
     return target
 
 
@@ -121,7 +118,7 @@ def check_targets(
             inside a file, a format for ARKit's weights where the performance has none, a file of somebody
             else's where one goes that a format writes beside its own.
         MissingExtra: a format whose writer is not installed.
-        OSError: no permission.
+        OSError: no permission, or a folder that takes no files.
     """
     paths = list(paths)
     targets = [_check_target(path, others) for path in paths]

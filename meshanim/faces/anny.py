@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import safe_open
@@ -33,8 +34,6 @@ from meshanim.faces.regions import HeadRegions
 from meshanim.mesh import Mesh, fit_sphere
 
 _FORMAT = 3
-AGES = (5, 75)
-"""Years of the youngest and the oldest that are drawn, whom all models learn from."""
 _AGE_ANCHORS = (0.0, 1.0, 10.0, 25.0, 90.0)
 _VARIATIONS = {"gender": 2, "age": 5, "muscle": 3, "weight": 3, "height": 2, "proportions": 2}
 _BODY_ONLY = 2 * 3
@@ -43,6 +42,8 @@ _PHENOTYPES = (*_VARIATIONS, *_ANCESTRIES)
 _SPREAD = 0.22
 _SIDE_SPREAD = 0.05
 _MEAN_AGE = 30.0
+YOUNGEST, OLDEST = 5, 75
+"""Years of the people that expressions are learned from; younger faces are so small that shapes tear them."""
 _LED = 0.9
 _FRONT = 0.25
 """How far behind its centre the front of an eyeball begins, in units of its radius."""
@@ -136,20 +137,20 @@ class AnnyFace(FaceModel):
     @property
     def identity_ranges(self) -> tuple[tuple[float, float], ...]:
         """Years of age, shares from 0 to 1, and signed face shapes."""
-        phenotypes = tuple((0.0, _AGE_ANCHORS[-1] if name == "age" else 1.0) for name in _PHENOTYPES)
+        ages = float(YOUNGEST), _AGE_ANCHORS[-1]
+        phenotypes = tuple(ages if name == "age" else (0.0, 1.0) for name in _PHENOTYPES)
         return phenotypes + ((-1.0, 1.0),) * (len(self.identity_names) - len(_PHENOTYPES))
 
     def identity(self, **named: float | Tensor) -> Tensor:
         """Identity coefficients (135,) from some by name, differentiable; the others are the mean face's.
 
         Raises:
-            InputError: a name that the model does not have, a value that is not one finite number, or an age
-                or share out of its range.
+            InputError: a name that the model does not have, a value that is not one finite number, an age
+                out of 0 to 90 or a share out of 0 to 1.
         """
         values = super().identity(**named)
-        known = zip(_PHENOTYPES, values.tolist(), self.identity_ranges, strict=False)
-        for name, value, (low, high) in known:
-            check_range(name, value, low, high)
+        for name, value in zip(_PHENOTYPES, values.tolist(), strict=False):
+            check_range(name, value, 0, _AGE_ANCHORS[-1] if name == "age" else 1)
         return values
 
     def _phenotype_coefficients(self, identity: Tensor) -> Tensor:
@@ -185,7 +186,7 @@ class AnnyFace(FaceModel):
         """Vertices (..., V, 3) at rest, metres."""
         if identity is None:
             return self.neutral.vertices
-        self._check_identity(identity)
+        identity = self._checked(identity, batched=True)
         return self._blend(identity)
 
     @cached_property
@@ -201,12 +202,14 @@ class AnnyFace(FaceModel):
         """Jaw hinge, fitted to the tongue in ``jawOpen``, and eyeballs; carried to the identity (I,)."""
         if identity is None:
             return dict(self._joints)
-        self._check_identity(identity)
-        return self._carrier.joints(self.rest(identity))
+        return self._carrier.joints(self.rest(self._checked(identity)))
 
     def sample_identity(self, generator: torch.Generator, count: int) -> Tensor:
-        """People (count, I) of the years :data:`AGES`, either sex, any ancestry, faces mostly symmetric."""
-        female = torch.rand(count, generator=generator) < 0.5
+        """People (count, I) of :data:`YOUNGEST` to :data:`OLDEST` years, either sex, any ancestry.
+
+        Their faces are mostly symmetric.
+        """
+        female = torch.rand(count, generator=generator, dtype=torch.float32) < 0.5
         return self._people(female, generator)
 
     def sample_population(self, generator: torch.Generator, count: int) -> Tensor:
@@ -216,19 +219,21 @@ class AnnyFace(FaceModel):
 
     def _people(self, female: Tensor, generator: torch.Generator) -> Tensor:
         count = len(female)
+        # Of one type whatever PyTorch's default is: another draws other people from the same seed.
+        drawn: dict[str, Any] = {"generator": generator, "dtype": torch.float32}
 
         def normal(mean: float, spread: float) -> Tensor:
-            return (mean + spread * torch.randn(count, generator=generator)).clamp(0, 1)
+            return (mean + spread * torch.randn(count, **drawn)).clamp(0, 1)
 
         sex = torch.where(female, normal(0.9, 0.1), normal(0.1, 0.1))
-        age = AGES[0] + (AGES[1] - AGES[0]) * torch.rand(count, generator=generator)
+        age = YOUNGEST + (OLDEST - YOUNGEST) * torch.rand(count, **drawn)
         build = [normal(0.5, 0.15) for _ in range(4)]
-        ancestry = torch.rand(count, len(_ANCESTRIES), generator=generator) ** 2
+        ancestry = torch.rand(count, len(_ANCESTRIES), **drawn) ** 2
         names = self.identity_names[len(_PHENOTYPES) :]
         shared = [name.removeprefix("l-").removeprefix("r-") for name in names]
         column = torch.tensor([sorted(set(shared)).index(name) for name in shared])
-        both = torch.randn(count, len(set(shared)), generator=generator)[:, column]
-        own = torch.randn(count, len(names), generator=generator)
+        both = torch.randn(count, len(set(shared)), **drawn)[:, column]
+        own = torch.randn(count, len(names), **drawn)
         local = (_SPREAD * both + _SIDE_SPREAD * own).clamp(-0.7, 0.7)
         return torch.cat([torch.stack([sex, age, *build], dim=1), ancestry, local], dim=1)
 

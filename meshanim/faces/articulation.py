@@ -186,6 +186,6 @@ def articulate(face: FaceModel, weights: Tensor, identity: Tensor | None = None)
     """Vertices (T, V, 3) in metres of weights (T, K) on one identity (I,), along arcs; differentiable.
 
     Raises:
-        InputError: weights of another shape.
+        InputError: weights or identity of another shape.
     """
     return Articulation(face, identity).vertices(weights)

@@ -142,7 +142,7 @@ class FaceModel(ABC):
         """Displacements (K, V, 3) in metres of all units on one identity (I,)."""
         if identity is None:
             return self.units
-        self._check_identity(identity)
+        identity = self._checked(identity)
         maps = self.carry(identity)
         carried = torch.einsum("vij,kvj->kvi", maps, self.units.to(maps))
         if self._lids.columns:
@@ -161,7 +161,8 @@ class FaceModel(ABC):
         Raises:
             InputError: a wrong number of coefficients or weights.
         """
-        self._check_identity(identity)
+        if identity is not None:
+            identity = self._checked(identity, batched=True)
         if weights is None:
             return self.rest(identity)
         check_tensor("weights", weights)
@@ -181,10 +182,11 @@ class FaceModel(ABC):
                 moved = moved + torch.einsum("...b,...bvc->...vc", weights[..., self._lids.columns], closing)
         return rest + moved
 
-    def _check_identity(self, identity: Tensor | None) -> None:
-        if identity is not None:
-            check_tensor("identity", identity)
-            check_shape("identity", identity, (len(self.identity_names),), batched=True)
+    def _checked(self, identity: Tensor, batched: bool = False) -> Tensor:
+        """Identity coefficients (I,), or (..., I) where ``batched``, of the model's type or a wider one."""
+        check_tensor("identity", identity)
+        check_shape("identity", identity, (len(self.identity_names),), batched)
+        return identity.to(torch.promote_types(self.units.dtype, identity.dtype))
 
     def weights_from_arkit(self, weights: Tensor) -> Tensor:
         """Weights (..., K) of this model from ARKit's (..., 52), in the order of ARKIT_NAMES."""

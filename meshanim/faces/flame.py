@@ -94,13 +94,14 @@ class FlameFace(FaceModel):
         """Vertices (..., V, 3) at rest: the template plus shape components times coefficients (..., I)."""
         if identity is None:
             return self.neutral.vertices
-        self._check_identity(identity)
+        identity = self._checked(identity, batched=True)
         moved = identity @ self._shapes.flatten(1).to(identity)
         return self.neutral.vertices.to(identity) + moved.unflatten(-1, (-1, 3))
 
     def sample_identity(self, generator: torch.Generator, count: int) -> Tensor:
         """Coefficients (count, I), standard normal, held within two standard deviations."""
-        drawn = torch.randn(count, len(self.identity_names), generator=generator)
+        shape = count, len(self.identity_names)
+        drawn = torch.randn(shape, generator=generator, dtype=torch.float32)
         return drawn.clamp(-IDENTITY_LIMIT, IDENTITY_LIMIT)
 
     @property
@@ -121,7 +122,7 @@ class FlameFace(FaceModel):
 
     def joints(self, identity: Tensor | None = None) -> Mapping[str, Joint]:
         """Jaw and eyes where FLAME's regressor places them on the identity (I,), and its skinning weights."""
-        places = self._joint_places(self.rest(identity))
+        places = self._joint_places(self.rest(None if identity is None else self._checked(identity)))
         axis = torch.tensor([1.0, 0.0, 0.0]).to(places)
         return {
             name: Joint(places[number], axis, self._skinning[:, number].clamp(0, 1))

@@ -46,16 +46,22 @@ class MeshFace(FaceModel):
         """The mesh's vertices (..., V, 3), for as many identities (..., 0) as are asked for."""
         if identity is None:
             return self.neutral.vertices
-        self._check_identity(identity)
+        identity = self._checked(identity, batched=True)
         return self.neutral.vertices.to(identity).expand(*identity.shape[:-1], -1, -1)
 
     def sample_identity(self, generator: torch.Generator, count: int) -> Tensor:
         """(count, 0): there is one identity only."""
-        return torch.zeros(count, 0)
+        return torch.zeros(count, 0, dtype=torch.float32)
 
     def joints(self, identity: Tensor | None = None) -> Mapping[str, Joint]:
         """The model's joints, carried to the mesh."""
-        return dict(self._joints)
+        if identity is None:
+            return dict(self._joints)
+        kind = self._checked(identity)
+        return {
+            name: joint._replace(position=joint.position.to(kind), axis=joint.axis.to(kind))
+            for name, joint in self._joints.items()
+        }
 
     @property
     def arkit_mapping(self) -> Tensor:

@@ -84,13 +84,14 @@ class IctFace(FaceModel):
         """Vertices (..., V, 3) at rest: the mean face plus the modes times the coefficients (..., I)."""
         if identity is None:
             return self.neutral.vertices
-        self._check_identity(identity)
+        identity = self._checked(identity, batched=True)
         moved = identity @ self._modes.flatten(1).to(identity)
         return self.neutral.vertices.to(identity) + moved.unflatten(-1, (-1, 3))
 
     def sample_identity(self, generator: torch.Generator, count: int) -> Tensor:
         """Coefficients (count, I), standard normal, held within two standard deviations."""
-        drawn = torch.randn(count, len(self.identity_names), generator=generator)
+        shape = count, len(self.identity_names)
+        drawn = torch.randn(shape, generator=generator, dtype=torch.float32)
         return drawn.clamp(-IDENTITY_LIMIT, IDENTITY_LIMIT)
 
     @cached_property
@@ -104,7 +105,9 @@ class IctFace(FaceModel):
 
     def joints(self, identity: Tensor | None = None) -> Mapping[str, Joint]:
         """Jaw hinge, fitted to the lower teeth in ``jawOpen``, and eyeballs; carried to the identity (I,)."""
-        return dict(self._joints) if identity is None else self._carrier.joints(self.rest(identity))
+        if identity is None:
+            return dict(self._joints)
+        return self._carrier.joints(self.rest(self._checked(identity)))
 
     @property
     def arkit_mapping(self) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from meshanim._check import InputError
+from meshanim._check import InputError, check_shape
 from meshanim.faces.arkit import ARKIT_NAMES
 from meshanim.faces.articulation import Articulation
 from meshanim.faces.face_model import FaceModel
@@ -35,8 +35,11 @@ def retarget(performance: Performance, face: FaceModel, identity: Tensor | None 
         identity: (I,) identity coefficients; the mean face where absent.
 
     Raises:
-        InputError: neither weights that the face has nor its number of vertices.
+        InputError: neither weights that the face has nor its number of vertices; not one identity of the
+            face's.
     """
+    if identity is not None:
+        check_shape("identity", identity, (len(face.identity_names),))
     neutral = face.neutral.with_vertices(face.rest(identity))
     mapping = _mapping(performance, face)
     lacking, foreign = _strange(performance, mapping)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from meshanim._check import InputError
+from meshanim._check import check_count
 from meshanim.mesh.mesh import Mesh
 from meshanim.mesh.topology import Topology
 from meshanim.ops import edge_collapse
@@ -67,10 +67,9 @@ def decimate(mesh: Mesh, count: int) -> Decimation:
         count: how many are wanted; all stay if there are no more.
 
     Raises:
-        InputError: count below one.
+        InputError: count below one, or no whole number.
     """
-    if count < 1:
-        raise InputError(f"count must be at least 1, got {count}")
+    check_count("count", count)
     topology, points = mesh.topology, mesh.vertices.detach().cpu().double().numpy()
     faces, component = topology.usable_faces.numpy(), topology.components.numpy()
     room = _room(np.bincount(component), count)

@@ -9,8 +9,10 @@ import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from numbers import Integral
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -37,10 +39,11 @@ class _Settings:
 
 
 def _per_level(name: str, value: int | Sequence[int], levels: int) -> tuple[int, ...]:
-    values = (value,) * levels if isinstance(value, int) else tuple(int(v) for v in value)
-    if len(values) != levels or min(values) < 1:
-        raise InputError(f"{name} must be one number or {levels} numbers, all at least 1, got {value!r}")
-    return values
+    values = tuple(value) if isinstance(value, Sequence) else (value,) * levels
+    if len(values) != levels or not all(isinstance(one, Integral) and one >= 1 for one in values):
+        wanted = f"one whole number or {levels} of them, all at least 1"
+        raise InputError(f"{name} must be {wanted}, got {value!r}")
+    return tuple(map(int, values))
 
 
 def _settings(
@@ -66,7 +69,7 @@ def _digest(mesh: Mesh, settings: _Settings) -> str:
     )
     digest = hashlib.sha256(head.encode())
     for tensor in (mesh.vertices, mesh.faces):
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
 
@@ -137,7 +140,8 @@ class MeshHierarchy:
                 made again.
 
         Raises:
-            InputError: a factor, length or dilation below 1, or too few or many of them.
+            InputError: a factor below 1, a length or dilation that is no whole number from 1 on, or too few
+                or many of them.
         """
         settings = _settings(factors, spiral_lengths, dilations)
         digest = _digest(mesh, settings)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from meshanim._check import InputError, check_indices
+from meshanim._check import InputError, check_count, check_indices
 from meshanim.mesh.mesh import Mesh
 from meshanim.ops import spiral_order, surface_distance
 from meshanim.ops.arrays import IntArray, cross, norm
@@ -30,7 +30,7 @@ def reference_vertices(mesh: Mesh) -> Tensor:
     Of several that are equally near (to 1e-5 of the component's radius) it is the one of lowest index.
     The choice depends on shape alone, not on position or orientation.
     """
-    points = mesh.vertices.detach().cpu().numpy().astype(np.float64)
+    points = mesh.vertices.detach().cpu().double().numpy()
     faces = mesh.faces.cpu().numpy()
     corner = points[faces[:, 0]]
     area = norm(cross(points[faces[:, 1]] - corner, points[faces[:, 2]] - corner))
@@ -91,11 +91,11 @@ def spiral_sequences(
         (V, L) int64, the vertex itself first, -1 = none.
 
     Raises:
-        InputError: length or dilation below one, a reference out of range.
+        InputError: length or dilation below one or no whole number, a reference out of range.
     """
-    if length < 1 or dilation < 1:
-        raise InputError(f"length and dilation must be at least 1, got {length} and {dilation}")
-    topology, points = mesh.topology, mesh.vertices.detach().cpu().numpy().astype(np.float64)
+    check_count("length", length)
+    check_count("dilation", dilation)
+    topology, points = mesh.topology, mesh.vertices.detach().cpu().double().numpy()
     distance = surface_distance(points, topology.usable_faces.numpy(), _sources(mesh, references))
     label = topology.components.numpy()
     size = np.zeros(topology.component_count)

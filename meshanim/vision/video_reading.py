@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -27,7 +28,7 @@ class Video:
         path: the file.
         fps: frames per second.
         size: (height, width) in pixels, as shown.
-        duration: seconds as the file says; 0 where it does not.
+        duration: seconds as the file says; where it does not, as the number of its frames does.
     """
 
     path: Path
@@ -77,7 +78,8 @@ def read_video(path: str | Path) -> Video:
             raise InputError(f"{place} must hold at least one frame that can be decoded, got none")
         size = _upright(first, stream).shape[:2]
         rate = stream.average_rate or stream.guessed_rate or _UNKNOWN_RATE
-        return Video(place, float(rate), (size[0], size[1]), _duration(container, stream))
+        duration = _duration(container, stream) or _coded_frames(place) / float(rate)
+        return Video(place, float(rate), (size[0], size[1]), duration)
 
 
 def shown_frames(count: int, fps: float, rate: float) -> NDArray[np.int64]:
@@ -119,3 +121,12 @@ def _duration(container: av.container.InputContainer, stream: av.stream.Stream) 
     if stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
     return (container.duration or 0) / av.time_base
+
+
+def _coded_frames(path: Path) -> int:
+    """Number of frames of a file that states no duration, as raw streams; counted without decoding them."""
+    count = 0
+    with opened(path, _KIND) as container, suppress(av.error.FFmpegError):
+        for packet in container.demux(video=0):
+            count += packet.size > 0
+    return count

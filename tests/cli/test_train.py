@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from meshanim.audio import AudioToUnits, Sound
 from meshanim.cli.main import run
 from meshanim.cli.train import app
+from meshanim.cli.training import say_where
 from meshanim.datasets import TalkingClip, Utterance
 from meshanim.rendering import PositionMapModel
 from meshanim.synthesis import HeadMotionModel, SpeechModel
@@ -70,6 +71,12 @@ def test_a_folder_that_cannot_be_is_refused_before_any_work(
         with pytest.raises(SystemExit, match="2"):
             run(["train", "expression", "-o", str(tmp_path / place)])
         assert said in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        run(["train", "expression", "-o", "/proc/new/run"])
+    assert "/proc/new/run cannot be written: /proc takes no files: " in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        run(["train", "expression", "-o", ""])
+    assert "must be a folder, got an empty path" in capsys.readouterr().err
     monkeypatch.setattr("os.access", lambda *_: False)
     with pytest.raises(SystemExit, match="2"):
         run(["train", "expression", "-o", str(tmp_path / "new" / "run")])
@@ -90,6 +97,15 @@ def test_a_run_that_was_stopped_ends_as_an_interrupt_does(
         assert ended.value.code == 130
         told = capsys.readouterr()
         assert not told.err and ("1 of 3 epochs stopped" in told.out) is not bool(quiet)
+
+
+def test_of_several_processes_one_says_how_far_a_run_is(tmp_path: Path, monkeypatch, capsys) -> None:
+    report = TrainingReport([{"loss": 1.0}], True)
+    say_where(report, 1, tmp_path, quiet=False)
+    assert capsys.readouterr().out == f"1 of 1 epochs finished: {tmp_path}\n"
+    monkeypatch.setattr("meshanim.training.processes.Processes.main", False)
+    say_where(report, 1, tmp_path, quiet=False)
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize(

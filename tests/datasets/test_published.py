@@ -95,7 +95,7 @@ def test_what_macos_leaves_beside_files_is_passed_over(tmp_path: Path, arrays: P
 def test_a_step_is_a_whole_number_of_frames(step, tmp_path: Path) -> None:
     write_frames(tmp_path / "subject" / "happy", "a", 3)
     (recording,) = read_coma(tmp_path)
-    with pytest.raises(InputError, match=f"step must be a whole number of frames, at least 1, got {step!r}"):
+    with pytest.raises(InputError, match=f"step must be a whole number, at least 1, got {step!r}"):
         recording.performance(step)
 
 

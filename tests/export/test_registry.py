@@ -158,6 +158,22 @@ def test_targets_are_checked_before_any_work(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("target", ["x/a.npz", "a.npz", "x/a_obj/"])
+def test_a_folder_that_takes_no_files_is_said_before_any_work(tmp_path, target):
+    with pytest.raises(OSError, match=r"^/proc/(a|x/a).* cannot be written: /proc takes no files"):
+        check_targets([tmp_path / "a.npz", f"/proc/{target}"])
+
+
+def test_a_link_to_nothing_is_no_folder_to_write_in(moving, tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(InputError, match=r"must lie in a folder, but .*link is a link to what is not there"):
+        check_targets([tmp_path / "link" / "a.npz"])
+    # A sequence goes where a link leads, whether that is there yet or not.
+    assert check_targets([f"{tmp_path}/link/"])
+    assert (export(moving, f"{tmp_path}/link/") / "..").resolve() == tmp_path
+    assert (tmp_path / "nowhere").is_dir()
+
+
 BESIDE = {"a.pc2": "a.obj", "a.mdd": "a.obj", "a.usda": "a_sound.wav", "a.usdc": "a_sound.wav"}
 
 

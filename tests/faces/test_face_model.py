@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from meshanim._check import InputError
-from meshanim.faces import ARKIT_NAMES, articulate, load_face
+from meshanim.faces import ARKIT_NAMES, articulate, load_face, retarget
+from meshanim.performance import Performance
 
 # Sums of some fifty float32 displacements on a head of 0.3 m: a few units in the last place, 3e-8 m each.
 ROUNDING = 1e-6
@@ -199,6 +200,12 @@ def test_people_are_drawn_by_seed(face):
 
     assert draw(5).shape == (4, len(face.identity_names))
     assert torch.equal(draw(5), draw(5))
+    single = draw(5)
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert draw(5).dtype == single.dtype and torch.equal(draw(5), single)
+    finally:
+        torch.set_default_dtype(torch.float32)
     if face.identity_names:
         assert not torch.equal(draw(5), draw(6)) and not torch.equal(draw(5)[0], draw(5)[1])
         assert torch.isfinite(face.rest(draw(5))).all()
@@ -228,6 +235,34 @@ def test_a_wrong_number_of_coefficients_is_named(face):
         face.weights_from_arkit(torch.zeros(51))
 
 
+@pytest.mark.parametrize("kind", [torch.int64, torch.float16, torch.bfloat16, torch.float64])
+def test_identities_of_any_type_are_computed_in_the_models_or_a_wider_one(face, someone, kind):
+    identity, weights = someone.to(kind), _weights(face, 2)
+    wide = identity.to(torch.promote_types(kind, torch.float32))
+    for act in (face.rest, face.basis, face.carry, lambda who: articulate(face, weights, who)):
+        assert act(identity).dtype == wide.dtype and torch.equal(act(identity), act(wide))
+    joints = face.joints(wide)
+    for name, joint in face.joints(identity).items():
+        assert joint.position.dtype == wide.dtype and torch.equal(joint.position, joints[name].position)
+
+
+def test_what_is_for_one_identity_refuses_others_by_name(face, someone):
+    count, weights = len(someone), _weights(face, 2)
+    still = Performance(face.neutral, 25, motion=face.neutral.vertices[None])
+    for act in (
+        face.basis,
+        face.joints,
+        lambda who: articulate(face, weights, who),
+        lambda who: retarget(still, face, who),
+    ):
+        with pytest.raises(InputError, match=rf"^identity must have shape \({count},\), got \(2, {count}\)$"):
+            act(someone.expand(2, -1))
+        with pytest.raises(InputError, match=rf"^identity must have .*\({count},\), got \({count + 1},\)$"):
+            act(torch.zeros(count + 1))
+        with pytest.raises(InputError, match=r"^identity must be a tensor, got numpy\.ndarray$"):
+            act(someone.numpy())
+
+
 def test_vertices_are_where_the_coefficients_are(face):
     # no GPU is needed to find tensors of two devices in one sum
     weights = torch.zeros(2, len(face.weight_names), device="meta")
@@ -250,6 +285,14 @@ def test_identity_ranges_hold_the_people_that_are_drawn(face):
     inside = ((people >= low) & (people <= high)).float().mean() if people.numel() else torch.ones(())
     assert float(inside) > 0.99
     assert bool(((face.default_identity >= low) & (face.default_identity <= high)).all())
+
+
+def test_the_built_in_heads_sensible_ages_begin_where_shapes_hold(anny):
+    age = anny.identity_names.index("age")
+    drawn = anny.sample_identity(torch.Generator().manual_seed(3), 200)[:, age]
+    assert anny.identity_ranges[age] == (5.0, 90.0) and 5 <= drawn.min() < 7
+    # Younger ones can still be asked for by name; the command line warns of them.
+    assert anny.identity(age=2)[age] == 2
 
 
 def test_names_that_may_be_meant_are_told():

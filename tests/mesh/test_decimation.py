@@ -109,7 +109,9 @@ def test_fast(ict):
 
 
 def test_a_count_below_one_is_refused(sphere):
-    with pytest.raises(InputError, match="count must be at least 1, got 0"):
+    with pytest.raises(InputError, match=r"count must be a whole number, at least 1, got 100\.5"):
+        decimate(sphere, 100.5)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="count must be a whole number, at least 1, got 0"):
         decimate(sphere, 0)
 
 

@@ -165,6 +165,14 @@ def test_any_heap_of_triangles_goes_through():
             assert torch.equal(up[hierarchy.down[level]], x)
 
 
+def test_short_floats_are_a_mesh_too(sphere):
+    short = Mesh(sphere.vertices.bfloat16(), sphere.faces)
+    made = MeshHierarchy.from_mesh(short, (4,), cache=False)
+    wide = MeshHierarchy.from_mesh(Mesh(short.vertices.float(), sphere.faces), (4,), cache=False)
+    assert made.digest != wide.digest
+    assert all(map(torch.equal, made.spirals + made.down, wide.spirals + wide.down))
+
+
 def test_steps_that_cannot_be_made_leave_the_level_as_it_is(tetrahedron, single_vertex):
     hierarchy = MeshHierarchy.from_mesh(tetrahedron, (5, 5), cache=False)
     assert repr(hierarchy) == "MeshHierarchy(4 -> 4 -> 4)"
@@ -179,8 +187,10 @@ def test_steps_that_cannot_be_made_leave_the_level_as_it_is(tetrahedron, single_
         ({"factors": (5, 0.5)}, "factors must be at least 1 each"),
         ({"factors": (float("nan"),)}, "factors must be at least 1 each"),
         ({"factors": 4}, r"factors must be one number for each step, as \(4, 4, 4, 4\), got 4"),
-        ({"spiral_lengths": (9, 9)}, "spiral_lengths must be one number or 5 numbers"),
-        ({"dilations": 0}, "dilations must be one number or 5 numbers, all at least 1, got 0"),
+        ({"spiral_lengths": (9, 9)}, "spiral_lengths must be one whole number or 5 of them"),
+        ({"spiral_lengths": 2.5}, "spiral_lengths must be one whole number or 5 of them, .* got 2.5"),
+        ({"spiral_lengths": (9, 2.5, 9, 9, 9)}, r"all at least 1, got \(9, 2.5, 9, 9, 9\)"),
+        ({"dilations": 0}, "dilations must be one whole number or 5 of them, all at least 1, got 0"),
     ],
 )
 def test_wrong_settings_are_named(tetrahedron, wrong, message):

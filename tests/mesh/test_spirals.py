@@ -141,7 +141,15 @@ def test_fast_and_the_same_again(ict):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"length": 0}, {"dilation": 0}, {"references": [4]}, {"references": [0.5]}, {"references": [True]}],
+    [
+        {"length": 0},
+        {"length": 2.5},
+        {"dilation": 0},
+        {"dilation": 2.5},
+        {"references": [4]},
+        {"references": [0.5]},
+        {"references": [True]},
+    ],
 )
 def test_wrong_arguments_are_refused(tetrahedron, wrong):
     with pytest.raises(InputError, match="must"):

@@ -55,6 +55,23 @@ def test_a_clip_may_be_one_frame_long(tmp_path):
     assert len(list(video.frames())) == 1
 
 
+@pytest.mark.parametrize(
+    ("codec", "kind"),
+    [("libx264", "h264"), ("mpeg4", "m4v"), ("mjpeg", "mjpeg"), ("mpeg2video", "mpeg2video")],
+)
+def test_frames_are_counted_where_a_file_states_no_duration(tmp_path, codec, kind):
+    path = tmp_path / "raw"
+    with av.open(str(path), "w", format=kind) as container:
+        stream = container.add_stream(codec, rate=25)
+        stream.width, stream.height = 64, 48
+        stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        for image in frames(40, 48, 64):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, "rgb24")))
+        container.mux(stream.encode(None))
+    video = read_video(path)
+    assert (video.expected_frames, sum(1 for _ in video.frames())) == (40, 40)
+
+
 def test_real_clips_have_their_frames(shared_data):
     video = read_video(shared_data / "grid_sample" / "speakers" / "bbaf2n.mpg")
     assert (video.fps, video.size) == (25.0, (288, 360))
