@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from meshanim._check import InputError
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
@@ -70,6 +68,7 @@ def evaluate(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but the figures.")] = False,
 ) -> None:
     """Compare two videos of a talking face, frame by frame: pictures, lips, likeness, blinks, synchrony."""
+    from meshanim._check import InputError
     from meshanim.cli.progress import Steps
     from meshanim.export import check_targets
     from meshanim.metrics import score_talking_head
@@ -102,6 +101,7 @@ def _person(path: Path) -> Tensor:
     """A picture with a face in it."""
     import torch
 
+    from meshanim._check import InputError
     from meshanim.vision import find_landmarks, read_image
 
     picture = read_image(path)
@@ -121,6 +121,8 @@ def _crop(renderer: str) -> FaceCrop:
 
 def _check_alike(prediction: Video, truth: Video, crop: FaceCrop | None) -> None:
     """Raise unless two videos can be compared frame by frame, the true one cut where there is a crop."""
+    from meshanim._check import InputError
+
     wanted, whose = (truth.size, "true one's") if crop is None else (crop.size, "renderer's")
     if prediction.size != wanted:
         sizes = "{} x {}, got {} x {}".format(*wanted, *prediction.size)
@@ -133,6 +135,7 @@ def _check_alike(prediction: Video, truth: Video, crop: FaceCrop | None) -> None
 
 
 def _judge(name: str | None, steps: Steps) -> LipSyncNetwork | None:
+    from meshanim._check import InputError
     from meshanim.vision import LipSyncNetwork
 
     try:
@@ -145,6 +148,7 @@ def _judge(name: str | None, steps: Steps) -> LipSyncNetwork | None:
 
 
 def _unit_reader(steps: Steps) -> Callable[[Tensor, Tensor], Tensor] | None:
+    from meshanim._check import InputError
     from meshanim.vision import UnitClassifier
 
     try:
@@ -187,6 +191,8 @@ def _cut(video: Video, crop: FaceCrop, fps: float, steps: Steps) -> Film:
 
 def _check_room(video: Video, size: tuple[int, int]) -> None:
     """Raise where the frames of a video at this size take too much memory."""
+    from meshanim._check import InputError
+
     frame = 3 * size[0] * size[1]
     if frame * video.expected_frames > _LARGEST:
         raise InputError(

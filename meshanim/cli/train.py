@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from meshanim._check import check_choice
 from meshanim.cli.options import Epochs, Out, Quiet
 from meshanim.cli.train_on_video import (
     audio_units,
@@ -43,6 +42,7 @@ def expression(
     quiet: Quiet = False,
 ) -> None:
     """Train 4D expression synthesis on Expressions4D, by the recipe that made the shipped weights."""
+    from meshanim._check import check_choice
     from meshanim.cli.progress import Steps
     from meshanim.datasets import Expressions4D
     from meshanim.faces import load_face
@@ -80,6 +80,7 @@ def unprojection(
     quiet: Quiet = False,
 ) -> None:
     """Train the network from a picture to a position map, on faces drawn once and kept in the cache."""
+    from meshanim._check import check_choice
     from meshanim.datasets import KeptFaces
     from meshanim.faces import load_face
     from meshanim.training import UNPROJECTION_RECIPES, train_unprojection

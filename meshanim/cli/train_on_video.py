@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from meshanim._check import check_choice
 from meshanim.cli.options import Epochs, Out, Quiet
 from meshanim.cli.training import adjusted, say_where
 
@@ -121,6 +120,7 @@ def tcsan(
     quiet: Quiet = False,
 ) -> None:
     """Train a talking head from picture, speech and action units on GRID clips (Chen et al. 2022)."""
+    from meshanim._check import check_choice
     from meshanim.audio import AudioToUnits
     from meshanim.training import TCSAN_RECIPES, TCSAN_VARIANTS, train_tcsan
     from meshanim.vision import TCSAN_CROP, FaceFeatures, UnitClassifier, Vgg19Features
@@ -168,6 +168,7 @@ def polynomial(
     quiet: Quiet = False,
 ) -> None:
     """Train the talking head by polynomial fusion on GRID: first encoders with concatenation, then fusion."""
+    from meshanim._check import check_choice
     from meshanim.faces import load_face
     from meshanim.talking_heads import PolynomialModel
     from meshanim.training import POLYNOMIAL_RECIPES, displaced_by, train_polynomial

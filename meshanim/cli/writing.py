@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from meshanim._check import InputError
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -45,6 +43,7 @@ def keep_recordings(output: Iterable[str | Path], *recordings: Path | None) -> N
 
     Nobody can make a recording again.
     """
+    from meshanim._check import InputError
     from meshanim.export.beside import files_beside
 
     sources = [source for source in recordings if source is not None and source.exists()]

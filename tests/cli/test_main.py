@@ -48,6 +48,12 @@ def write_obj(path: Path, vertices: np.ndarray = CORNERS, faces: np.ndarray = FA
     return path
 
 
+def test_help_waits_for_no_library() -> None:
+    script = "import sys, meshanim.cli.app; print({'torch', 'numpy', 'scipy'} & {*sys.modules})"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "set()\n", done.stderr
+
+
 def test_animate_writes_every_format_at_once(tmp_path: Path) -> None:
     names = ["smile.npz", "smile.glb", "smile.pc2", "smile.gif"]
     outputs = [part for name in names for part in ("-o", str(tmp_path / name))]
