@@ -11,10 +11,6 @@ if TYPE_CHECKING:
     from meshanim.faces import FaceModel
 
 
-_YOUNGEST = 5
-"""Years of the youngest whom expressions are learned from: the built-in head's ``sample_identity``."""
-
-
 def person(face: FaceModel, named: str | None, seed: int | None) -> Tensor | None:
     """Identity (I,) from ``age=30,gender=0.2`` or from a seed; None, which is the mean face, from neither.
 
@@ -24,6 +20,7 @@ def person(face: FaceModel, named: str | None, seed: int | None) -> Tensor | Non
     import torch
 
     from meshanim._check import InputError, check_seed
+    from meshanim.faces.anny import OLDEST, YOUNGEST
 
     if named is not None and seed is not None:
         raise InputError("the person must come from --identity or from --seed, got both")
@@ -37,10 +34,10 @@ def person(face: FaceModel, named: str | None, seed: int | None) -> Tensor | Non
         return face.sample_identity(torch.Generator().manual_seed(seed), 1)[0]
     values = {} if named is None else _named_values(named)
     who = None if named is None else face.identity(**values)
-    if face.name == "anny" and values.get("age", _YOUNGEST) < _YOUNGEST:
+    if face.name == "anny" and values.get("age", YOUNGEST) < YOUNGEST:
         warnings.warn(
-            f"age={values['age']:g} is below {_YOUNGEST}: shapes and models are made for {_YOUNGEST} to 75 "
-            "years, and stretch smaller faces too far",
+            f"age={values['age']:g} is below {YOUNGEST}: shapes and models are made for {YOUNGEST} to "
+            f"{OLDEST} years, and stretch smaller faces too far",
             stacklevel=2,
         )
     return who

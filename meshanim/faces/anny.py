@@ -42,6 +42,8 @@ _PHENOTYPES = (*_VARIATIONS, *_ANCESTRIES)
 _SPREAD = 0.22
 _SIDE_SPREAD = 0.05
 _MEAN_AGE = 30.0
+YOUNGEST, OLDEST = 5, 75
+"""Years of the people that expressions are learned from; younger faces are so small that shapes tear them."""
 _LED = 0.9
 _FRONT = 0.25
 """How far behind its centre the front of an eyeball begins, in units of its radius."""
@@ -135,20 +137,20 @@ class AnnyFace(FaceModel):
     @property
     def identity_ranges(self) -> tuple[tuple[float, float], ...]:
         """Years of age, shares from 0 to 1, and signed face shapes."""
-        phenotypes = tuple((0.0, _AGE_ANCHORS[-1] if name == "age" else 1.0) for name in _PHENOTYPES)
+        ages = float(YOUNGEST), _AGE_ANCHORS[-1]
+        phenotypes = tuple(ages if name == "age" else (0.0, 1.0) for name in _PHENOTYPES)
         return phenotypes + ((-1.0, 1.0),) * (len(self.identity_names) - len(_PHENOTYPES))
 
     def identity(self, **named: float | Tensor) -> Tensor:
         """Identity coefficients (135,) from some by name, differentiable; the others are the mean face's.
 
         Raises:
-            InputError: a name that the model does not have, a value that is not one finite number, or an age
-                or share out of its range.
+            InputError: a name that the model does not have, a value that is not one finite number, an age
+                out of 0 to 90 or a share out of 0 to 1.
         """
         values = super().identity(**named)
-        known = zip(_PHENOTYPES, values.tolist(), self.identity_ranges, strict=False)
-        for name, value, (low, high) in known:
-            check_range(name, value, low, high)
+        for name, value in zip(_PHENOTYPES, values.tolist(), strict=False):
+            check_range(name, value, 0, _AGE_ANCHORS[-1] if name == "age" else 1)
         return values
 
     def _phenotype_coefficients(self, identity: Tensor) -> Tensor:
@@ -221,7 +223,7 @@ class AnnyFace(FaceModel):
             return (mean + spread * torch.randn(count, **drawn)).clamp(0, 1)
 
         sex = torch.where(female, normal(0.9, 0.1), normal(0.1, 0.1))
-        age = 5 + 70 * torch.rand(count, **drawn)
+        age = YOUNGEST + (OLDEST - YOUNGEST) * torch.rand(count, **drawn)
         build = [normal(0.5, 0.15) for _ in range(4)]
         ancestry = torch.rand(count, len(_ANCESTRIES), **drawn) ** 2
         names = self.identity_names[len(_PHENOTYPES) :]

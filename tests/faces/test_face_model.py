@@ -287,6 +287,14 @@ def test_identity_ranges_hold_the_people_that_are_drawn(face):
     assert bool(((face.default_identity >= low) & (face.default_identity <= high)).all())
 
 
+def test_the_built_in_heads_sensible_ages_begin_where_shapes_hold(anny):
+    age = anny.identity_names.index("age")
+    drawn = anny.sample_identity(torch.Generator().manual_seed(3), 200)[:, age]
+    assert anny.identity_ranges[age] == (5.0, 90.0) and 5 <= drawn.min() < 7
+    # Younger ones can still be asked for by name; the command line warns of them.
+    assert anny.identity(age=2)[age] == 2
+
+
 def test_names_that_may_be_meant_are_told():
     for asked, told in (
         ("agee", "among age, gender and 133 more, which meshanim inspect lists, got 'agee'"),
