@@ -22,8 +22,13 @@ def adjusted(recipe: Chosen, **asked: Any) -> Chosen:
 
 
 def say_where(report: TrainingReport, epochs: int, out: Path, quiet: bool) -> None:
-    """How far a run is, and where it lies; one that was stopped ends the command as an interrupt does."""
-    if not quiet:
+    """How far a run is, and where it lies; one that was stopped ends the command as an interrupt does.
+
+    Of several processes that train together one says it.
+    """
+    from meshanim.training.processes import Processes
+
+    if not quiet and Processes().main:
         state = "finished" if report.finished else "stopped; the same command goes on from here"
         typer.echo(f"{len(report.history)} of {epochs} epochs {state}: {out}")
     if not report.finished:

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from meshanim.audio import AudioToUnits, Sound
 from meshanim.cli.main import run
 from meshanim.cli.train import app
+from meshanim.cli.training import say_where
 from meshanim.datasets import TalkingClip, Utterance
 from meshanim.rendering import PositionMapModel
 from meshanim.synthesis import HeadMotionModel, SpeechModel
@@ -93,6 +94,15 @@ def test_a_run_that_was_stopped_ends_as_an_interrupt_does(
         assert ended.value.code == 130
         told = capsys.readouterr()
         assert not told.err and ("1 of 3 epochs stopped" in told.out) is not bool(quiet)
+
+
+def test_of_several_processes_one_says_how_far_a_run_is(tmp_path: Path, monkeypatch, capsys) -> None:
+    report = TrainingReport([{"loss": 1.0}], True)
+    say_where(report, 1, tmp_path, quiet=False)
+    assert capsys.readouterr().out == f"1 of 1 epochs finished: {tmp_path}\n"
+    monkeypatch.setattr("meshanim.training.processes.Processes.main", False)
+    say_where(report, 1, tmp_path, quiet=False)
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize("asked", [["speech", "--start"], ["speech-motion", "--model"]])
