@@ -16,6 +16,7 @@ import resource
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -322,19 +323,18 @@ def ten_minutes(name: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Run the parts that are asked for, or all."""
-    judge = Judge()
-    made, real = SpeechModel.from_pretrained(SMALL), SpeechModel.from_pretrained(REAL)
+    """Run the parts that are asked for, or all; what they share is loaded by the first that needs it."""
+    judge, model = cache(Judge), cache(SpeechModel.from_pretrained)
     run_parts(
         "speech",
         {
-            "lips": lambda: lips(judge, made, real),
-            "contacts": lambda: lip_contacts(judge, made),
-            "stillness": lambda: stillness(judge, {"small": made, "small, on GRID": real}),
+            "lips": lambda: lips(judge(), model(SMALL), model(REAL)),
+            "contacts": lambda: lip_contacts(judge(), model(SMALL)),
+            "stillness": lambda: stillness(judge(), {"small": model(SMALL), "small, on GRID": model(REAL)}),
             "head_motion": head_styles,
             "action_units": action_units,
             "ten_minutes": lambda: ten_minutes(SMALL),
-            "sequence_lengths": lambda: sequence_lengths(judge),
+            "sequence_lengths": lambda: sequence_lengths(judge()),
         },
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import json
 import resource
 from pathlib import Path
@@ -41,6 +42,17 @@ def test_help_says_what_a_script_is_about_and_ends_it(monkeypatch, capsys):
         with pytest.raises(SystemExit) as stopped:
             asked()
         assert not stopped.value.code and "Times" in capsys.readouterr().out
+
+
+def test_the_parts_of_speech_load_nothing_before_they_are_asked_for(monkeypatch, capsys):
+    speech = importlib.import_module("speech")
+    monkeypatch.setattr(speech, "Judge", pytest.fail)
+    monkeypatch.setattr("sys.argv", ["speech.py", "--help"])
+    with pytest.raises(SystemExit) as stopped:
+        speech.main()
+    assert (
+        not stopped.value.code and "parts, all without one named: lips, contacts" in capsys.readouterr().out
+    )
 
 
 def test_a_full_disk_keeps_older_results(tmp_path, monkeypatch):
