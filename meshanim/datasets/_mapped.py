@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,7 +47,9 @@ def make_array(path: Path, dtype: Any, shape: tuple[int, ...]) -> np.memmap:
                 os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
     except OSError as error:
         path.unlink(missing_ok=True)
-        raise OSError(error.errno, error.strerror, str(path)) from None
+        # Of a place beyond what a file system counts to, Linux says no more than "Invalid argument".
+        number = errno.EFBIG if error.errno == errno.EINVAL else error.errno
+        raise OSError(number, os.strerror(number or 0), str(path)) from None
     return array
 
 

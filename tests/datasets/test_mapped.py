@@ -50,3 +50,9 @@ def test_without_room_there_is_no_array(tmp_path: Path, monkeypatch) -> None:
     with pytest.raises(OSError, match=r"No space left on device: '.*a\.npy'"):
         make_array(tmp_path / "a.npy", np.float32, (10,))
     assert not list(tmp_path.iterdir())
+
+
+def test_what_no_file_can_hold_is_said_to_be_too_large(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match=r"File too large: '.*a\.npy'"):
+        make_array(tmp_path / "a.npy", np.uint8, (2**62,))
+    assert not list(tmp_path.iterdir())
