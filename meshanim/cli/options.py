@@ -69,8 +69,14 @@ SourceFps = Annotated[
 ]
 
 
-def may_be_made(option: typer.CallbackParam, place: Path | None) -> Path | None:
-    """Callback of an option for a folder, which may be yet to be made."""
+def _named_folder(value: str) -> Path:
+    """A path with a name: an empty one, as of a variable that is not set, is the working directory's."""
+    if not value:
+        raise typer.BadParameter("must be a folder, got an empty path")
+    return Path(value)
+
+
+def _may_be_made(option: typer.CallbackParam, place: Path | None) -> Path | None:
     from meshanim._files import check_place
 
     if place is not None:
@@ -78,7 +84,10 @@ def may_be_made(option: typer.CallbackParam, place: Path | None) -> Path | None:
     return place
 
 
-Out = Annotated[
-    Path, typer.Option("--out", "-o", help="Folder of the run; gets the trained model.", callback=may_be_made)
-]
+def folder_option(*names: str, help_text: str) -> Any:
+    """An option that takes a folder, which may be yet to be made."""
+    return typer.Option(*names, help=help_text, parser=_named_folder, metavar="PATH", callback=_may_be_made)
+
+
+Out = Annotated[Path, folder_option("--out", "-o", help_text="Folder of the run; gets the trained model.")]
 Epochs = Annotated[int | None, typer.Option(help="Passes over the data; the recipe's by default.")]

@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from meshanim.cli.options import Face, Host, Model, Port, may_be_made
+from meshanim.cli.options import Face, Host, Model, Port, folder_option
 
 _BUILT_IN_MODEL = "anny-expressions"
 
@@ -17,10 +15,9 @@ def studio(
     model: Model = None,
     folder: Annotated[
         Path | None,
-        typer.Option(
-            help="Where the page may save files, made with the first; without it, it can only be asked to "
-            "download them.",
-            callback=may_be_made,
+        folder_option(
+            help_text="Where the page may save files, made with the first; without it, it can only be asked "
+            "to download them.",
         ),
     ] = None,
     host: Host = "127.0.0.1",

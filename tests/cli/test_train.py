@@ -74,6 +74,9 @@ def test_a_folder_that_cannot_be_is_refused_before_any_work(
     with pytest.raises(SystemExit, match="2"):
         run(["train", "expression", "-o", "/proc/new/run"])
     assert "/proc/new/run cannot be written: /proc takes no files: " in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        run(["train", "expression", "-o", ""])
+    assert "must be a folder, got an empty path" in capsys.readouterr().err
     monkeypatch.setattr("os.access", lambda *_: False)
     with pytest.raises(SystemExit, match="2"):
         run(["train", "expression", "-o", str(tmp_path / "new" / "run")])
