@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from meshanim._check import check_range
+from meshanim._check import InputError, check_range, check_shape, check_tensor
 from meshanim.audio.timing import read_linearly
 from meshanim.mesh.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 
@@ -121,14 +121,23 @@ def retime(track: Tensor, fps: float, to_fps: float, speed: float = 1.0) -> Tens
     """The same track (T, C) at another frame rate, and faster or slower; linear between frames.
 
     Args:
-        track: (T, C) at ``fps`` frames per second.
+        track: (T, C) at ``fps`` frames per second; whole numbers become floating ones.
         fps: of the track.
         to_fps: wanted.
         speed: 2 is twice as fast, half as long.
 
     Returns:
         (N, C) with N = T * to_fps / fps / speed, rounded, at least 1.
+
+    Raises:
+        InputError: no frames or another shape, a rate or speed that is not above 0.
     """
+    check_tensor("track", track)
+    check_shape("track", track, (None, None))
+    if len(track) == 0:
+        raise InputError("track must have at least one frame, got none")
+    if not track.is_floating_point():
+        track = track.to(torch.get_default_dtype())
     for name, value in {"fps": fps, "to_fps": to_fps, "speed": speed}.items():
         check_range(name, value, 0, open_low=True)
     count = max(1, round(len(track) * to_fps / fps / speed))

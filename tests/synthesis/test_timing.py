@@ -64,3 +64,19 @@ def test_retiming_keeps_moments() -> None:
     assert len(retime(track, 60, 25, speed=0.5)) == 50
     with pytest.raises(InputError, match="speed must be above 0"):
         retime(track, 60, 60, speed=0)
+
+
+def test_retiming_reads_between_whole_numbers() -> None:
+    for kind in (torch.int64, torch.bool):
+        track = torch.tensor([[0], [1]]).to(kind)
+        assert retime(track, 25, 50).flatten().tolist() == [0, 0.5, 1, 1]
+
+
+def test_only_tracks_are_retimed() -> None:
+    for wrong, said in (
+        (torch.zeros(0, 3), "track must have at least one frame, got none"),
+        (torch.zeros(3), r"track must have shape \(any, any\), got \(3,\)"),
+        (torch.zeros(3, 2).numpy(), r"track must be a tensor, got numpy\.ndarray"),
+    ):
+        with pytest.raises(InputError, match=f"^{said}$"):
+            retime(wrong, 25, 50)  # type: ignore[arg-type]
