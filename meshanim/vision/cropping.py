@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import gaussian_filter1d
 
-from meshanim._check import check_range, check_shape, check_size
+from meshanim._check import InputError, check_range, check_shape, check_size
 from meshanim.vision.images import check_image
 from meshanim.vision.landmarks import LANDMARK_COUNT, FloatArray
 
@@ -21,6 +21,8 @@ _PLACES = np.array([[-0.5, 0.0], [-0.2, 0.02], [0.2, 0.02], [0.5, 0.0], [0.0, 0.
 """Where these are from the middle of the eyes, (column, row) in units of the outer corners' distance."""
 _SETTLING = 2.0
 """Deviation in frames over which a clip's places are smoothed: landmarks jitter more than heads do."""
+_ONE_POINT = 1e-12
+"""Squared pixels within which points are one, but for rounding."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,9 @@ class FaceCrop:
 
         Returns:
             (T, 2, 3) maps from the pictures' pixels, as (column, row, 1), to the crop's.
+
+        Raises:
+            InputError: landmarks of another shape, or those that the crop goes by are one point.
         """
         check_shape("landmarks", landmarks, (None, LANDMARK_COUNT, 2))
         seen = gaussian_filter1d(landmarks[:, STABLE].astype(np.float64), _SETTLING, axis=0, mode="nearest")
@@ -65,7 +70,11 @@ class FaceCrop:
         here = np.moveaxis(seen - middle[:, None], -1, 0)
         there = np.moveaxis(wanted - target, -1, 0)
         start, goal = here[0] + 1j * here[1], there[0] + 1j * there[1]
-        turn = (start.conj() * goal).sum(axis=1) / np.square(np.abs(start)).sum(axis=1)
+        spread = np.square(np.abs(start)).sum(axis=1)
+        if (spread < _ONE_POINT).any():
+            frame = int(spread.argmin())
+            raise InputError(f"landmarks must lie apart, got eyes and nose at one point in frame {frame}")
+        turn = (start.conj() * goal).sum(axis=1) / spread
         if self.upright:
             turn = np.abs(turn).astype(complex)
         linear = np.stack([np.stack([turn.real, -turn.imag], -1), np.stack([turn.imag, turn.real], -1)], 1)

@@ -53,6 +53,14 @@ def test_the_head_in_space_may_be_unknown() -> None:
     assert repr(Appearance(**flat)) == "Appearance(2 frames of a person)"
 
 
+def test_landmarks_that_are_one_point_have_no_place_for_a_crop() -> None:
+    one = parts() | {"crop": torch.eye(2, 3).expand(2, 2, 3), "landmarks": torch.full((2, 68, 2), 0.1)}
+    with pytest.raises(
+        InputError, match="landmarks must lie apart, got eyes and nose at one point in frame 0"
+    ):
+        Appearance(**one).reference(POLYNOMIAL_CROP)
+
+
 CLIPS = Path(__file__).parents[2].parent / "shared" / "data" / "grid_sample" / "speakers"
 needs_clips = pytest.mark.skipif(not CLIPS.is_dir(), reason="needs ../shared/data/grid_sample")
 
