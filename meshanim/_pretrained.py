@@ -192,7 +192,8 @@ class Pretrained(nn.Module):
         folder = find_model(name, cls.kind)
         config, tensors = load_model(folder, cls.kind)
         try:
-            with _single_precision():
+            # The first weights that layers draw give way to the files'; the caller's random numbers go on.
+            with _single_precision(), torch.random.fork_rng(devices=[]):
                 model = cls._untrained(config, tensors)
             model.load_state_dict(tensors)
         except (KeyError, TypeError, RuntimeError) as error:

@@ -22,6 +22,12 @@ def test_a_folder_holds_two_files(saved: Path, face: Mesh) -> None:
     assert config["topology"] == topology_digest(face)
 
 
+def test_loading_leaves_the_callers_random_numbers_alone(saved: Path) -> None:
+    before = torch.get_rng_state()
+    SpiralAutoencoder.from_pretrained(saved)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_the_digest_sees_connections_alone(face: Mesh) -> None:
     moved = Mesh(face.vertices * 2, face.faces.roll(1, dims=1).flip(0))
     assert topology_digest(moved) == topology_digest(face)
