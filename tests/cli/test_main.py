@@ -181,7 +181,7 @@ def test_inspect_lists_the_names_of_a_face_model(capsys: pytest.CaptureFixture[s
     assert call("inspect", "anny") == 0
     said, face = capsys.readouterr().out, load_face("anny")
     assert all(re.search(rf"[ ,]{name}[,\n]", said) for name in (*face.identity_names, *face.weight_names))
-    assert "identity, 0 to 90: age\n" in said and "identity, -1 to 1: l-cheek-trans-up" in said
+    assert "identity, 5 to 90: age\n" in said and "identity, -1 to 1: l-cheek-trans-up" in said
     assert call("inspect", "ict=nowhere") == 2
     assert "got nothing there" in one_sentence(capsys)
 
