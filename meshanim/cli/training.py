@@ -29,7 +29,7 @@ def say_where(report: TrainingReport, epochs: int, out: Path, quiet: bool) -> No
     from meshanim.training.processes import Processes
 
     if not quiet and Processes().main:
-        state = "finished" if report.finished else "stopped; the same command goes on from here"
+        state = "finished" if report.finished else "done, then stopped; the same command goes on from here"
         typer.echo(f"{len(report.history)} of {epochs} epochs {state}: {out}")
     if not report.finished:
         raise typer.Exit(STOPPED)

@@ -68,8 +68,9 @@ def from_euler(angles: Tensor) -> Tensor:
 
 
 def require_arkit_names(names: Iterable[str]) -> None:
-    """Raise where none of a performance's weights has a name of ARKit's."""
-    if not set(names) & {camel(name) for name in SHAPES}:
+    """Raise where none of a performance's weights has a name of ARKit's, or is a side of such a shape."""
+    known = {camel(each) for name in SHAPES for each in (name, *_sides(name))}
+    if known.isdisjoint(names):
         raise InputError(
             "a .csv holds ARKit's 52 weights, and the performance has none by these names; "
             "solve for them first: meshanim solve, or meshanim.faces.solve_performance"
@@ -77,7 +78,7 @@ def require_arkit_names(names: Iterable[str]) -> None:
 
 
 def _shape_columns(performance: Performance) -> NDArray[np.float64]:
-    """(T, 52) weights by name; shapes that the performance lacks stay at rest."""
+    """(T, 52) weights by name, the mean of sides that are weights of their own; what lacks stays at rest."""
     require_arkit_names(performance.weight_names)
     named = {name: column for column, name in enumerate(performance.weight_names)}
     assert performance.weights is not None
@@ -86,6 +87,10 @@ def _shape_columns(performance: Performance) -> NDArray[np.float64]:
     for column, name in enumerate(SHAPES):
         if camel(name) in named:
             columns[:, column] = weights[:, named[camel(name)]]
+            continue
+        for side in map(camel, _sides(name)):
+            if side in named:
+                columns[:, column] += weights[:, named[side]] / 2
     return columns.clip(0, 1)
 
 
@@ -116,7 +121,8 @@ def write_live_link(performance: Performance, path: Path, progress: Progress | N
     report that the app itself turns yaw and pitch round when the phone lies on its side.
 
     Args:
-        performance: what to write; its weights must have ARKit's names.
+        performance: what to write; its weights must have ARKit's names, or be sides of its shapes, whose mean
+            is written.
         path: the ``.csv`` file.
         progress: told the frames done and in all.
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import tempfile
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch.nn import functional
 
 from meshanim._check import InputError
+from meshanim.audio import read_sound
 from meshanim.export.parts import Floats, Part, assemble
 from meshanim.export.skinning import joint_shares, skinned
 from meshanim.export.usd import require_usd
@@ -170,13 +174,39 @@ def _part(mesh: Any, codes: Floats, to_ours: Floats) -> Part:
     return _skinned(mesh, part, codes, to_ours)
 
 
+def _heard(stage: Any, codes: Floats) -> dict[str, Any]:
+    """The first sound of a stage as a performance with frames at time codes has it."""
+    from pxr import Ar, UsdMedia
+
+    found = (UsdMedia.SpatialAudio(prim) for prim in stage.Traverse() if prim.IsA(UsdMedia.SpatialAudio))
+    audio = next(found, None)
+    asset = None if audio is None else audio.GetFilePathAttr().Get()
+    if audio is None or not asset:
+        return {}
+    content = Ar.GetResolver().OpenAsset(Ar.ResolvedPath(asset.resolvedPath))
+    if content is None:
+        warnings.warn(f"the sound {asset.path} is not there: left out", stacklevel=2)
+        return {}
+    with tempfile.TemporaryDirectory() as folder:  # it may lie inside of a .usdz
+        copy = Path(folder) / Path(asset.path).name
+        copy.write_bytes(bytes(content.GetBuffer()))
+        sound = read_sound(copy)
+    start = float(audio.GetStartTimeAttr().Get())
+    if start > codes[-1]:
+        return {}
+    late = round((start - float(codes[0])) / stage.GetTimeCodesPerSecond() * sound.sample_rate)
+    waveform = functional.pad(sound.waveform[max(0, -late) :], (max(0, late), 0))
+    return {"waveform": waveform, "sample_rate": sound.sample_rate} if len(waveform) else {}
+
+
 def read_usd(path: Path, fps: float | None = None) -> Performance:
     """Read all meshes of a stage as one: blend shapes with their weights, or points sampled over time.
 
     Guides, proxies and what a PointInstancer copies are left out, instances are not. Unit and up axis are
     converted. The motion of the first mesh that moves is the head's; polygons become triangles. What joints
     do by linear blending becomes the residual of the blend shapes, or the motion where there are none: all
-    positions of all frames. Vertex groups are the subsets of the mesh.
+    positions of all frames. Vertex groups are the subsets of the mesh. The first sound goes along; one whose
+    file is not there is left out, with a warning.
 
     Args:
         path: the ``.usda``, ``.usdc`` or ``.usdz`` file.
@@ -198,4 +228,5 @@ def read_usd(path: Path, fps: float | None = None) -> Performance:
         raise InputError("it has no mesh")
     rate, codes = codes_of(stage, meshes, fps)
     to_ours = to_ours_of(stage)
-    return assemble([_part(mesh, codes, to_ours) for mesh in meshes], rate)
+    read = assemble([_part(mesh, codes, to_ours) for mesh in meshes], rate)
+    return replace(read, **_heard(stage, codes))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from dataclasses import replace
 from typing import Any
@@ -17,6 +18,9 @@ from meshanim.faces.lid_clearing import clear_lids
 from meshanim.mesh import Mesh
 from meshanim.mesh.geometry import as_given, widened
 from meshanim.performance import Performance
+
+_BEYOND = re.compile(r"component_\d{3,}")
+"""What GLB and USD files of a performance call the principal components of what no shape has moved."""
 
 
 def retarget(performance: Performance, face: FaceModel, identity: Tensor | None = None) -> Performance:
@@ -42,12 +46,13 @@ def retarget(performance: Performance, face: FaceModel, identity: Tensor | None 
         check_shape("identity", identity, (len(face.identity_names),))
     neutral = face.neutral.with_vertices(face.rest(identity))
     mapping = _mapping(performance, face)
-    lacking, foreign = _strange(performance, mapping)
+    alike = len(performance.neutral.vertices) == len(neutral.vertices)
+    lacking, foreign = _strange(performance, mapping, alike)
     if performance.weights is not None and not foreign:
         if lacking:
             warnings.warn(f"face {face.name} has no {', '.join(lacking)}: left out", stacklevel=2)
         moved = _by_weights(_taken_over(performance.weights, mapping), face, identity)
-    elif len(performance.neutral.vertices) == len(neutral.vertices):
+    elif alike:
         moved = _carried(performance, face, neutral)
     else:
         came = " and ".join([f"{len(performance.neutral.vertices)} vertices", *foreign[:1]])
@@ -68,15 +73,20 @@ def _mapping(performance: Performance, face: FaceModel) -> Tensor:
     return torch.stack(rows) if rows else torch.zeros(0, len(own))
 
 
-def _strange(performance: Performance, mapping: Tensor) -> tuple[list[str], list[str]]:
-    """What moves something and is no weight of the face: ARKit's, where it has others of these; the rest."""
+def _strange(performance: Performance, mapping: Tensor, alike: bool) -> tuple[list[str], list[str]]:
+    """What moves something and is no weight of the face: ARKit's, where it has others of these; the rest.
+
+    What files say of motion beyond shapes counts for neither, where it could not be carried.
+    """
     if performance.weights is None:
         return [], []
     used = performance.weights.any(dim=0).cpu()
     has = mapping.any(dim=1)
     strange = [name for name, lost in zip(performance.weight_names, used & ~has, strict=True) if lost]
-    lacking = [name for name in strange if name in ARKIT_NAMES and bool((used & has).any())]
-    return lacking, [name for name in strange if name not in lacking]
+    others = bool((used & has).any())
+    lacking = [name for name in strange if name in ARKIT_NAMES and others]
+    beyond = [name for name in strange if _BEYOND.fullmatch(name) and others and not alike]
+    return lacking, [name for name in strange if name not in (*lacking, *beyond)]
 
 
 def _taken_over(weights: Tensor, mapping: Tensor) -> Tensor:

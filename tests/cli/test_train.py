@@ -96,7 +96,7 @@ def test_a_run_that_was_stopped_ends_as_an_interrupt_does(
             run(["train", "head-motion", "-o", str(tmp_path), "--epochs", "3", *quiet])
         assert ended.value.code == 130
         told = capsys.readouterr()
-        assert not told.err and ("1 of 3 epochs stopped" in told.out) is not bool(quiet)
+        assert not told.err and ("1 of 3 epochs done, then stopped" in told.out) is not bool(quiet)
 
 
 def test_of_several_processes_one_says_how_far_a_run_is(tmp_path: Path, monkeypatch, capsys) -> None:

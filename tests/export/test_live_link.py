@@ -211,6 +211,16 @@ def test_what_a_spreadsheet_saves_is_read(tmp_path, mark, encoding):
     assert torch.equal(back.weights[10], back.weights[9])
 
 
+def test_sides_of_a_shape_are_written_as_their_mean(tmp_path):
+    moved, sides = take(2, 60.0), ("browInnerUpLeft", "browInnerUpRight", "cheekPuffLeft")
+    weights = torch.tensor([[0.0, 0.0, 0.0], [0.2, 0.6, 0.5]])
+    divided = replace(moved, weights=weights, basis=moved.basis[:3], weight_names=sides)
+    last = rows_of(export(divided, tmp_path / "a.csv"))[-1]
+    assert float(last["BrowInnerUp"]) == pytest.approx(0.4) and float(last["CheekPuff"]) == pytest.approx(
+        0.25
+    )
+
+
 def test_a_performance_without_arkit_names_is_sent_to_the_solver(moving, weighted, tmp_path):
     named = replace(weighted, weight_names=("a", "b", "c", "d"))
     for performance in (moving, named):

@@ -11,11 +11,11 @@ import torch
 from PIL import Image
 
 from meshanim._check import InputError
-from meshanim.export import export
+from meshanim.export import export, read_performance
 from meshanim.export import usd as usd_writer
 
 pxr = pytest.importorskip("pxr")
-from pxr import Ar, Gf, Usd, UsdGeom, UsdMedia, UsdShade, UsdSkel, UsdValidation  # noqa: E402
+from pxr import Ar, Gf, Sdf, Usd, UsdGeom, UsdMedia, UsdShade, UsdSkel, UsdValidation  # noqa: E402
 
 FLOAT32_MM = 2e-4
 """Float32 positions, displacements and rotations at 0.1 m."""
@@ -192,6 +192,25 @@ def test_the_sound_goes_along(weighted, tmp_path, suffix, capfd):
         assert (played.getframerate(), played.getnchannels()) == (16000, 1)
         samples = np.frombuffer(played.readframes(played.getnframes()), "<i2") / 32767
     assert samples == pytest.approx(weighted.waveform.numpy(), abs=1e-4)
+    back = read_performance(path)
+    assert back.waveform is not None and back.sample_rate == weighted.sample_rate
+    assert back.waveform.numpy() == pytest.approx(weighted.waveform.numpy(), abs=1e-4)
+
+
+def test_a_sound_that_begins_late_or_is_not_there_is_read_so(weighted, tmp_path):
+    path = export(weighted, tmp_path / "a.usda")
+    stage = Usd.Stage.Open(str(path))
+    sound = UsdMedia.SpatialAudio(stage.GetPrimAtPath("/a/sound"))
+    rate = weighted.sample_rate / stage.GetTimeCodesPerSecond()
+    for start in (2, -2):
+        sound.GetStartTimeAttr().Set(Sdf.TimeCode(start))
+        stage.GetRootLayer().Save()
+        moved, late = read_performance(path).waveform, round(start * rate)
+        kept = np.pad(weighted.waveform.numpy(), (max(0, late), 0))[max(0, -late) :]
+        assert moved is not None and moved.numpy() == pytest.approx(kept, abs=1e-4)
+    (tmp_path / "a_sound.wav").unlink()
+    with pytest.warns(UserWarning, match="a_sound.wav is not there"):
+        assert read_performance(path).waveform is None
 
 
 @pytest.mark.parametrize("targets", ["auto", "points"])

@@ -107,6 +107,17 @@ def test_what_a_face_lacks_of_arkits_shapes_is_told_and_left_out(ict, wink):
         retarget(replace(spoken, weight_names=("smirk", "tongueOut"), weights=spoken.weights.flip(1)), ict)
 
 
+def test_motion_beyond_shapes_that_a_file_names_is_left_out_of_another_mesh(ict, wink):
+    weights = torch.tensor([[0.0, 0.0], [0.4, 0.5]])
+    given = retarget(replace(wink, weights=weights, weight_names=("jawOpen", "component_001")), ict)
+    assert given.weights is not None and given.weights[1].count_nonzero() == 1
+    with pytest.raises(InputError, match="component_001"):
+        retarget(
+            replace(wink, weights=weights * torch.tensor([0, 1]), weight_names=("jawOpen", "component_001")),
+            ict,
+        )
+
+
 def test_meshes_of_another_size_are_named(wink):
     mesh = Mesh(torch.rand(4, 3), torch.tensor([[0, 1, 2]]))
     moved = Performance(mesh, 25.0, motion=torch.rand(1, 4, 3))
