@@ -19,7 +19,7 @@ from meshanim.mesh import Mesh
 from meshanim.mesh.geometry import as_given, widened
 from meshanim.performance import Performance
 
-_BEYOND = re.compile(r"component_\d{3,}")
+_BEYOND = re.compile(r"component_\d{3,}( below 0| above 1)?")
 """What GLB and USD files of a performance call the principal components of what no shape has moved."""
 
 

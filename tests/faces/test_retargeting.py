@@ -109,7 +109,7 @@ def test_what_a_face_lacks_of_arkits_shapes_is_told_and_left_out(ict, wink):
 
 def test_motion_beyond_shapes_that_a_file_names_is_left_out_of_another_mesh(ict, wink):
     weights = torch.tensor([[0.0, 0.0], [0.4, 0.5]])
-    given = retarget(replace(wink, weights=weights, weight_names=("jawOpen", "component_001")), ict)
+    given = retarget(replace(wink, weights=weights, weight_names=("jawOpen", "component_001 below 0")), ict)
     assert given.weights is not None and given.weights[1].count_nonzero() == 1
     with pytest.raises(InputError, match="component_001"):
         retarget(
