@@ -188,9 +188,13 @@ def _heard(stage: Any, codes: Floats) -> dict[str, Any]:
         warnings.warn(f"the sound {asset.path} is not there: left out", stacklevel=2)
         return {}
     with tempfile.TemporaryDirectory() as folder:  # it may lie inside of a .usdz
-        copy = Path(folder) / Path(asset.path).name
+        copy = Path(folder) / "sound"
         copy.write_bytes(bytes(content.GetBuffer()))
-        sound = read_sound(copy)
+        try:
+            sound = read_sound(copy)
+        except InputError:
+            warnings.warn(f"the sound {asset.path} cannot be read: left out", stacklevel=2)
+            return {}
     start = float(audio.GetStartTimeAttr().Get())
     if start > codes[-1]:
         return {}
@@ -206,7 +210,7 @@ def read_usd(path: Path, fps: float | None = None) -> Performance:
     converted. The motion of the first mesh that moves is the head's; polygons become triangles. What joints
     do by linear blending becomes the residual of the blend shapes, or the motion where there are none: all
     positions of all frames. Vertex groups are the subsets of the mesh. The first sound goes along; one whose
-    file is not there is left out, with a warning.
+    file is not there, or cannot be read, is left out, with a warning.
 
     Args:
         path: the ``.usda``, ``.usdc`` or ``.usdz`` file.

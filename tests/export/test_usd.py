@@ -208,6 +208,9 @@ def test_a_sound_that_begins_late_or_is_not_there_is_read_so(weighted, tmp_path)
         moved, late = read_performance(path).waveform, round(start * rate)
         kept = np.pad(weighted.waveform.numpy(), (max(0, late), 0))[max(0, -late) :]
         assert moved is not None and moved.numpy() == pytest.approx(kept, abs=1e-4)
+    (tmp_path / "a_sound.wav").write_bytes(b"RIFF and no more")
+    with pytest.warns(UserWarning, match="a_sound.wav cannot be read: left out"):
+        assert read_performance(path).waveform is None
     (tmp_path / "a_sound.wav").unlink()
     with pytest.warns(UserWarning, match="a_sound.wav is not there"):
         assert read_performance(path).waveform is None
