@@ -100,25 +100,36 @@ MESHANIM_KERNEL void along_outputs(const ForwardChunk<T>& chunk, const T* w, con
   }
 }
 
-// Outputs [o0, o0 + OR) of all rows of a chunk; w is the weight as given.
-template <class T, int W, int OR>
+// Sums of the lanes of MR rows of OR outputs, with the bias, one row after the other.
+template <class T, int W, int MR, int OR>
+MESHANIM_INLINE void add_lanes(const Vec<T, W> (&acc)[MR][OR], const T* bias, T* y) {
+  static_assert(MR * OR % 4 == 0, "sums are taken four by four");
+  const Vec<T, W>* sums = &acc[0][0];
+  for (int i = 0; i < MR * OR; i += 4)
+    store<T, 4>(y + i, load<T, 4>(bias + i % (4 * OR)) +
+                           LaneSums<T, W>::four(sums[i], sums[i + 1], sums[i + 2], sums[i + 3]));
+}
+
+// Outputs [o0, o0 + OR) of all rows of a chunk; w is the weight as given. Once: a row is one vector.
+template <class T, int W, int OR, bool Once>
 MESHANIM_KERNEL void along_inputs(const ForwardChunk<T>& chunk, const T* weight, const T* bias, int64_t o0) {
   constexpr int MR = kRegisters == 32 ? (OR == 4 ? 6 : 8) : (OR == 4 ? 3 : 4);
-  const int64_t depth = chunk.length * chunk.in;
+  const int64_t in = Once ? W : chunk.in, depth = chunk.length * in;
   constexpr int64_t kBlocks = kChunk / MR;
-  Vec<T, 4> padded_bias = {};
+  alignas(64) T padded_bias[4 * OR] = {};
   if (bias)
-    for (int o = 0; o < OR; ++o) padded_bias[o] = bias[o0 + o];
+    for (int i = 0; i < 4 * OR; ++i) padded_bias[i] = bias[o0 + i % OR];
   for (int64_t m0 = 0; m0 < chunk.valid; m0 += MR) {
-    Vec<T, W> acc[MR][4];
+    Vec<T, W> acc[MR][OR];
     for (int m = 0; m < MR; ++m)
-      for (int o = 0; o < 4; ++o) acc[m][o] = Vec<T, W>{};
-    if (chunk.next_rows) prefetch_rows(chunk, o0 / 4 * kBlocks + m0 / MR, (chunk.out + 3) / 4 * kBlocks);
+      for (int o = 0; o < OR; ++o) acc[m][o] = Vec<T, W>{};
+    if (!Once && chunk.next_rows)
+      prefetch_rows(chunk, o0 / 4 * kBlocks + m0 / MR, (chunk.out + 3) / 4 * kBlocks);
     const T* w = weight + o0 * depth;
-    for (int64_t l = 0; l < chunk.length; ++l, w += chunk.in) {
+    for (int64_t l = 0; l < chunk.length; ++l, w += in) {
       const T* p[MR];
       for (int m = 0; m < MR; ++m) p[m] = chunk.rows[l * kChunk + m0 + m];
-      for (int64_t c = 0; c < chunk.in; c += W) {
+      for (int64_t c = 0; c < in; c += W) {
         if constexpr (MR < OR) {  // hold the fewer of the two operands
           Vec<T, W> xc[MR];
           for (int m = 0; m < MR; ++m) xc[m] = load<T, W>(p[m] + c);
@@ -137,23 +148,23 @@ MESHANIM_KERNEL void along_inputs(const ForwardChunk<T>& chunk, const T* weight,
       }
     }
     T* target = chunk.target + m0 * chunk.out + o0;
-    alignas(64) T y[MR][4];
-    for (int m = 0; m < MR; ++m)
-      store<T, 4>(y[m], padded_bias + LaneSums<T, W>::four(acc[m][0], acc[m][1], acc[m][2], acc[m][3]));
-    if (m0 + MR <= chunk.valid)
-      for (int m = 0; m < MR; ++m) __builtin_memcpy(target + m * chunk.out, y[m], OR * sizeof(T));
-    else
-      for (int64_t m = 0; m0 + m < chunk.valid; ++m) copy_row(y[m], OR, target + m * chunk.out);
+    if (chunk.out == OR && m0 + MR <= chunk.valid) {
+      add_lanes<T, W, MR, OR>(acc, padded_bias, target);
+      continue;
+    }
+    alignas(64) T y[MR * OR];
+    add_lanes<T, W, MR, OR>(acc, padded_bias, y);
+    for (int64_t m = 0; m < MR && m0 + m < chunk.valid; ++m) copy_row(y + m * OR, OR, target + m * chunk.out);
   }
 }
 
-template <class T, int W>
+template <class T, int W, bool Once>
 MESHANIM_INLINE void all_along_inputs(const ForwardChunk<T>& chunk, const T* weight, const T* bias) {
   int64_t o = 0;
-  for (; o + 4 <= chunk.out; o += 4) along_inputs<T, W, 4>(chunk, weight, bias, o);
-  if (chunk.out - o == 3) along_inputs<T, W, 3>(chunk, weight, bias, o);
-  if (chunk.out - o == 2) along_inputs<T, W, 2>(chunk, weight, bias, o);
-  if (chunk.out - o == 1) along_inputs<T, W, 1>(chunk, weight, bias, o);
+  for (; o + 4 <= chunk.out; o += 4) along_inputs<T, W, 4, Once>(chunk, weight, bias, o);
+  if (chunk.out - o == 3) along_inputs<T, W, 3, Once>(chunk, weight, bias, o);
+  if (chunk.out - o == 2) along_inputs<T, W, 2, Once>(chunk, weight, bias, o);
+  if (chunk.out - o == 1) along_inputs<T, W, 1, Once>(chunk, weight, bias, o);
 }
 
 enum class Way { kOutputs, kPairs, kInputs, kHalfInputs };
@@ -225,9 +236,9 @@ int forward(const SpiralConvShape& s, const T* x, const int32_t* slots, int64_t 
       T* target = out + (task / chunks * s.vertices + v0) * s.out;
       const ForwardChunk<T> chunk{s.length, s.in, s.out, rows, far && more ? next_rows : nullptr, target, valid};
       if (way == Way::kInputs)
-        all_along_inputs<T, kLanes<T>>(chunk, weight, bias);
+        all_along_inputs<T, kLanes<T>, false>(chunk, weight, bias);
       else if (way == Way::kHalfInputs)
-        all_along_inputs<T, kHalfLanes<T>>(chunk, weight, bias);
+        all_along_inputs<T, kHalfLanes<T>, true>(chunk, weight, bias);
       else if (way == Way::kOutputs)
         for_each_block<T>(s.out, [&](int64_t o, auto block) {
           along_outputs<T, decltype(block)>(chunk, packed.get() + o * depth, bias, o);

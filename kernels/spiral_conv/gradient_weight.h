@@ -32,8 +32,8 @@ MESHANIM_KERNEL void multiply_run(const WeightRun<T>& run, int64_t l0, int64_t o
   const T* const* rows = run.rows + l0 * kRun;
   for (int64_t m = 0; m < run.count; ++m, g += run.outputs) {
     if constexpr (OR < LR * CV) {  // hold the fewer of the two operands
-      Vec<T, W> gm[OR];
-      for (int o = 0; o < OR; ++o) gm[o] = Vec<T, W>{} + g[o];
+      T gm[OR];
+      for (int o = 0; o < OR; ++o) gm[o] = g[o];
       for (int l = 0; l < LR; ++l)
         for (int c = 0; c < CV; ++c) {
           const Vec<T, W> xm = load<T, W>(rows[l * kRun + m] + c0 + c * W);
