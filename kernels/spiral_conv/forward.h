@@ -111,8 +111,9 @@ MESHANIM_INLINE void add_lanes(const Vec<T, W> (&acc)[MR][OR], const T* bias, T*
 }
 
 // Outputs [o0, o0 + OR) of all rows of a chunk; w is the weight as given. Once: a row is one vector.
-template <class T, int W, int OR, bool Once>
-MESHANIM_KERNEL void along_inputs(const ForwardChunk<T>& chunk, const T* weight, const T* bias, int64_t o0) {
+template <class T, int W, int OR, bool Once, class Rows>
+MESHANIM_KERNEL void along_inputs(const ForwardChunk<T>& chunk, const Rows& rows, const T* weight, const T* bias,
+                                  int64_t o0) {
   constexpr int MR = kRegisters == 32 ? (OR == 4 ? 6 : 8) : (OR == 4 ? 3 : 4);
   const int64_t in = Once ? W : chunk.in, depth = chunk.length * in;
   constexpr int64_t kBlocks = kChunk / MR;
@@ -128,7 +129,7 @@ MESHANIM_KERNEL void along_inputs(const ForwardChunk<T>& chunk, const T* weight,
     const T* w = weight + o0 * depth;
     for (int64_t l = 0; l < chunk.length; ++l, w += in) {
       const T* p[MR];
-      for (int m = 0; m < MR; ++m) p[m] = chunk.rows[l * kChunk + m0 + m];
+      for (int m = 0; m < MR; ++m) p[m] = rows[l * kChunk + m0 + m];
       for (int64_t c = 0; c < in; c += W) {
         if constexpr (MR < OR) {  // hold the fewer of the two operands
           Vec<T, W> xc[MR];
@@ -158,13 +159,27 @@ MESHANIM_KERNEL void along_inputs(const ForwardChunk<T>& chunk, const T* weight,
   }
 }
 
-template <class T, int W, bool Once>
-MESHANIM_INLINE void all_along_inputs(const ForwardChunk<T>& chunk, const T* weight, const T* bias) {
+template <class T, int W, bool Once, class Rows>
+MESHANIM_INLINE void all_along_inputs(const ForwardChunk<T>& chunk, const Rows& rows, const T* weight,
+                                      const T* bias) {
   int64_t o = 0;
-  for (; o + 4 <= chunk.out; o += 4) along_inputs<T, W, 4, Once>(chunk, weight, bias, o);
-  if (chunk.out - o == 3) along_inputs<T, W, 3, Once>(chunk, weight, bias, o);
-  if (chunk.out - o == 2) along_inputs<T, W, 2, Once>(chunk, weight, bias, o);
-  if (chunk.out - o == 1) along_inputs<T, W, 1, Once>(chunk, weight, bias, o);
+  for (; o + 4 <= chunk.out; o += 4) along_inputs<T, W, 4, Once>(chunk, rows, weight, bias, o);
+  if (chunk.out - o == 3) along_inputs<T, W, 3, Once>(chunk, rows, weight, bias, o);
+  if (chunk.out - o == 2) along_inputs<T, W, 2, Once>(chunk, rows, weight, bias, o);
+  if (chunk.out - o == 1) along_inputs<T, W, 1, Once>(chunk, rows, weight, bias, o);
+}
+
+// The same for rows of one vector, of which the distances are enough where no index is negative.
+template <class T, int W>
+MESHANIM_INLINE void along_vectors(const ForwardChunk<T>& chunk, const int32_t* indices, int64_t slot_stride,
+                                   const T* member, bool in_reach, const T* zeros, uint32_t* offsets,
+                                   const T** pointers, const T* weight, const T* bias) {
+  for (int64_t l = 0; l < chunk.length && in_reach; ++l)
+    in_reach = row_offsets(indices + l * slot_stride, kChunk, W * sizeof(T), offsets + l * kChunk);
+  if (in_reach) return all_along_inputs<T, W, true>(chunk, OffsetRows<T>{member, offsets}, weight, bias);
+  for (int64_t l = 0; l < chunk.length; ++l)
+    row_pointers(indices + l * slot_stride, kChunk, member, W, zeros, pointers + l * kChunk);
+  all_along_inputs<T, W, true>(chunk, PointedRows<T>{pointers}, weight, bias);
 }
 
 enum class Way { kOutputs, kPairs, kInputs, kHalfInputs };
@@ -200,11 +215,14 @@ int forward(const SpiralConvShape& s, const T* x, const int32_t* slots, int64_t 
   const bool packs = way == Way::kOutputs || way == Way::kPairs;
   Scratch<T> packed(!packs ? 0 : depth * (s.out + 2 * kLanes<T>)), zeros(s.in);
   Scratch<const T*> pointers(2 * s.threads * s.length * kChunk);
-  if (packed.failed() || zeros.failed() || pointers.failed()) return 1;
+  Scratch<uint32_t> offsets(s.threads * s.length * kChunk);
+  if (packed.failed() || zeros.failed() || pointers.failed() || offsets.failed()) return 1;
   for (int64_t c = 0; c < s.in; ++c) zeros.get()[c] = T(0);
   const int64_t chunks = (s.vertices + kChunk - 1) / kChunk;
   const int64_t row_bytes = s.in * int64_t(sizeof(T));
-  const bool far = row_bytes >= 128 && s.vertices * row_bytes > kNearBytes;
+  const bool vectors = way == Way::kHalfInputs || (way == Way::kInputs && s.in == kLanes<T>);  // rows are one each
+  const bool in_reach = has_row_offsets<T>(s.vertices, s.in);
+  const bool far = !vectors && row_bytes >= 128 && s.vertices * row_bytes > kNearBytes;
   const double work = double(s.batch) * double(s.vertices) * double(depth) * double(s.out);
   parallel(s.threads, work, [&](int index, int count) {
     if (way == Way::kPairs)
@@ -224,21 +242,28 @@ int forward(const SpiralConvShape& s, const T* x, const int32_t* slots, int64_t 
         row_pointers(indices, kChunk, member, s.in, zeros.get(), targets + l * kChunk);
     };
     const Share mine = share(s.batch * chunks, index, count);
-    if (mine.first < mine.last) gather(mine.first, next_rows);
+    if (mine.first < mine.last && !vectors) gather(mine.first, next_rows);
     for (int64_t task = mine.first; task < mine.last; ++task) {
       const T** swapped = rows;
       rows = next_rows;
       next_rows = swapped;
       const bool more = task + 1 < mine.last;
-      if (more) gather(task + 1, next_rows);
-      const int64_t v0 = task % chunks * kChunk;
+      if (more && !vectors) gather(task + 1, next_rows);
+      const int64_t b = task / chunks, v0 = task % chunks * kChunk;
       const int64_t valid = s.vertices - v0 < kChunk ? s.vertices - v0 : kChunk;
-      T* target = out + (task / chunks * s.vertices + v0) * s.out;
+      T* target = out + (b * s.vertices + v0) * s.out;
       const ForwardChunk<T> chunk{s.length, s.in, s.out, rows, far && more ? next_rows : nullptr, target, valid};
-      if (way == Way::kInputs)
-        all_along_inputs<T, kLanes<T>, false>(chunk, weight, bias);
-      else if (way == Way::kHalfInputs)
-        all_along_inputs<T, kHalfLanes<T>, true>(chunk, weight, bias);
+      const auto along = [&](auto block) {
+        along_vectors<T, decltype(block)::W>(chunk, slots + v0, slot_stride, x + b * s.vertices * s.in, in_reach,
+                                             zeros.get(), offsets.get() + index * s.length * kChunk, rows, weight,
+                                             bias);
+      };
+      if (way == Way::kHalfInputs)
+        along(Block<kHalfLanes<T>, 1>());
+      else if (vectors)
+        along(Block<kLanes<T>, 1>());
+      else if (way == Way::kInputs)
+        all_along_inputs<T, kLanes<T>, false>(chunk, PointedRows<T>{rows}, weight, bias);
       else if (way == Way::kOutputs)
         for_each_block<T>(s.out, [&](int64_t o, auto block) {
           along_outputs<T, decltype(block)>(chunk, packed.get() + o * depth, bias, o);

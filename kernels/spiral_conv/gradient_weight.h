@@ -12,37 +12,37 @@ namespace MESHANIM_VARIANT {
 
 constexpr int64_t kRun = 128;
 
-template <class T>
+template <class T, class Rows>
 struct WeightRun {
-  const T* g;            // (count, outputs)
-  const T* const* rows;  // (slots, kRun)
+  const T* g;  // (count, outputs)
+  Rows rows;   // (slots, kRun)
   int64_t count, outputs;
   double* sums;  // (outputs, slots, inputs), in two strides
   int64_t output_stride, slot_stride;
 };
 
 // Slots [l0, l0 + LR), outputs [o0, o0 + OR), inputs [c0, c0 + CV * W).
-template <class T, int W, int LR, int OR, int CV>
-MESHANIM_KERNEL void multiply_run(const WeightRun<T>& run, int64_t l0, int64_t o0, int64_t c0) {
+template <class T, int W, int LR, int OR, int CV, class Rows>
+MESHANIM_KERNEL void multiply_run(const WeightRun<T, Rows>& run, int64_t l0, int64_t o0, int64_t c0) {
   Vec<T, W> acc[LR][OR][CV];
   for (int l = 0; l < LR; ++l)
     for (int o = 0; o < OR; ++o)
       for (int c = 0; c < CV; ++c) acc[l][o][c] = Vec<T, W>{};
   const T* g = run.g + o0;
-  const T* const* rows = run.rows + l0 * kRun;
-  for (int64_t m = 0; m < run.count; ++m, g += run.outputs) {
+  Rows rows = run.rows.from(l0 * kRun);
+  for (int64_t m = 0; m < run.count; ++m, g += run.outputs, rows = rows.from(1)) {
     if constexpr (OR < LR * CV) {  // hold the fewer of the two operands
       T gm[OR];
       for (int o = 0; o < OR; ++o) gm[o] = g[o];
       for (int l = 0; l < LR; ++l)
         for (int c = 0; c < CV; ++c) {
-          const Vec<T, W> xm = load<T, W>(rows[l * kRun + m] + c0 + c * W);
+          const Vec<T, W> xm = load<T, W>(rows[l * kRun] + c0 + c * W);
           for (int o = 0; o < OR; ++o) acc[l][o][c] += xm * gm[o];
         }
     } else {
       Vec<T, W> xm[LR][CV];
       for (int l = 0; l < LR; ++l)
-        for (int c = 0; c < CV; ++c) xm[l][c] = load<T, W>(rows[l * kRun + m] + c0 + c * W);
+        for (int c = 0; c < CV; ++c) xm[l][c] = load<T, W>(rows[l * kRun] + c0 + c * W);
       for (int o = 0; o < OR; ++o) {
         const T go = g[o];
         for (int l = 0; l < LR; ++l)
@@ -61,8 +61,8 @@ MESHANIM_KERNEL void multiply_run(const WeightRun<T>& run, int64_t l0, int64_t o
 }
 
 // All slots, LR at a time, of one block of outputs.
-template <class T, int W, int LR, int OR, int CV>
-MESHANIM_INLINE void all_slots(const WeightRun<T>& run, int64_t slots, int64_t o0, int64_t c0) {
+template <class T, int W, int LR, int OR, int CV, class Rows>
+MESHANIM_INLINE void all_slots(const WeightRun<T, Rows>& run, int64_t slots, int64_t o0, int64_t c0) {
   int64_t l = 0;
   for (; l + LR <= slots; l += LR) multiply_run<T, W, LR, OR, CV>(run, l, o0, c0);
   if (constexpr int half = (LR + 1) / 2; LR > 1 && l + half <= slots) {
@@ -73,8 +73,8 @@ MESHANIM_INLINE void all_slots(const WeightRun<T>& run, int64_t slots, int64_t o
 }
 
 // As many slots at once as fill the registers.
-template <class T, int W, int CV>
-MESHANIM_INLINE void all_outputs(const WeightRun<T>& run, int64_t slots, int64_t c0) {
+template <class T, int W, int CV, class Rows>
+MESHANIM_INLINE void all_outputs(const WeightRun<T, Rows>& run, int64_t slots, int64_t c0) {
   constexpr bool many = kRegisters == 32;
   int64_t o = 0;
   if (many && CV == 2)
@@ -117,7 +117,10 @@ int gradient_weight_lanes(const SpiralConvShape& s, const T* g, const T* x, cons
   Scratch<double> partial(size * s.threads);
   Scratch<T> stages(stage_size * s.threads), lanes(lane_size * s.threads), zeros(s.in);
   Scratch<const T*> pointers(s.threads * slot_count * kRun);
-  if (partial.failed() || stages.failed() || lanes.failed() || zeros.failed() || pointers.failed()) return 1;
+  Scratch<uint32_t> offsets(s.threads * slot_count * kRun);
+  if (partial.failed() || stages.failed() || lanes.failed() || zeros.failed() || pointers.failed() ||
+      offsets.failed())
+    return 1;
   for (int64_t c = 0; c < s.in; ++c) zeros.get()[c] = T(0);
   int used = 1;
 
@@ -127,6 +130,7 @@ int gradient_weight_lanes(const SpiralConvShape& s, const T* g, const T* x, cons
     double* sums = partial.get() + size * index;
     for (int64_t i = 0; i < size; ++i) sums[i] = 0;
     const T** rows = pointers.get() + slot_count * kRun * index;
+    uint32_t* own_offsets = offsets.get() + slot_count * kRun * index;
     T* stage = stages.get() + stage_size * index;
     if (staged)
       for (int64_t l = 0; l < slot_count; ++l)
@@ -136,17 +140,27 @@ int gradient_weight_lanes(const SpiralConvShape& s, const T* g, const T* x, cons
       const int64_t b = task / runs, v0 = task % runs * run_length;
       const int64_t valid = s.vertices - v0 < run_length ? s.vertices - v0 : run_length;
       const T* member = x + b * s.vertices * s.in;
+      const T* run_g = g + (b * s.vertices + v0) * s.out;
+      if (grad_bias) add_bias_run(run_g, valid, s.out, lanes.get() + lane_size * index, sums + s.out * width);
+      if (s.in == W && has_row_offsets<T>(s.vertices, s.in)) {  // rows of one vector, where no index is negative
+        bool all = true;
+        for (int64_t l = 0; l < s.length && all; ++l)
+          all = row_offsets(slots + l * slot_stride + v0, valid, W * sizeof(T), own_offsets + l * kRun);
+        if (all) {
+          const WeightRun<T, OffsetRows<T>> run{run_g, {member, own_offsets}, valid, s.out, sums, width, W};
+          all_outputs<T, W, 1>(run, slot_count, 0);
+          continue;
+        }
+      }
       if (staged)
         stage_rows(slots + v0, slot_stride, valid, s.length, member, s.in, zeros.get(), stage, width);
       else
         for (int64_t l = 0; l < s.length; ++l)
           row_pointers(slots + l * slot_stride + v0, valid, member, s.in, zeros.get(), rows + l * kRun);
-      const T* run_g = g + (b * s.vertices + v0) * s.out;
-      const WeightRun<T> run{run_g, rows, valid, s.out, sums, width, slot_width};
+      const WeightRun<T, PointedRows<T>> run{run_g, {rows}, valid, s.out, sums, width, slot_width};
       int64_t c = 0;
       for (; c + 2 * W <= slot_width; c += 2 * W) all_outputs<T, W, 2>(run, slot_count, c);
       if (c < slot_width) all_outputs<T, W, 1>(run, slot_count, c);
-      if (grad_bias) add_bias_run(run_g, valid, s.out, lanes.get() + lane_size * index, sums + s.out * width);
     }
   });
 

@@ -41,6 +41,25 @@ MESHANIM_INLINE int64_t add_entries(const GradientX<T>& a, const T* g, const T* 
   return e;
 }
 
+// The same for O outputs, so few that w stays in registers and one entry after the other is as fast.
+template <class T, class Shape, int O>
+MESHANIM_INLINE void add_few_outputs(const GradientX<T>& a, const T* g, const T* w, int64_t e, int64_t last,
+                                     T* sums) {
+  constexpr int W = Shape::W, NV = Shape::NV, N = Shape::N;
+  Vec<T, W> wo[O][NV];
+  for (int o = 0; o < O; ++o)
+    for (int n = 0; n < NV; ++n) wo[o][n] = load<T, W>(w + o * N + n * W);
+  for (; e < last; ++e) {
+    const T* row = g + int64_t(a.sources[e]) * O;
+    T* sum = sums + int64_t(a.places[e]) * N;
+    for (int n = 0; n < NV; ++n) {
+      Vec<T, W> acc = wo[0][n] * row[0];
+      for (int o = 1; o < O; ++o) acc += wo[o][n] * row[o];
+      store<T, W>(sum + n * W, load<T, W>(sum + n * W) + acc);
+    }
+  }
+}
+
 template <class T, class Shape>
 MESHANIM_KERNEL void tile_block(const GradientX<T>& a, int64_t b, int64_t tile, int64_t c0) {
   constexpr int NV = Shape::NV, N = Shape::N;
@@ -52,8 +71,12 @@ MESHANIM_KERNEL void tile_block(const GradientX<T>& a, int64_t b, int64_t tile, 
   alignas(64) T sums[kInverseTile * N];
   for (int64_t i = 0; i < valid * N; ++i) sums[i] = T(0);
   for (int64_t l = 0; l < s.length; ++l, w += s.out * N) {
-    const int64_t last = a.starts[tile * s.length + l + 1];
-    int64_t e = add_entries<T, Shape, kRows<NV>>(a, g, w, a.starts[tile * s.length + l], last, sums);
+    const int64_t first = a.starts[tile * s.length + l], last = a.starts[tile * s.length + l + 1];
+    if (s.out == 3) {
+      add_few_outputs<T, Shape, 3>(a, g, w, first, last, sums);
+      continue;
+    }
+    int64_t e = add_entries<T, Shape, kRows<NV>>(a, g, w, first, last, sums);
     e = add_entries<T, Shape, 4>(a, g, w, e, last, sums);
     add_entries<T, Shape, 1>(a, g, w, e, last, sums);
   }

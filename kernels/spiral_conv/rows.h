@@ -27,6 +27,39 @@ MESHANIM_INLINE void row_pointers(const int32_t* indices, int64_t count, const T
   }
 }
 
+// The same as distances from x in bytes, half as long; false where one of the indices is negative.
+MESHANIM_INLINE bool row_offsets(const int32_t* indices, int64_t count, uint32_t bytes, uint32_t* offsets) {
+  int32_t signs = 0;
+  for (int64_t j = 0; j < count; ++j) {
+    signs |= indices[j];
+    offsets[j] = uint32_t(indices[j]) * bytes;
+  }
+  return signs >= 0;
+}
+
+// Whether all such distances are numbers of 32 bits.
+template <class T>
+MESHANIM_INLINE bool has_row_offsets(int64_t vertices, int64_t in) {
+  return vertices * in * int64_t(sizeof(T)) <= int64_t(UINT32_MAX);
+}
+
+// Where rows begin, by pointers or by distances.
+template <class T>
+struct PointedRows {
+  const T* const* first;
+  MESHANIM_INLINE PointedRows from(int64_t j) const { return {first + j}; }
+  MESHANIM_INLINE const T* operator[](int64_t j) const { return first[j]; }
+};
+template <class T>
+struct OffsetRows {
+  const T* x;
+  const uint32_t* first;
+  MESHANIM_INLINE OffsetRows from(int64_t j) const { return {x, first + j}; }
+  MESHANIM_INLINE const T* operator[](int64_t j) const {
+    return reinterpret_cast<const T*>(reinterpret_cast<const char*>(x) + first[j]);
+  }
+};
+
 // Lanes in which a row of `in` values is read as it lies: whole vectors, or one half; 0 for other widths.
 template <class T>
 constexpr int kHalfLanes = kVectorBytes > 16 ? kLanes<T> / 2 : kLanes<T>;
