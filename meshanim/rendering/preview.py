@@ -44,7 +44,9 @@ SMOOTH = 0.003
 """Largest relative difference of depth within a pixel that one shaded sample may stand for."""
 HOLLOW_STEP, HOLLOW_RADIUS, HOLLOW_LEAST, HOLLOW_DEPTH = 4, 0.02, 0.001, 0.025
 """Hollows: samples skipped; how far around they are sought, how deep they begin, and how deep two thirds
-of the light are gone, in units of the mesh's largest side."""
+of the light that can go are gone, in units of the mesh's largest side."""
+HOLLOW_LIGHT = 0.15
+"""Share of light that is left in the deepest hollow: it comes back from the walls."""
 
 
 class _Painted(NamedTuple):
@@ -212,7 +214,8 @@ class Preview:
         around = functional.interpolate(around[None], self.camera.size, mode="bilinear")[0]
         mean, surrounded = around.view(2, -1).index_select(1, pixel)
         behind = ((fragments.depth - mean) / self._extent - HOLLOW_LEAST).clamp_(min=0) * surrounded
-        return torch.exp(-behind / (HOLLOW_DEPTH if full else 3 * HOLLOW_DEPTH))
+        gone = -torch.expm1(-behind / (HOLLOW_DEPTH if full else 3 * HOLLOW_DEPTH))
+        return 1 - (1 - HOLLOW_LIGHT) * gone
 
 
 def render_mesh(

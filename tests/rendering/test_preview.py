@@ -118,6 +118,25 @@ def test_a_skin_is_finer_than_the_vertices(head):
         list(render_frames(Performance(neutral=head, fps=25.0, motion=head.vertices[None]), skin=skin))
 
 
+def test_no_hollow_is_black():
+    """A plate with a deep shaft in it: light comes back from walls."""
+    side = torch.linspace(-0.1, 0.1, 41)
+    y, x = torch.meshgrid(side, side, indexing="ij")
+    deep = (x.abs() < 0.006) & (y.abs() < 0.006)
+    vertices = torch.stack([x, y, torch.where(deep, -0.15, 0.0)], dim=2).view(-1, 3)
+    number = torch.arange(41 * 41).view(41, 41)
+    one, two, three, four = (
+        number[rows, columns].flatten()
+        for rows in (slice(0, -1), slice(1, None))
+        for columns in (slice(0, -1), slice(1, None))
+    )
+    faces = torch.cat([torch.stack([one, two, four], 1), torch.stack([one, four, three], 1)])
+    image = render_mesh(Mesh(vertices, faces), camera=Camera.looking_at((0, 0, 1), (0, 0, 0), fov=15))
+    inside = grey(image)[252:260, 252:260]
+    assert inside.max() < 0.6 * grey(image)[100, 100]
+    assert inside.min() > 0.15 * grey(image)[100, 100]
+
+
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (7, 1), (3, 5)])
 def test_pictures_of_any_size(head, size):
     assert render_mesh(head, size=size).shape == (*size, 3)
