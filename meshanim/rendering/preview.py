@@ -34,7 +34,14 @@ from meshanim.rendering.materials import (
     vertex_materials,
 )
 from meshanim.rendering.rasterizer import Fragments, interpolate, rasterize
-from meshanim.rendering.shading import background, from_display, shade, surroundings, to_display
+from meshanim.rendering.shading import (
+    background,
+    from_display,
+    seen_squarely,
+    shade,
+    surroundings,
+    to_display,
+)
 
 SUPERSAMPLING = 2
 """Samples along each side of a pixel."""
@@ -76,7 +83,7 @@ def _worn(mesh: Mesh, seen: Tensor, skin: Tensor) -> _Painted:
     check_shape("skin", skin, (None, None, 3))
     corners = skin_coordinates(mesh)[seen].flatten(0, 1)
     faces = torch.arange(len(corners)).view(-1, 3)
-    paint = partial(paint_skin, skin=skin.to(torch.float32).clamp(0, 1))
+    paint = partial(paint_skin, skin=skin.to(torch.float32).clamp(0, 1) / seen_squarely())
     return _Painted(corners, faces, torch.ones(len(faces), dtype=torch.bool), paint)
 
 
@@ -92,9 +99,9 @@ class Preview:
     Args:
         mesh: the neutral, whose groups give the colours.
         camera: where it is seen from.
-        skin: (S, S, 3) linear reflectance over texture coordinates in place of the skin's own, brows
-            included; eyes and what lies within the mouth keep their colours.
-        eyes: (2, 3) linear reflectance of white and iris in place of the eyes' own.
+        skin: (S, S, 3) linear colours over texture coordinates in place of the skin's own, brows included, as
+            they are to look where the skin faces the camera; eyes and what lies within the mouth keep theirs.
+        eyes: (2, 3) linear colours of white and iris in place of the eyes' own, as they are to look.
     """
 
     def __init__(
@@ -109,7 +116,7 @@ class Preview:
         iris = None
         if eyes is not None:
             check_shape("eyes", eyes, (2, 3))
-            white, iris = eyes.to(torch.float32)
+            white, iris = eyes.to(torch.float32) / seen_squarely()
             self._materials[group_mask(mesh, "eyes"), :3] = white
         self._painted = [
             _brows(mesh, seen) if skin is None else _worn(mesh, seen, skin),

@@ -77,6 +77,11 @@ def shade(normals: Tensor, albedo: Tensor, gloss: Tensor) -> Tensor:
     return light.mul_(albedo).add_((shine * gloss * grazing)[:, None])
 
 
+def seen_squarely() -> Tensor:
+    """(3,) light that a white matt surface sends back which faces the camera."""
+    return shade(torch.tensor([TO_CAMERA]), torch.ones(1, 3), torch.zeros(1))[0]
+
+
 def _blur(images: Tensor, radius: int) -> Tensor:
     """(N, H, W) blurred by a triangle of about 2 radius pixels; outside the picture counts as zero."""
     width = 2 * radius + 1

@@ -11,6 +11,7 @@ from meshanim._check import InputError
 from meshanim.mesh import Mesh
 from meshanim.performance import Performance
 from meshanim.rendering import Camera, render_frames, render_mesh
+from meshanim.rendering.shading import from_display
 
 
 def grey(image):
@@ -135,6 +136,19 @@ def test_no_hollow_is_black():
     inside = grey(image)[252:260, 252:260]
     assert inside.max() < 0.6 * grey(image)[100, 100]
     assert inside.min() > 0.15 * grey(image)[100, 100]
+
+
+@pytest.mark.parametrize("colour", [(226, 149, 63), (204, 154, 119), (95, 60, 45)])
+def test_a_skin_looks_as_it_is_where_it_faces_the_camera(colour):
+    """Light of any strength makes other colours: bright skin goes yellow, as red is white before green is."""
+    side = torch.tensor([-0.1, 0.1])
+    corners = torch.cartesian_prod(side, side)
+    vertices = torch.cat([corners, torch.zeros(4, 1)], dim=1)
+    faces = torch.tensor([[0, 2, 3], [0, 3, 1]])
+    plate = Mesh(vertices, faces, 5 * corners + 0.5, faces)
+    skin = from_display(torch.tensor(colour) / 255).expand(8, 8, 3)
+    (image,) = render_frames(Performance(neutral=plate, fps=25.0, motion=vertices[None]), (64, 64), skin=skin)
+    assert np.abs(image[32, 32].astype(int) - colour).max() <= 8
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (7, 1), (3, 5)])
