@@ -119,6 +119,26 @@ def test_a_skin_is_finer_than_the_vertices(head):
         list(render_frames(Performance(neutral=head, fps=25.0, motion=head.vertices[None]), skin=skin))
 
 
+def test_the_line_between_lips_that_touch_is_smooth():
+    """A lower lip that looks up and an upper one that looks down, at a slant: grey steps, not full ones."""
+    x, height = torch.tensor([-0.1, 0.1]), 0.02
+    edges = [
+        torch.stack([x, 0.05 * x + side * height, torch.full((2,), 1.5 * abs(side) * height)], dim=1)
+        for side in (-1, 0, 0, 1)  # the outer ends come forward
+    ]
+    faces = torch.tensor([[0, 1, 3], [0, 3, 2], [4, 5, 7], [4, 7, 6]])
+    mesh = Mesh(torch.cat(edges), faces, groups={"lips": torch.arange(8)})
+    camera = Camera.looking_at((0, 0, 1), (0, 0, 0), fov=3, size=(128, 256))
+    columns = grey(render_mesh(mesh, camera=camera))[40:88, 28:228].T
+    upper, lower = columns[:, :8].mean(), columns[:, -8:].mean()
+    assert lower > upper + 40
+    edge = ((columns - upper) / (lower - upper)).sum(axis=1)
+    place = np.arange(len(edge))
+    off = edge - np.polyval(np.polyfit(place, edge, 1), place)
+    # In steps of a pixel it is 0.29 of one.
+    assert off.std() < 0.2
+
+
 def test_no_hollow_is_black():
     """A plate with a deep shaft in it: light comes back from walls."""
     side = torch.linspace(-0.1, 0.1, 41)
