@@ -28,6 +28,8 @@ _FRINGE_DOWN = 0.7
 brows are dark before all."""
 _LEAST = 100
 """Pixels of cheeks that tell what a skin is like."""
+_SHADED = 0.15
+"""Share of the light on forehead and temples that is gone where hair hangs before or thinly over them."""
 _FRINGE = 3
 """Pixels around hair that have some of it in them."""
 
@@ -118,6 +120,11 @@ def _robust(values: Tensor) -> tuple[Tensor, Tensor]:
     """(C,) median of values (N, C), and the standard deviation that their middle half has."""
     middle = values.median(dim=0).values
     return middle, 1.4826 * (values - middle).abs().median(dim=0).values
+
+
+def in_shade(even: Tensor, bare: Tensor) -> Tensor:
+    """(N,) where colours (N, 3) in even light are so much darker than bare skin (3,) that hair shades it."""
+    return even.sum(dim=1) < (1 - _SHADED) * bare.sum()
 
 
 def with_fringe(hair: Tensor, pixel: Tensor, side: int) -> Tensor:

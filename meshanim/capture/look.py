@@ -27,6 +27,9 @@ so that it prefers no direction."""
 _DARKEST = 0.15
 """Least shade, in units of the mean one: texture is not read where there is hardly light."""
 
+_SHADE = 0.5
+"""Share of what lids are darker than cheeks, on a logarithmic scale, that is shade and not their colour."""
+
 
 def fit_light(normals: Tensor, colours: Tensor) -> Surroundings:
     """Light under which a white matt surface with normals (N, 3) looks most like colours (N, 3)."""
@@ -40,6 +43,23 @@ def shade(normals: Tensor, light: Surroundings) -> Tensor:
     """(N, 3) light that a white surface with normals (N, 3) sends back, never quite dark."""
     mean = light.coefficients[0] / math.sqrt(4 * math.pi)
     return light.diffuse(normals).maximum(_DARKEST * mean)
+
+
+def with_light(even: Tensor, cheeks: Tensor, lid: Tensor) -> Tensor:
+    """Reflectance (N, 3) with half the shade gone that brows and lashes cast on lids.
+
+    Light of low frequency does not know that shade, and so it counts as reflectance. On lids that shut it
+    would be brown paint.
+
+    Args:
+        even: (N, 3) colours in even light.
+        cheeks: (M, 3) the same of cheeks.
+        lid: (N,) how far a place is on a lid, in [0, 1].
+    """
+    if not len(cheeks):
+        return even
+    lighter = (cheeks.median(dim=0).values / even.clamp(min=1e-4)).clamp(min=1)
+    return even * lighter ** (_SHADE * lid)[:, None]
 
 
 @dataclass(frozen=True, eq=False)

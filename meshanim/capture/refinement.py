@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from meshanim._progress import Progress
-from meshanim.capture.hair import brow_band, cheeks, find_hair, hair_line, with_fringe
+from meshanim.capture.hair import brow_band, cheeks, find_hair, hair_line, in_shade, with_fringe
 from meshanim.capture.landmark_fit import LandmarkFit, Person
-from meshanim.capture.look import FAINT, FINE_SIDE, SQUARELY, Look, TextureMean, fit_light, shade
+from meshanim.capture.look import FAINT, FINE_SIDE, SQUARELY, Look, TextureMean, fit_light, shade, with_light
 from meshanim.capture.photometric import SkinPictures
 from meshanim.capture.residuals import State
 from meshanim.capture.skin import Seen, Skin, Window, at_places
+from meshanim.rendering.materials import group_mask
 from meshanim.rendering.shading import to_display
 
 Frames = Callable[[], Iterator[NDArray[np.uint8]]]
@@ -60,22 +61,30 @@ class Refinement:
     def bare_look(self, state: State) -> Look:
         """The look to keep: fine, of what is seen squarely, with skin where hair hangs over the face.
 
+        Lids are lit as cheeks are: see :func:`with_light`.
+
         Args:
             state: of all frames, as for :meth:`look`.
         """
         seen, colours = self._seen(state)
         person = self._fit.face.neutral.with_vertices(self.skin.rest)
-        parts = torch.stack([cheeks(person).float(), hair_line(person), brow_band(person).float()], dim=1)
+        lids = group_mask(person, "lids")
+        parts = torch.stack(
+            [cheeks(person).float(), hair_line(person), brow_band(person).float(), lids.float()], dim=1
+        )
         places = Seen(*(torch.cat(part) for part in zip(*seen, strict=True)))
-        cheek, line, brow = at_places(parts, places.corners, places.weight).unbind(dim=1)
+        cheek, line, brow, lid = at_places(parts, places.corners, places.weight).unbind(dim=1)
         colour, may_be = torch.cat(colours), line > 0
         hair, bare, light = find_hair(colour, places.normals, cheek > 0.5, may_be, brow > 0.5)
+        even = colour / shade(places.normals, light)
+        hair = hair | (may_be & in_shade(even, bare))
         frames = zip(hair.split([len(each.uv) for each in seen]), seen, strict=True)
         near = torch.cat([with_fringe(part, each.pixel, self.window.pixels) for part, each in frames])
         hair = hair | (near & may_be)
         clear = (places.normals[:, 2] >= SQUARELY) & ~hair
         mean = TextureMean(FINE_SIDE)
-        mean.add(places.uv[clear], (colour / shade(places.normals, light))[clear])
+        even = with_light(even, even[cheek > 0.5], lid)
+        mean.add(places.uv[clear], even[clear])
         mean.add(places.uv[hair], bare.expand(int(hair.sum()), 3), FAINT)
         return Look(mean.texture(), light)
 

@@ -34,7 +34,14 @@ from meshanim.rendering.materials import (
     vertex_materials,
 )
 from meshanim.rendering.rasterizer import Fragments, interpolate, rasterize
-from meshanim.rendering.shading import background, from_display, shade, surroundings, to_display
+from meshanim.rendering.shading import (
+    background,
+    from_display,
+    seen_squarely,
+    shade,
+    surroundings,
+    to_display,
+)
 
 SUPERSAMPLING = 2
 """Samples along each side of a pixel."""
@@ -42,9 +49,13 @@ CHART_FLATNESS = 0.6
 """Share of colour that light does not touch, where colours are data to be read off."""
 SMOOTH = 0.003
 """Largest relative difference of depth within a pixel that one shaded sample may stand for."""
+STEEP = 0.5
+"""Sine of the angle from which a triangle looks up or down."""
 HOLLOW_STEP, HOLLOW_RADIUS, HOLLOW_LEAST, HOLLOW_DEPTH = 4, 0.02, 0.001, 0.025
 """Hollows: samples skipped; how far around they are sought, how deep they begin, and how deep two thirds
-of the light are gone, in units of the mesh's largest side."""
+of the light that can go are gone, in units of the mesh's largest side."""
+HOLLOW_LIGHT = 0.15
+"""Share of light that is left in the deepest hollow: it comes back from the walls."""
 
 
 class _Painted(NamedTuple):
@@ -74,7 +85,7 @@ def _worn(mesh: Mesh, seen: Tensor, skin: Tensor) -> _Painted:
     check_shape("skin", skin, (None, None, 3))
     corners = skin_coordinates(mesh)[seen].flatten(0, 1)
     faces = torch.arange(len(corners)).view(-1, 3)
-    paint = partial(paint_skin, skin=skin.to(torch.float32).clamp(0, 1))
+    paint = partial(paint_skin, skin=skin.to(torch.float32).clamp(0, 1) / seen_squarely())
     return _Painted(corners, faces, torch.ones(len(faces), dtype=torch.bool), paint)
 
 
@@ -90,9 +101,9 @@ class Preview:
     Args:
         mesh: the neutral, whose groups give the colours.
         camera: where it is seen from.
-        skin: (S, S, 3) linear reflectance over texture coordinates in place of the skin's own, brows
-            included; eyes and what lies within the mouth keep their colours.
-        eyes: (2, 3) linear reflectance of white and iris in place of the eyes' own.
+        skin: (S, S, 3) linear colours over texture coordinates in place of the skin's own, brows included, as
+            they are to look where the skin faces the camera; eyes and what lies within the mouth keep theirs.
+        eyes: (2, 3) linear colours of white and iris in place of the eyes' own, as they are to look.
     """
 
     def __init__(
@@ -103,11 +114,12 @@ class Preview:
         seen = shown(mesh)
         self._faces = mesh.faces[seen]
         self._parts = part_numbers(mesh)[self._faces].amax(1)
+        self._touching = group_mask(mesh, "lips", "lids")[self._faces].any(1).nonzero()[:, 0]
         self._materials = vertex_materials(mesh)
         iris = None
         if eyes is not None:
             check_shape("eyes", eyes, (2, 3))
-            white, iris = eyes.to(torch.float32)
+            white, iris = eyes.to(torch.float32) / seen_squarely()
             self._materials[group_mask(mesh, "eyes"), :3] = white
         self._painted = [
             _brows(mesh, seen) if skin is None else _worn(mesh, seen, skin),
@@ -131,7 +143,7 @@ class Preview:
         check_finite("vertices", vertices)
         vertices = vertices.detach().to(torch.float32)
         seen = rasterize(vertices, self._faces, self._before(vertices))
-        sample, pixel, share = self._samples(seen)
+        sample, pixel, share = self._samples(seen, self._parts + self._slopes(vertices))
         picture = background(self.camera.size).view(-1, 3)
         if len(sample):
             fragments = seen.at(sample)
@@ -154,15 +166,28 @@ class Preview:
         shift = self._fine.translation.new_tensor([0.0, 0.0, away])
         return replace(self._fine, translation=self._fine.translation + shift)
 
-    def _samples(self, seen: Fragments) -> tuple[Tensor, Tensor, Tensor]:
+    def _slopes(self, vertices: Tensor) -> Tensor:
+        """(F,) numbers of lips' and lids' triangles that look down, ahead and up, a multiple of 16 each.
+
+        Where they touch one surface goes on close behind another, and depth does not tell them apart.
+        """
+        one, two, three = vertices[self._faces[self._touching]].unbind(1)
+        normal = torch.linalg.cross(two - one, three - one)
+        up = -(normal @ self.camera.rotation[1].to(normal))
+        steep = up.abs() > STEEP * normal.norm(dim=1)
+        slopes = torch.zeros_like(self._parts)
+        slopes[self._touching] = (16 * (1 + up.sign() * steep)).to(slopes)
+        return slopes
+
+    def _samples(self, seen: Fragments, parts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Samples (N,) to shade, the pixel that each belongs to, and its share of that pixel.
 
-        Where all samples of a pixel lie on one smooth surface of one part, the first speaks for all.
+        Where all samples of a pixel lie on one smooth surface of one part (F,), the first speaks for all.
         """
         width = self.camera.size[1]
         inside = self._by_pixel(seen.depth)
         low, high = inside.amin(1), inside.amax(1)  # zero where nothing is seen
-        part = self._by_pixel(self._parts[seen.face])
+        part = self._by_pixel(parts[seen.face])
         smooth = (low > (1 - SMOOTH) * high) & (part == part[:, :1]).all(1)
         chosen = torch.where(
             smooth[:, None], torch.tensor([True] + [False] * (inside.shape[1] - 1)), inside > 0
@@ -212,7 +237,8 @@ class Preview:
         around = functional.interpolate(around[None], self.camera.size, mode="bilinear")[0]
         mean, surrounded = around.view(2, -1).index_select(1, pixel)
         behind = ((fragments.depth - mean) / self._extent - HOLLOW_LEAST).clamp_(min=0) * surrounded
-        return torch.exp(-behind / (HOLLOW_DEPTH if full else 3 * HOLLOW_DEPTH))
+        gone = -torch.expm1(-behind / (HOLLOW_DEPTH if full else 3 * HOLLOW_DEPTH))
+        return 1 - (1 - HOLLOW_LIGHT) * gone
 
 
 def render_mesh(

@@ -32,6 +32,8 @@ FILL = Light((1.0, -0.1, -0.9), (0.20, 0.22, 0.26))
 RIM = Light((0.75, -0.6, 0.8), (0.7, 0.7, 0.75))
 CATCH = Light((-0.28, -0.30, -1.0), (1.0, 1.0, 1.0))
 """A small lamp beside the camera that only eyes and other wet surfaces mirror."""
+MOIST = 2.0
+"""Gloss of lips, which do not mirror it: their corners face the camera, and would be two white dots."""
 SKY, GROUND = (0.22, 0.23, 0.25), (0.12, 0.10, 0.09)
 """Linear RGB light from all around above and below."""
 
@@ -71,8 +73,13 @@ def shade(normals: Tensor, albedo: Tensor, gloss: Tensor) -> Tensor:
     # Fresnel: every surface mirrors more towards its outline.
     grazing = 0.04 + 0.25 * (1 + normals[:, 2]).clamp_(0, 1).square_().square_()
     shine = _highlight(normals, KEY, sharpness)
-    shine += _highlight(normals, CATCH, sharpness) * (gloss - 1).clamp(0, 1)
+    shine += _highlight(normals, CATCH, sharpness) * (gloss - MOIST).clamp(0, 1)
     return light.mul_(albedo).add_((shine * gloss * grazing)[:, None])
+
+
+def seen_squarely() -> Tensor:
+    """(3,) light that a white matt surface sends back which faces the camera."""
+    return shade(torch.tensor([TO_CAMERA]), torch.ones(1, 3), torch.zeros(1))[0]
 
 
 def _blur(images: Tensor, radius: int) -> Tensor:
@@ -84,11 +91,11 @@ def _blur(images: Tensor, radius: int) -> Tensor:
 
 
 def surroundings(depth: Tensor, radius: int) -> Tensor:
-    """Mean depth around each pixel, and how far it is surrounded by the surface: 0 at an outline, 1 within.
+    """Mean depth around each pixel, and how far it is surrounded by the surface: 0 near an outline, 1 within.
 
     A pixel far behind its surroundings lies in a hollow and gets less light: the idea of unsharp masking the
-    depth buffer (Luft, Colditz and Deussen 2006), darkening only. At an outline one side alone is covered,
-    and the surface always turns away from it, so that the mean says nothing there.
+    depth buffer (Luft, Colditz and Deussen 2006), darkening only. Near an outline more is covered on the one
+    side than on the other, and the surface turns away from there, so that the mean says nothing.
 
     Args:
         depth: (H, W) metres, NaN on the background.
@@ -99,7 +106,7 @@ def surroundings(depth: Tensor, radius: int) -> Tensor:
     """
     covered = ~depth.isnan()
     planes = _blur(torch.stack([depth.nan_to_num(0.0), covered.to(depth.dtype)]), radius)
-    return torch.stack([planes[0] / planes[1].clamp(min=1e-6), (2 * planes[1] - 1).clamp(0, 1)])
+    return torch.stack([planes[0] / planes[1].clamp(min=1e-6), (8 * planes[1] - 7).clamp(0, 1)])
 
 
 def background(size: tuple[int, int]) -> Tensor:

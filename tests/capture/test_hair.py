@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from meshanim.capture import capture
-from meshanim.capture.hair import brow_band, cheeks, find_hair, hair_line, with_fringe
+from meshanim.capture.hair import brow_band, cheeks, find_hair, hair_line, in_shade, with_fringe
 from meshanim.capture.look import shade
 from meshanim.faces import load_face
 from meshanim.mesh import Mesh
@@ -81,6 +81,12 @@ def test_only_a_full_fringe_goes_on_over_the_brows() -> None:
         assert float(found[dark].float().mean()) < 0.03
 
 
+def test_skin_that_hair_shades_is_not_skin() -> None:
+    bare = torch.tensor(SKINS["light"])
+    light = torch.tensor([1.2, 1.0, 0.9, 0.8, 0.5])
+    assert in_shade(light[:, None] * bare, bare).tolist() == [False, False, False, True, True]
+
+
 def test_without_cheeks_nothing_is_told(mesh: Mesh) -> None:
     colours, normals, may_be, _, _ = face(SKINS["light"], HAIRS["black"])
     found, typical, _ = find_hair(colours, normals, NOWHERE, may_be, NOWHERE)
@@ -125,3 +131,5 @@ def test_a_captured_forehead_is_without_its_fringe(mesh: Mesh, shared_data: Path
     forehead = texture(skin, places)[(line > 0) & (line < 0.5) & front].mean(dim=1)
     # With the fringe the darkest tenth has a quarter of the middle's light.
     assert float(forehead.quantile(0.1) / forehead.median()) > 0.6
+    # With the shade of the fringe it is 0.19.
+    assert float(forehead.std() / forehead.mean()) < 0.165

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from meshanim.capture.look import Look, TextureMean, fit_light, shade
+from meshanim.capture.look import Look, TextureMean, fit_light, shade, with_light
 from meshanim.rendering import Surroundings
 
 GENERATOR = torch.Generator().manual_seed(0)
@@ -37,3 +37,12 @@ def test_a_texture_is_the_mean_of_what_was_seen_and_has_no_holes() -> None:
     colours = look.colours(places, torch.tensor([[0.0, 0.0, 1.0]]).expand(2, 3))
     # A texel is a 256th wide.
     assert float((colours[:, :2] - places).abs().max()) < 0.01
+
+
+def test_lids_are_half_as_dark_and_nothing_else_changes() -> None:
+    cheeks = torch.tensor([[0.4, 0.3, 0.2]]).repeat(9, 1)
+    even, lid = torch.tensor([0.25, 1.0, 1.5])[:, None] * cheeks[:3], torch.ones(3)
+    lit = with_light(even, cheeks, lid)
+    assert torch.allclose(lit[0], 0.5 * cheeks[0]) and torch.allclose(lit[1:], even[1:])
+    assert torch.allclose(with_light(even, cheeks, 0 * lid), even)
+    assert torch.equal(with_light(even, cheeks[:0], lid), even)

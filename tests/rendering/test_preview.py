@@ -11,6 +11,7 @@ from meshanim._check import InputError
 from meshanim.mesh import Mesh
 from meshanim.performance import Performance
 from meshanim.rendering import Camera, render_frames, render_mesh
+from meshanim.rendering.shading import from_display
 
 
 def grey(image):
@@ -116,6 +117,58 @@ def test_a_skin_is_finer_than_the_vertices(head):
     assert ((row < 0.7 * row.max()).sum()) < 8
     with pytest.raises(InputError, match="mesh must have texture coordinates"):
         list(render_frames(Performance(neutral=head, fps=25.0, motion=head.vertices[None]), skin=skin))
+
+
+def test_the_line_between_lips_that_touch_is_smooth():
+    """A lower lip that looks up and an upper one that looks down, at a slant: grey steps, not full ones."""
+    x, height = torch.tensor([-0.1, 0.1]), 0.02
+    edges = [
+        torch.stack([x, 0.05 * x + side * height, torch.full((2,), 1.5 * abs(side) * height)], dim=1)
+        for side in (-1, 0, 0, 1)  # the outer ends come forward
+    ]
+    faces = torch.tensor([[0, 1, 3], [0, 3, 2], [4, 5, 7], [4, 7, 6]])
+    mesh = Mesh(torch.cat(edges), faces, groups={"lips": torch.arange(8)})
+    camera = Camera.looking_at((0, 0, 1), (0, 0, 0), fov=3, size=(128, 256))
+    columns = grey(render_mesh(mesh, camera=camera))[40:88, 28:228].T
+    upper, lower = columns[:, :8].mean(), columns[:, -8:].mean()
+    assert lower > upper + 40
+    edge = ((columns - upper) / (lower - upper)).sum(axis=1)
+    place = np.arange(len(edge))
+    off = edge - np.polyval(np.polyfit(place, edge, 1), place)
+    # In steps of a pixel it is 0.29 of one.
+    assert off.std() < 0.2
+
+
+def test_no_hollow_is_black():
+    """A plate with a deep shaft in it: light comes back from walls."""
+    side = torch.linspace(-0.1, 0.1, 41)
+    y, x = torch.meshgrid(side, side, indexing="ij")
+    deep = (x.abs() < 0.006) & (y.abs() < 0.006)
+    vertices = torch.stack([x, y, torch.where(deep, -0.15, 0.0)], dim=2).view(-1, 3)
+    number = torch.arange(41 * 41).view(41, 41)
+    one, two, three, four = (
+        number[rows, columns].flatten()
+        for rows in (slice(0, -1), slice(1, None))
+        for columns in (slice(0, -1), slice(1, None))
+    )
+    faces = torch.cat([torch.stack([one, two, four], 1), torch.stack([one, four, three], 1)])
+    image = render_mesh(Mesh(vertices, faces), camera=Camera.looking_at((0, 0, 1), (0, 0, 0), fov=15))
+    inside = grey(image)[252:260, 252:260]
+    assert inside.max() < 0.6 * grey(image)[100, 100]
+    assert inside.min() > 0.15 * grey(image)[100, 100]
+
+
+@pytest.mark.parametrize("colour", [(226, 149, 63), (204, 154, 119), (95, 60, 45)])
+def test_a_skin_looks_as_it_is_where_it_faces_the_camera(colour):
+    """Light of any strength makes other colours: bright skin goes yellow, as red is white before green is."""
+    side = torch.tensor([-0.1, 0.1])
+    corners = torch.cartesian_prod(side, side)
+    vertices = torch.cat([corners, torch.zeros(4, 1)], dim=1)
+    faces = torch.tensor([[0, 2, 3], [0, 3, 1]])
+    plate = Mesh(vertices, faces, 5 * corners + 0.5, faces)
+    skin = from_display(torch.tensor(colour) / 255).expand(8, 8, 3)
+    (image,) = render_frames(Performance(neutral=plate, fps=25.0, motion=vertices[None]), (64, 64), skin=skin)
+    assert np.abs(image[32, 32].astype(int) - colour).max() <= 8
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (7, 1), (3, 5)])

@@ -4,6 +4,8 @@ import pytest
 import torch
 
 from meshanim.rendering.shading import (
+    CATCH,
+    KEY,
     background,
     encode_srgb,
     from_display,
@@ -48,6 +50,30 @@ def test_a_flat_surface_has_no_hollows_and_a_pit_has():
     depth[:, 30:] = torch.nan
     mean, surrounded = surroundings(depth, 3)
     assert torch.isfinite(mean).all() and surrounded[10, 35] == 0 and surrounded[10, 29] < 0.3
+
+
+def test_a_ball_has_no_hollows():
+    """It turns away from its outline, and is no darker before it."""
+    radius = 60
+    y, x = (torch.arange(161.0) - 80).expand(161, 161).T + 0.3, torch.arange(161.0) - 80.1
+    height = radius**2 - x**2 - y**2
+    depth = torch.where(height > 0, 1000 - height.clamp(min=0).sqrt(), torch.nan)
+    for reach in (2, 4):
+        mean, surrounded = surroundings(depth, reach)
+        behind = ((depth - mean).clamp(min=0) * surrounded).nan_to_num(0)
+        assert behind.max() < 0.001 * 2 * radius
+
+
+def test_lips_mirror_the_key_light_alone():
+    """The lamp beside the camera made white dots of the corners of the mouth."""
+    camera = torch.tensor([0.0, 0.0, -1.0])
+    halves = [
+        torch.nn.functional.normalize(torch.tensor(lamp.direction), dim=0) + camera for lamp in (KEY, CATCH)
+    ]
+    normals = torch.nn.functional.normalize(torch.stack(halves), dim=1)
+    lips, eyes = (shade(normals, torch.zeros(2, 3), torch.full((2,), gloss))[:, 0] for gloss in (2.0, 6.0))
+    assert lips[1] < 0.5 * lips[0]
+    assert eyes[1] > 0.9 * eyes[0]
 
 
 def test_the_backdrop_is_neutral():

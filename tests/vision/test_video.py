@@ -99,6 +99,22 @@ def test_gif_keeps_frames_and_time(tmp_path, fps):
     assert np.abs(frames[3][1].astype(int) - list(ramp(4))[3]).max() <= 4
 
 
+def test_gif_has_no_bands_and_keeps_small_things(tmp_path):
+    """From three steps away a backdrop that gets darker is as smooth as it was; a blue dot stays blue."""
+    height, width = 160, 160
+    down, across = np.linspace(230, 200, height), np.linspace(0, 30, width)
+    picture = np.stack([down[:, None] - share * across for share in (0.0, 0.5, 1.0)], axis=2)
+    picture[60:66, 60:66] = (60, 110, 150)
+    write_gif(tmp_path / "a.gif", [picture.round().astype(np.uint8)], 25)
+    ((_, shown),) = decode(tmp_path / "a.gif")[0]
+    assert np.abs(shown[62:64, 62:64] - picture[62:64, 62:64]).max() < 12
+
+    def blurred(image):
+        return image.reshape(height // 8, 8, width // 8, 8, 3).mean((1, 3))
+
+    assert np.abs(blurred(shown.astype(float)) - blurred(picture)).max() < 2.5
+
+
 def test_gif_of_a_fast_performance_is_thinned_out(tmp_path):
     write_gif(tmp_path / "a.gif", ramp(18), 120)
     frames, _ = decode(tmp_path / "a.gif")
