@@ -36,6 +36,8 @@ BROW_FROM, BROW_TO, BROW_HEIGHT, BROW_ARCH, BROW_THICKNESS = -0.28, 0.40, 0.21, 
 BROW_COLOUR, BROW_DENSITY = (0.07, 0.04, 0.027), 0.88
 WITHIN = ("eyes", "mouth_inner", "gums", "tongue", "teeth")
 """Groups that are seen through an opening of the skin, or stand before each other in it."""
+SKIN_PART, EYES = 0, 1 + WITHIN.index("eyes")
+"""Numbers of parts as :func:`part_numbers` gives them."""
 HIDDEN = ("lashes", "eye_occlusion", "eye_blend", "lacrimal_fluid")
 """Groups of see-through or hair-thin parts, which would only hide what lies behind them."""
 
@@ -89,6 +91,12 @@ def _eyeballs(mesh: Mesh) -> dict[str, Sphere]:
     sides = ("eye_left", "eye_right")
     named = {name: mesh.groups[name] for name in sides if len(mesh.groups.get(name, ())) >= 4}
     return {name: fit_sphere(mesh.vertices[index].to(torch.float32)) for name, index in named.items()}
+
+
+def eye_radius(mesh: Mesh) -> float | None:
+    """Metres, the mean of the eyes that the mesh names; None where it names none."""
+    radii = [float(ball.radius) for ball in _eyeballs(mesh).values()]
+    return sum(radii) / len(radii) if radii else None
 
 
 def _iris_axis(mesh: Mesh, name: str, ball: Sphere) -> Tensor:

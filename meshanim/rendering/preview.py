@@ -22,8 +22,11 @@ from meshanim.performance import Performance
 from meshanim.rendering.camera import Camera
 from meshanim.rendering.framing import FOV, framing_camera, head_points, reach
 from meshanim.rendering.materials import (
+    EYES,
+    SKIN_PART,
     brow_coordinates,
     eye_coordinates,
+    eye_radius,
     group_mask,
     paint_brows,
     paint_eyes,
@@ -36,6 +39,7 @@ from meshanim.rendering.materials import (
 from meshanim.rendering.rasterizer import Fragments, interpolate, rasterize
 from meshanim.rendering.shading import (
     background,
+    blur,
     from_display,
     seen_squarely,
     shade,
@@ -54,6 +58,8 @@ STEEP = 0.5
 HOLLOW_STEP, HOLLOW_RADIUS, HOLLOW_LEAST, HOLLOW_DEPTH = 4, 0.02, 0.001, 0.025
 """Hollows: samples skipped; how far around they are sought, how deep they begin, and how deep two thirds
 of the light that can go are gone, in units of the mesh's largest side."""
+LID_SHADES = ((0.25, 0.6), (0.08, 0.85))
+"""How far lids, and their lashes, shade an eye, in units of its radius, and the share of light they hold."""
 HOLLOW_LIGHT = 0.15
 """Share of light that is left in the deepest hollow: it comes back from the walls."""
 
@@ -125,6 +131,7 @@ class Preview:
             _brows(mesh, seen) if skin is None else _worn(mesh, seen, skin),
             _irises(mesh, seen, iris),
         ]
+        self._eye_radius = eye_radius(mesh)
         self._extent = float((mesh.vertices.amax(0) - mesh.vertices.amin(0)).amax())
 
     def seen_by(self, camera: Camera) -> Preview:
@@ -149,6 +156,8 @@ class Preview:
             fragments = seen.at(sample)
             light = self._light(vertices, fragments, colours)
             light *= self._hollows(fragments, seen.depth, pixel, colours is None)[:, None]
+            if colours is None:
+                self._shade_eyes(light, fragments, seen, sample)
             covered = torch.zeros(len(picture)).index_add_(0, pixel, share)
             picture.mul_(1 - covered[:, None]).index_add_(0, pixel, light.mul_(share[:, None]))
         return to_display(picture.view(*self.camera.size, 3)).numpy()
@@ -239,6 +248,26 @@ class Preview:
         behind = ((fragments.depth - mean) / self._extent - HOLLOW_LEAST).clamp_(min=0) * surrounded
         gone = -torch.expm1(-behind / (HOLLOW_DEPTH if full else 3 * HOLLOW_DEPTH))
         return 1 - (1 - HOLLOW_LIGHT) * gone
+
+    def _shade_eyes(self, light: Tensor, fragments: Fragments, seen: Fragments, sample: Tensor) -> None:
+        """Take from light (N, 3) of samples (N,) on eyes what the lids over them hold back."""
+        on_eyes = (self._parts[fragments.face] == EYES).nonzero()[:, 0]
+        if self._eye_radius is None or not len(on_eyes):
+            return
+        far = float(fragments.depth[on_eyes].median()) if self._fine.perspective else 1.0
+        radius = self._eye_radius * float(self.camera.matrix[1, 1]) / far
+        shades = [(max(1, round(radius * down)), share) for down, share in LID_SHADES]
+        place, width = sample[on_eyes], self._fine.size[1]
+        row, column = place // width // SUPERSAMPLING, place % width // SUPERSAMPLING
+        face = seen.face[::SUPERSAMPLING, ::SUPERSAMPLING]
+        margin = 3 * max((down for down, _ in shades), default=0)
+        top, left = max(0, int(row.min()) - margin), max(0, int(column.min()) - margin)
+        near = face[top : int(row.max()) + 1, left : int(column.max()) + margin + 1]
+        lids = ((near >= 0) & (self._parts[near] == SKIN_PART)).float()[None]
+        lit = torch.ones(near.shape)
+        for down, share in shades:
+            lit[down:] *= 1 - share * blur(lids, down)[0, :-down]
+        light[on_eyes] *= lit[row - top, column - left, None]
 
 
 def render_mesh(

@@ -82,7 +82,7 @@ def seen_squarely() -> Tensor:
     return shade(torch.tensor([TO_CAMERA]), torch.ones(1, 3), torch.zeros(1))[0]
 
 
-def _blur(images: Tensor, radius: int) -> Tensor:
+def blur(images: Tensor, radius: int) -> Tensor:
     """(N, H, W) blurred by a triangle of about 2 radius pixels; outside the picture counts as zero."""
     width = 2 * radius + 1
     for kernel, padding in 2 * [((1, width), (0, radius)), ((width, 1), (radius, 0))]:
@@ -105,7 +105,7 @@ def surroundings(depth: Tensor, radius: int) -> Tensor:
         (2, H, W).
     """
     covered = ~depth.isnan()
-    planes = _blur(torch.stack([depth.nan_to_num(0.0), covered.to(depth.dtype)]), radius)
+    planes = blur(torch.stack([depth.nan_to_num(0.0), covered.to(depth.dtype)]), radius)
     return torch.stack([planes[0] / planes[1].clamp(min=1e-6), (8 * planes[1] - 7).clamp(0, 1)])
 
 

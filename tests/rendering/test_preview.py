@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from meshanim._check import InputError
+from meshanim.faces import load_face
 from meshanim.mesh import Mesh
 from meshanim.performance import Performance
 from meshanim.rendering import Camera, render_frames, render_mesh
@@ -210,3 +211,16 @@ def test_a_real_face_has_eyes_and_skin(shared_data):
     image = render_mesh(Mesh(vertices, faces, groups=groups), size=(256, 256))
     assert 0.2 < (~is_background(image)).mean() < 0.8
     assert (grey(image) < 40).any()
+
+
+def test_lids_shade_the_eyes_beneath_them(monkeypatch):
+    face = load_face("anny")
+    shaded = render_mesh(face.neutral, size=(256, 256)).astype(int)
+    monkeypatch.setattr("meshanim.rendering.preview.LID_SHADES", ())
+    bare = render_mesh(face.neutral, size=(256, 256)).astype(int)
+    rows, columns = (bare != shaded).any(2).nonzero()
+    assert (shaded <= bare).all() and len(rows) < 0.02 * bare.shape[0] * bare.shape[1]
+    lost = (bare - shaded).sum(2)
+    eye = slice(rows.min(), rows.max() + 1), slice(columns.min(), 128)
+    by_row = lost[eye].sum(1)
+    assert by_row[: len(by_row) // 2].sum() > 1.3 * by_row[len(by_row) // 2 :].sum()
