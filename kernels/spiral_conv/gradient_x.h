@@ -90,35 +90,33 @@ MESHANIM_KERNEL void tile_block(const GradientX<T>& a, int64_t b, int64_t tile, 
   }
 }
 
-// MB members of the batch, vertices [first, last); O outputs, 0 for any number. A single member spreads its sum over
-// four accumulators.
-template <class T, class Shape, int MB, int O>
+// MB members of the batch, vertices [first, last). A single member spreads its sum over four accumulators.
+template <class T, class Shape, int MB>
 MESHANIM_KERNEL void vertex_block(const GradientX<T>& a, int64_t b, int64_t first, int64_t last, int64_t c0) {
   constexpr int W = Shape::W, NV = Shape::NV, N = Shape::N, P = MB == 1 ? 4 : 1;
   const SpiralConvShape& s = a.s;
-  const int64_t out = O > 0 ? O : s.out;
   const int64_t width = s.in - c0 < N ? s.in - c0 : N;
-  const T* weight = a.packed + c0 * s.length * out;
-  const T* g[MB];
-  for (int m = 0; m < MB; ++m) g[m] = a.g + (b + m) * s.vertices * out;
+  const int64_t member = s.vertices * s.out;
+  const T* weight = a.packed + c0 * s.length * s.out;
+  const T* g = a.g + b * member;
   for (int64_t u = first; u < last; ++u) {
     Vec<T, W> acc[P * MB][NV];
     for (int m = 0; m < P * MB; ++m)
       for (int n = 0; n < NV; ++n) acc[m][n] = Vec<T, W>{};
     for (int64_t e = a.starts[u]; e < a.starts[u + 1]; ++e) {
-      const T* w = weight + a.places[e] * out * N;
-      const int64_t row = a.sources[e] * out;
+      const T* w = weight + a.places[e] * s.out * N;
+      const T* row = g + a.sources[e] * s.out;
       int64_t o = 0;
-      for (; o + P <= out; o += P)
+      for (; o + P <= s.out; o += P)
         for (int p = 0; p < P; ++p, w += N)
           for (int n = 0; n < NV; ++n) {
             const Vec<T, W> wn = load<T, W>(w + n * W);
-            for (int m = 0; m < MB; ++m) acc[p * MB + m][n] += wn * g[m][row + o + p];
+            for (int m = 0; m < MB; ++m) acc[p * MB + m][n] += wn * row[m * member + o + p];
           }
       for (int p = 0; p < P - 1; ++p, ++o, w += N) {
-        if (o >= out) break;
+        if (o >= s.out) break;
         for (int n = 0; n < NV; ++n)
-          for (int m = 0; m < MB; ++m) acc[p * MB + m][n] += load<T, W>(w + n * W) * g[m][row + o];
+          for (int m = 0; m < MB; ++m) acc[p * MB + m][n] += load<T, W>(w + n * W) * row[m * member + o];
       }
     }
     for (int m = 0; m < MB; ++m) {
@@ -177,15 +175,10 @@ int gradient_x(const SpiralConvShape& s, const T* g, const T* weight, const int3
           const int64_t u = task % runs * run;
           const int64_t last = u + run < s.vertices ? u + run : s.vertices;
           for_each_block<T>(s.in, [&](int64_t c, auto block) {
-            using Shape = decltype(block);
-            if (part == 0 && s.out == 3)
-              vertex_block<T, Shape, kMembers, 3>(a, task / runs * kMembers, u, last, c);
-            else if (part == 0)
-              vertex_block<T, Shape, kMembers, 0>(a, task / runs * kMembers, u, last, c);
-            else if (s.out == 3)
-              vertex_block<T, Shape, 1, 3>(a, groups * kMembers + task / runs, u, last, c);
+            if (part == 0)
+              vertex_block<T, decltype(block), kMembers>(a, task / runs * kMembers, u, last, c);
             else
-              vertex_block<T, Shape, 1, 0>(a, groups * kMembers + task / runs, u, last, c);
+              vertex_block<T, decltype(block), 1>(a, groups * kMembers + task / runs, u, last, c);
           });
         }
       }
