@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Self
 
 import torch
@@ -224,7 +224,8 @@ class ExpressionModel(MeshModel):
             progress: called with frames done and their number.
 
         Returns:
-            T frames, lids in front of the eyeballs; of the blendshape baseline as weights over its basis.
+            T frames, lids in front of the eyeballs; of the blendshape baseline as weights over its basis,
+            with a residual where lids had to be put there.
 
         Raises:
             InputError: another topology, labels of a wrong shape or outside [0, 1], fps not positive.
@@ -234,7 +235,8 @@ class ExpressionModel(MeshModel):
         check_topology("neutral", neutral, self.template)
         path = self.encode_at(labels.to(self.mean), fps)
         if isinstance(self.motion, BlendshapeMotion):
-            return self._blended(self.motion, neutral, labels, fps, path)
+            blended = self._blended(self.motion, neutral, labels, fps, path)
+            return _with_clear_lids(blended, progress)
         training = self.training
         self.eval()
         try:
@@ -269,3 +271,16 @@ class ExpressionModel(MeshModel):
             weight_names=self.weight_names,
             labels=labels,
         )
+
+
+def _with_clear_lids(blended: Performance, progress: Progress | None) -> Performance:
+    """The same weights, and what brings lids in front of the eyeballs as the residual, where it takes any."""
+    parts = []
+    for start in range(0, blended.frame_count, CHUNK):
+        stop = min(start + CHUNK, blended.frame_count)
+        straight = blended.straight(start, stop)
+        parts.append(clear_lids(blended.neutral, straight) - straight)
+        if progress is not None:
+            progress(stop, blended.frame_count)
+    residual = torch.cat(parts)
+    return replace(blended, residual=residual) if bool(residual.any()) else blended

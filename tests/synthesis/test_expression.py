@@ -250,6 +250,18 @@ def test_lids_stay_in_front_of_the_eyes():
     assert (clear_lids(neutral, motion) - motion).abs().max() < 1e-6
 
 
+def test_lids_of_blendshapes_stay_in_front_of_the_eyes() -> None:
+    face = load_face("anny")
+    child = face.neutral.with_vertices(face.vertices(face.identity(age=5.0)))
+    model = ExpressionModel.from_pretrained("anny-expressions-pca")
+    performed = model.animate(child, expression_labels("disgust", duration=2, fps=12), 12)
+    vertices = performed.vertices()
+    # float32 rounds positions of 0.1 m to a hundred-millionth
+    torch.testing.assert_close(vertices, clear_lids(child, vertices), rtol=0, atol=1e-7)
+    sunk = (performed.straight() - vertices).norm(dim=-1)
+    assert float(sunk.max()) > 5e-4 and float((sunk > 0).float().mean()) < 0.2
+
+
 def test_the_model_of_the_ict_face_moves_it_and_rests_where_nothing_is_asked():
     model = ExpressionModel.from_pretrained("ict-expressions-paper")
     assert len(model.template.vertices) == 26_719
