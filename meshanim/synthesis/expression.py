@@ -180,7 +180,7 @@ class ExpressionModel(MeshModel):
     def _encode_apart(self, labels: Tensor) -> Tensor:
         """Path (T, Z) of a track (T, 6) at the model's frame rate, at rest between expressions."""
         lead, tail = (round(seconds * self.config.frame_rate) for seconds in (LEAD, TAIL))
-        path = labels.new_empty(0, self.config.latent_size)
+        path = self.mean.new_empty(0, self.config.latent_size)
         for start, stop in expression_spans(labels, lead, tail) or [(0, 1)]:
             said = self.encode(labels[start:stop])
             path = torch.cat([path, _held(path if len(path) else said[:1], start - len(path)), said])

@@ -272,6 +272,10 @@ def test_expressions_far_apart_are_read_each_by_itself(model: ExpressionModel, f
         assert torch.equal(path[:5], alone) and torch.equal(path[9:40], path[8:9].expand(31, -1))
     else:
         assert torch.equal(path, model.encode(labels))
+    # in the model's type, whatever that of the labels is
+    wide = copy.deepcopy(model).double()
+    assert wide.encode_at(labels, 12).dtype == torch.float64
+    assert len(model.encode_at(labels[:0], 12)) == 0
 
 
 def test_lids_of_blendshapes_stay_in_front_of_the_eyes() -> None:
