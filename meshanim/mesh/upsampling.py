@@ -21,7 +21,8 @@ def upsampling_matrix(fine: Mesh, decimation: Decimation) -> tuple[Tensor, Tenso
     Mesh Autoencoders", ECCV 2018). Nearest is meant along the surface: the search begins where the
     decimation merged the vertex to and goes from face to neighbouring face while it comes closer, and
     passes over faces that look the other way. So it stays within the component, and does not reach
-    across from one lip to the other where they touch.
+    across from one lip to the other where they touch, but for the ends of a slit that the coarse mesh has
+    closed: there a face has corners on both.
 
     Returns:
         (V, 3) int64 coarse vertex indices and (V, 3) float32 weights, none negative, rows of sum one.

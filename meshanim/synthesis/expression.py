@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Self
 
 import torch
@@ -19,7 +19,7 @@ from meshanim.mesh import Mesh
 from meshanim.nn import HasLevels, LabelEncoder, MeshLevels, SpiralDecoder
 from meshanim.performance import Performance
 from meshanim.synthesis.identity_motion import IdentityMotion
-from meshanim.synthesis.labels import check_labels
+from meshanim.synthesis.labels import check_labels, expression_spans
 from meshanim.synthesis.mesh_model import MeshModel
 from meshanim.synthesis.motion_decoders import BlendshapeMotion, Blocks, SpiralMotion
 from meshanim.synthesis.neutral_encoder import Condition, NeutralEncoder
@@ -28,6 +28,9 @@ from meshanim.synthesis.timing import frames_needed, read_smoothly
 
 CHUNK = 64
 """Frames that are decoded at once."""
+LEAD, TAIL = 1 / 3, 1 / 4
+"""Seconds of neutral labels before and after an expression, the most that sequences of Expressions4D have: an
+LSTM that was shown no more of them wanders off after half a second, and takes the face along."""
 
 
 @dataclass(frozen=True)
@@ -163,13 +166,25 @@ class ExpressionModel(MeshModel):
         """Path (T, Z) of a label track (T, 6) at any frame rate.
 
         The LSTM runs at the model's frame rate on the track as it reads there, and its path is read back on
-        a smooth curve, so that motion does not depend on the frame rate.
+        a smooth curve, so that motion does not depend on the frame rate. Expressions with more than
+        :data:`LEAD` and :data:`TAIL` between them are read each by itself, and the path stands still where
+        nothing is asked; not so with ``identity``, where the face comes to rest by construction.
         """
         own = self.config.frame_rate
         count = frames_needed(len(labels), fps, own)
         native = read_linearly(labels, torch.arange(count, dtype=torch.float64) * (fps / own))
         wanted = torch.arange(len(labels), dtype=torch.float64) * (own / fps)
-        return read_smoothly(self.encode(native), wanted)
+        path = self._encode_apart(native) if self.config.identity is None else self.encode(native)
+        return read_smoothly(path, wanted)
+
+    def _encode_apart(self, labels: Tensor) -> Tensor:
+        """Path (T, Z) of a track (T, 6) at the model's frame rate, at rest between expressions."""
+        lead, tail = (round(seconds * self.config.frame_rate) for seconds in (LEAD, TAIL))
+        path = self.mean.new_empty(0, self.config.latent_size)
+        for start, stop in expression_spans(labels, lead, tail) or [(0, 1)]:
+            said = self.encode(labels[start:stop])
+            path = torch.cat([path, _held(path if len(path) else said[:1], start - len(path)), said])
+        return torch.cat([path, _held(path, len(labels) - len(path))])
 
     def condition(self, neutral: Tensor) -> Condition | None:
         """What the decoder learns about faces (S, V, 3), in metres; None for one that does not look."""
@@ -224,7 +239,8 @@ class ExpressionModel(MeshModel):
             progress: called with frames done and their number.
 
         Returns:
-            T frames, lids in front of the eyeballs; of the blendshape baseline as weights over its basis.
+            T frames, lids in front of the eyeballs; of the blendshape baseline as weights over its basis,
+            with a residual where lids had to be put there.
 
         Raises:
             InputError: another topology, labels of a wrong shape or outside [0, 1], fps not positive.
@@ -234,7 +250,8 @@ class ExpressionModel(MeshModel):
         check_topology("neutral", neutral, self.template)
         path = self.encode_at(labels.to(self.mean), fps)
         if isinstance(self.motion, BlendshapeMotion):
-            return self._blended(self.motion, neutral, labels, fps, path)
+            blended = self._blended(self.motion, neutral, labels, fps, path)
+            return _with_clear_lids(blended, progress)
         training = self.training
         self.eval()
         try:
@@ -269,3 +286,21 @@ class ExpressionModel(MeshModel):
             weight_names=self.weight_names,
             labels=labels,
         )
+
+
+def _held(path: Tensor, count: int) -> Tensor:
+    """The last point of a path (T, Z), (count, Z)."""
+    return path[-1:].expand(count, -1)
+
+
+def _with_clear_lids(blended: Performance, progress: Progress | None) -> Performance:
+    """The same weights, and what brings lids in front of the eyeballs as the residual, where it takes any."""
+    parts = []
+    for start in range(0, blended.frame_count, CHUNK):
+        stop = min(start + CHUNK, blended.frame_count)
+        straight = blended.straight(start, stop)
+        parts.append(clear_lids(blended.neutral, straight) - straight)
+        if progress is not None:
+            progress(stop, blended.frame_count)
+    residual = torch.cat(parts)
+    return replace(blended, residual=residual) if bool(residual.any()) else blended

@@ -122,6 +122,23 @@ def _ramp(times: Tensor, start: float, length: float) -> Tensor:
     return ((times - start) / length).clamp(0, 1)
 
 
+def expression_spans(labels: Tensor, lead: int, tail: int) -> list[tuple[int, int]]:
+    """Where a track (T, 6) is not neutral: spans of frames, first and the one after the last.
+
+    Args:
+        labels: the track.
+        lead: neutral frames, as far as there are any, that go with what follows them.
+        tail: the same of what they follow. Spans that then meet are one.
+    """
+    spans: list[tuple[int, int]] = []
+    for frame in labels.any(dim=1).nonzero().flatten().tolist():
+        start, stop = max(0, frame - lead), min(len(labels), frame + 1 + tail)
+        if spans and start <= spans[-1][1]:
+            start = spans.pop()[0]
+        spans.append((start, stop))
+    return spans
+
+
 def check_labels(labels: Tensor) -> None:
     """Raise unless ``labels`` is a label track (T, 6) with values in [0, 1] and at least one frame."""
     check_shape("labels", labels, (None, len(EXPRESSIONS)))

@@ -250,6 +250,46 @@ def test_lids_stay_in_front_of_the_eyes():
     assert (clear_lids(neutral, motion) - motion).abs().max() < 1e-6
 
 
+@pytest.mark.parametrize("name", ["anny-expressions-pca", "anny-expressions-paper"])
+def test_a_face_that_nothing_is_asked_of_any_more_stays_at_rest(name: str) -> None:
+    """Long after an expression, and before the next; sequences to train on end a moment after theirs."""
+    neutral, model = load_face("anny").neutral, ExpressionModel.from_pretrained(name)
+    once = expression_labels("happy", onset=1, apex=0.5, offset=1, duration=8, fps=12)
+    labels = torch.cat([torch.zeros_like(once), once, once])
+    moved = model.animate(neutral, labels, 12).vertices() - neutral.vertices
+    asked = torch.nn.functional.max_pool1d(labels.amax(dim=1)[None], 3, stride=1, padding=1)[0] > 0
+    largest = moved.norm(dim=-1).amax(dim=1)
+    # the models leave up to 0.7 mm where their sequences end
+    assert float(largest[~asked].max()) < 1e-3 and float(largest.max()) > 1e-2
+    assert torch.equal(moved[30:90], moved[30:31].expand(60, -1, -1))
+
+
+def test_expressions_far_apart_are_read_each_by_itself(model: ExpressionModel, face: Mesh) -> None:
+    one, other = torch.rand(5, 6), torch.rand(7, 6)
+    labels = torch.cat([one, torch.zeros(40, 6), other])
+    path, alone = model.encode_at(labels, 12), model.encode_at(one, 12)
+    if model.config.identity is None:
+        assert torch.equal(path[:5], alone) and torch.equal(path[9:40], path[8:9].expand(31, -1))
+    else:
+        assert torch.equal(path, model.encode(labels))
+    # in the model's type, whatever that of the labels is
+    wide = copy.deepcopy(model).double()
+    assert wide.encode_at(labels, 12).dtype == torch.float64
+    assert len(model.encode_at(labels[:0], 12)) == 0
+
+
+def test_lids_of_blendshapes_stay_in_front_of_the_eyes() -> None:
+    face = load_face("anny")
+    child = face.neutral.with_vertices(face.vertices(face.identity(age=5.0)))
+    model = ExpressionModel.from_pretrained("anny-expressions-pca")
+    performed = model.animate(child, expression_labels("disgust", duration=2, fps=12), 12)
+    vertices = performed.vertices()
+    # float32 rounds positions of 0.1 m to a hundred-millionth
+    torch.testing.assert_close(vertices, clear_lids(child, vertices), rtol=0, atol=1e-7)
+    sunk = (performed.straight() - vertices).norm(dim=-1)
+    assert float(sunk.max()) > 5e-4 and float((sunk > 0).float().mean()) < 0.2
+
+
 def test_the_model_of_the_ict_face_moves_it_and_rests_where_nothing_is_asked():
     model = ExpressionModel.from_pretrained("ict-expressions-paper")
     assert len(model.template.vertices) == 26_719
