@@ -45,12 +45,17 @@ class Window:
     def cut(self, image: NDArray[np.uint8]) -> Tensor:
         """(P, P, 3) linear RGB of an (H, W, 3) picture, black beyond it."""
         left, top = self.corner.tolist()
-        step = 1 / self.scale
-        picture = Image.fromarray(image).transform(
-            (self.pixels, self.pixels),
-            Image.Transform.AFFINE,
-            (step, 0.0, left, 0.0, step, top),
-            Image.Resampling.BILINEAR,
+        whole = max(1, int(1 / self.scale))  # bilinear reads two pixels: more of them are averaged first
+        step, left, top = 1 / self.scale / whole, left / whole, top / whole
+        picture = (
+            Image.fromarray(image)
+            .reduce(whole)
+            .transform(
+                (self.pixels, self.pixels),
+                Image.Transform.AFFINE,
+                (step, 0.0, left, 0.0, step, top),
+                Image.Resampling.BILINEAR,
+            )
         )
         return from_display(torch.from_numpy(np.array(picture)) / 255)
 

@@ -2,6 +2,7 @@ import torch
 
 from meshanim.faces.lid_clearing import clear_lids, lid_limits
 from meshanim.mesh import Mesh, fit_sphere
+from meshanim.synthesis import expression_labels, perform_prototype
 
 
 def test_eyes_are_found_where_the_face_turns_them(anny):
@@ -34,3 +35,11 @@ def test_lids_that_sank_in_come_back_and_nothing_else_moves(anny):
     others = torch.ones(len(neutral.vertices), dtype=torch.bool)
     others[near] = False
     assert torch.equal(cleared[1, others], sunk[1, others])
+
+
+def test_prototypes_keep_lids_in_front_of_the_eyes(anny):
+    labels = expression_labels("happy", duration=1.0, fps=5.0)
+    performed = perform_prototype(anny, labels, 5.0)
+    vertices = performed.vertices()
+    # float32 rounds positions of 0.1 m to a hundred-millionth
+    torch.testing.assert_close(clear_lids(anny.neutral, vertices), vertices, rtol=0, atol=1e-7)
