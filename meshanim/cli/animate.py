@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from meshanim.cli.options import Face, Fps, Identity, Joints, Model, Output, Quiet
-from meshanim.cli.writing import write_all
+from meshanim.cli.writing import keep_sources, write_all
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -49,6 +49,7 @@ def animate(
     from meshanim.synthesis import expression_labels
 
     check_targets(output)
+    keep_sources(output, face=face)
     labels = expression_labels(expression, duration, onset, apex, offset, fps, intensity)
     with Steps(quiet) as steps:
         mover = load_face(face)

@@ -9,7 +9,7 @@ import typer
 
 from meshanim._progress import Progress
 from meshanim.cli.options import BESIDE, WRITTEN, Quiet
-from meshanim.cli.writing import keep_recordings, say_written
+from meshanim.cli.writing import keep_sources, say_written
 
 if TYPE_CHECKING:
     from meshanim.capture import Captured
@@ -37,9 +37,9 @@ def capture(
     from meshanim.export import check_targets
     from meshanim.faces import load_face
 
+    keep_sources(output, clip, face=face)
     model = load_face(face)
     check_targets(output, (_NEUTRAL, _PICTURE), model.weight_names, texture=True, sound=True)
-    keep_recordings(output, clip)
     with Steps(quiet) as steps:
         captured = captured_from(clip, model, steps.step)
         for path in output:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from meshanim.cli.options import BESIDE, WRITTEN, Joints, Quiet, SourceFps
-from meshanim.cli.writing import write_all
+from meshanim.cli.writing import keep_sources, write_all
 
 if TYPE_CHECKING:
     from meshanim.faces import FaceModel
@@ -51,6 +51,7 @@ def convert(
     from meshanim.faces import load_face, retarget
 
     check_targets(output)
+    keep_sources(output, source, face=face)
     with Steps(quiet) as steps:
         named = face or (None if identity is None else "anny")
         model = None if named is None else load_face(named)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from meshanim.cli.options import Quiet, fps_option
-from meshanim.cli.writing import keep_recordings
+from meshanim.cli.writing import keep_sources
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,7 +59,7 @@ def render(
     if output.suffix.lower() not in (_VIDEO, _ANIMATION):
         raise InputError(f"the output must end in {_VIDEO} or {_ANIMATION}, got {str(output)!r}")
     check_targets([output])
-    keep_recordings([output], reference, audio)
+    keep_sources([output], source, reference, audio)
     check_seed(seed or 0)
     drawing = load_renderer(renderer, weights)
     if seed is not None and not drawing.chance:

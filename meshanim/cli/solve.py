@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from meshanim.cli.options import Face, Joints, Output, Quiet, SourceFps
-from meshanim.cli.writing import write_all
+from meshanim.cli.writing import keep_sources, write_all
 
 _LARGE_MM = 1.0
 """Left by straight lines where a jaw turns; what they explain they leave hundredths of."""
@@ -49,6 +49,7 @@ def solve(
 
     chosen = {"smoothness": smoothness, "sparsity": sparsity}
     settings = {name: value for name, value in chosen.items() if value is not None}
+    keep_sources(output, motion, face=face)
     model = load_face(face)
     check_targets(output, weight_names=model.weight_names)
     moving = read_performance(motion, fps)

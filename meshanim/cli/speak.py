@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from meshanim.cli.options import Face, Fps, Identity, Joints, Output, Quiet
-from meshanim.cli.writing import keep_recordings, write_all
+from meshanim.cli.writing import keep_sources, write_all
 
 if TYPE_CHECKING:
     from meshanim.audio import Sound
@@ -69,7 +69,8 @@ def speak(
     from meshanim.synthesis import speak as spoken
 
     check_targets(output)
-    keep_recordings(output, audio)
+    clips = (Path(text.removeprefix("like=")) for text in (blinks, gaze, head))
+    keep_sources(output, audio, *filter(Path.is_file, clips), face=face)
     who = load_face(face)
     names = spoken_names(who)
     check_targets(output, weight_names=names, sound=True)

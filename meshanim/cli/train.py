@@ -16,7 +16,7 @@ from meshanim.cli.train_on_video import (
     tcsan,
     unit_classifier,
 )
-from meshanim.cli.training import adjusted, say_where
+from meshanim.cli.training import adjusted, keep_models, say_where
 
 VALIDATED = 4
 """Every fourth utterance of the validation set scores a speech model after every epoch."""
@@ -120,6 +120,7 @@ def speech(
     from meshanim.synthesis import SpeechModel
     from meshanim.training import SPEECH_RECIPES, train_speech
 
+    keep_models(out, start)
     base = SPEECH_RECIPES["made" if grid is None else "grid"]
     sizes = {"config": config, "window": window}
     recipe = adjusted(base, **sizes, epochs=epochs, batch_size=batch_size, seed=seed)
@@ -156,6 +157,7 @@ def speech_motion(
     from meshanim.synthesis import SpeechModel
     from meshanim.training import ExpressionMotionRecipe, paper_factors, train_expression_motion
 
+    keep_models(out, model)
     recipe = adjusted(ExpressionMotionRecipe(), epochs=epochs, seed=seed)
     space = SpeechModel.from_pretrained(model).space
     with Steps(quiet) as steps:

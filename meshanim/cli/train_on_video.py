@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from meshanim.cli.options import Epochs, Out, Quiet
-from meshanim.cli.training import adjusted, say_where
+from meshanim.cli.training import adjusted, keep_models, say_where
 
 if TYPE_CHECKING:
     from meshanim.datasets import TalkingClip
@@ -125,6 +125,7 @@ def tcsan(
     from meshanim.training import TCSAN_RECIPES, TCSAN_VARIANTS, train_tcsan
     from meshanim.vision import TCSAN_CROP, FaceFeatures, UnitClassifier, Vgg19Features
 
+    keep_models(out, features, classifier, hearing)
     recipes = {**TCSAN_RECIPES, **TCSAN_VARIANTS}
     check_choice("recipe", recipe, recipes)
     chosen = adjusted(recipes[recipe], epochs=epochs, batch_size=batch_size, seed=seed)
@@ -174,6 +175,7 @@ def polynomial(
     from meshanim.training import POLYNOMIAL_RECIPES, displaced_by, train_polynomial
     from meshanim.vision import POLYNOMIAL_CROP
 
+    keep_models(out, encoders)
     check_choice("recipe", recipe, POLYNOMIAL_RECIPES)
     base = POLYNOMIAL_RECIPES[recipe]
     config = f"{base.config}-mesh" if mesh else base.config

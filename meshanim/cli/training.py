@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import typer
 
 from meshanim.cli.main import STOPPED
+from meshanim.cli.writing import keep_sources
 
 if TYPE_CHECKING:
     from meshanim.training import Recipe, TrainingReport
@@ -19,6 +20,13 @@ Chosen = TypeVar("Chosen", bound="Recipe")
 def adjusted(recipe: Chosen, **asked: Any) -> Chosen:
     """A recipe with the settings that were asked for; those that are None stay its own."""
     return replace(recipe, **{name: value for name, value in asked.items() if value is not None})
+
+
+def keep_models(out: Path, *names: str | None) -> None:
+    """Raise where a run would end in the place of a model that it learns from, named or a folder."""
+    from meshanim._pretrained import shipped_model
+
+    keep_sources([out], *(shipped_model(name) or name for name in names if name is not None))
 
 
 def say_where(report: TrainingReport, epochs: int, out: Path, quiet: bool) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from meshanim._check import InputError, MissingExtra, check_range
-from meshanim.export.cache_reading import read_mdd, read_pc2, read_sequence
+from meshanim.export.beside import files_beside
+from meshanim.export.cache_reading import base_file, read_mdd, read_pc2, read_sequence
 from meshanim.export.gltf_reading import read_gltf
 from meshanim.export.live_link_reading import perform_live_link, read_live_link
 from meshanim.export.npz import read_npz
@@ -43,6 +44,15 @@ def _read(path: Path, fps: float | None, face: FaceModel | None) -> Performance:
             )
         return perform_live_link(read_live_link(path, fps), face)
     return READERS[suffix](path, fps)
+
+
+def files_read(path: str | Path) -> list[Path]:
+    """What :func:`read_performance` reads of a path: itself, and what our own writers put beside it."""
+    place = Path(path)
+    if place.suffix.lower() in (".pc2", ".mdd"):
+        base = base_file(place)
+        return [place] if base is None else [place, base]
+    return [place, *files_beside(place, texture=False, sound=True)]
 
 
 def read_performance(
