@@ -86,7 +86,7 @@ def unprojection(
     from meshanim.training import UNPROJECTION_RECIPES, train_unprojection
 
     check_choice("network", network, UNPROJECTION_RECIPES)
-    sizes = {"width": width, "size": size, "pictures": pictures, "samples": samples}
+    sizes = {"width": width, "size": size, "pictures": pictures, "samples": samples, "name": network}
     base = UNPROJECTION_RECIPES[network]
     recipe = adjusted(base, **sizes, epochs=epochs, batch_size=batch_size, seed=seed)
     kept = KeptFaces(load_face(face), pictures, seed, size)
@@ -121,9 +121,9 @@ def speech(
     from meshanim.training import SPEECH_RECIPES, train_speech
 
     keep_models(out, start)
-    base = SPEECH_RECIPES["made" if grid is None else "grid"]
-    sizes = {"config": config, "window": window}
-    recipe = adjusted(base, **sizes, epochs=epochs, batch_size=batch_size, seed=seed)
+    name = "made" if grid is None else "grid"
+    sizes = {"config": config, "window": window, "name": name}
+    recipe = adjusted(SPEECH_RECIPES[name], **sizes, epochs=epochs, batch_size=batch_size, seed=seed)
     begun = None if start is None else SpeechModel.from_pretrained(start)
     with Steps(quiet) as steps:
         if grid is None:

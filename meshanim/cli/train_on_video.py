@@ -128,7 +128,7 @@ def tcsan(
     keep_models(out, features, classifier, hearing)
     recipes = {**TCSAN_RECIPES, **TCSAN_VARIANTS}
     check_choice("recipe", recipe, recipes)
-    chosen = adjusted(recipes[recipe], epochs=epochs, batch_size=batch_size, seed=seed)
+    chosen = adjusted(recipes[recipe], name=recipe, epochs=epochs, batch_size=batch_size, seed=seed)
     judge = FaceFeatures.from_pretrained(features) if vgg is None else Vgg19Features.from_file(vgg)
     if not quiet:
         typer.echo(f"perceptual loss: {judge.name}")
@@ -179,7 +179,7 @@ def polynomial(
     check_choice("recipe", recipe, POLYNOMIAL_RECIPES)
     base = POLYNOMIAL_RECIPES[recipe]
     config = f"{base.config}-mesh" if mesh else base.config
-    chosen = adjusted(base, config=config, fusion=fusion, epochs=epochs, seed=seed)
+    chosen = adjusted(base, name=recipe, config=config, fusion=fusion, epochs=epochs, seed=seed)
     taken = None if encoders is None else PolynomialModel.from_pretrained(encoders)
     clips, unseen = _filmed(grid, POLYNOMIAL_CROP, quiet)
     displace = displaced_by(load_face("anny")) if mesh else None
