@@ -204,6 +204,6 @@ def articulate(face: FaceModel, weights: Tensor, identity: Tensor | None = None)
     """Vertices (T, V, 3) in metres of weights (T, K) on one identity (I,), along arcs; differentiable.
 
     Raises:
-        InputError: weights or identity of another shape.
+        InputError: weights or identity of another shape, an identity that is not finite.
     """
     return Articulation(face, identity).vertices(weights)

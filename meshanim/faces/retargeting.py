@@ -40,7 +40,7 @@ def retarget(performance: Performance, face: FaceModel, identity: Tensor | None 
 
     Raises:
         InputError: neither weights that the face has nor its number of vertices; not one identity of the
-            face's.
+            face's, or one that is not finite.
     """
     if identity is not None:
         check_shape("identity", identity, (len(face.identity_names),))
