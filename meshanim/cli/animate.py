@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from meshanim.cli.options import Face, Fps, Identity, Joints, Model, Output, Quiet
-from meshanim.cli.writing import keep_sources, write_all
+from meshanim.cli.writing import write_all
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,7 +44,7 @@ def animate(
 ) -> None:
     """Animate a face: it takes on an expression, holds it, and comes back."""
     from meshanim.cli.progress import Steps
-    from meshanim.export import check_targets
+    from meshanim.export import check_targets, keep_sources
     from meshanim.faces import load_face
     from meshanim.synthesis import expression_labels
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from meshanim.cli.options import BESIDE, WRITTEN, Joints, Quiet, SourceFps
-from meshanim.cli.writing import keep_sources, write_all
+from meshanim.cli.writing import write_all
 
 if TYPE_CHECKING:
     from meshanim.faces import FaceModel
@@ -47,7 +47,7 @@ def convert(
     """Convert a performance: read it from one file, write it to others, as somebody else's if you like."""
     from meshanim.cli.person import person
     from meshanim.cli.progress import Steps
-    from meshanim.export import check_targets, read_performance
+    from meshanim.export import check_targets, keep_sources, read_performance
     from meshanim.faces import load_face, retarget
 
     check_targets(output)

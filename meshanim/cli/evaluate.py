@@ -70,8 +70,7 @@ def evaluate(
     """Compare two videos of a talking face, frame by frame: pictures, lips, likeness, blinks, synchrony."""
     from meshanim._check import InputError
     from meshanim.cli.progress import Steps
-    from meshanim.cli.writing import keep_sources
-    from meshanim.export import check_targets
+    from meshanim.export import check_targets, keep_sources
     from meshanim.metrics import score_talking_head
     from meshanim.vision import read_video
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from meshanim.cli.options import Quiet, fps_option
-from meshanim.cli.writing import keep_sources
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +51,7 @@ def render(
     from meshanim._check import InputError, check_seed
     from meshanim.audio import read_sound
     from meshanim.cli.progress import Steps
-    from meshanim.export import check_targets, read_performance
+    from meshanim.export import check_targets, keep_sources, read_performance
     from meshanim.faces import load_face, retarget
     from meshanim.talking_heads import load_renderer
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from meshanim.cli.options import Face, Joints, Output, Quiet, SourceFps
-from meshanim.cli.writing import keep_sources, write_all
+from meshanim.cli.writing import write_all
 
 _LARGE_MM = 1.0
 """Left by straight lines where a jaw turns; what they explain they leave hundredths of."""
@@ -44,7 +44,7 @@ def solve(
 ) -> None:
     """Find the weights of a face's units that explain moving vertices of its mesh."""
     from meshanim.cli.progress import Steps
-    from meshanim.export import check_targets, read_performance
+    from meshanim.export import check_targets, keep_sources, read_performance
     from meshanim.faces import load_face, solve_performance
 
     chosen = {"smoothness": smoothness, "sparsity": sparsity}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from meshanim.cli.options import Face, Fps, Identity, Joints, Output, Quiet
-from meshanim.cli.writing import keep_sources, write_all
+from meshanim.cli.writing import write_all
 
 if TYPE_CHECKING:
     from meshanim.audio import Sound
@@ -63,7 +63,7 @@ def speak(
     """Let a face speak: a voice, or a text."""
     from meshanim.cli.person import person
     from meshanim.cli.progress import Steps
-    from meshanim.export import check_targets
+    from meshanim.export import check_targets, keep_sources
     from meshanim.faces import ARKIT_NAMES, load_face
     from meshanim.synthesis import SpeechModel, spoken_names
     from meshanim.synthesis import speak as spoken

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import typer
 
 from meshanim.cli.main import STOPPED
-from meshanim.cli.writing import keep_sources
 
 if TYPE_CHECKING:
     from meshanim.training import Recipe, TrainingReport
@@ -25,6 +24,7 @@ def adjusted(recipe: Chosen, **asked: Any) -> Chosen:
 def keep_models(out: Path, *names: str | None) -> None:
     """Raise where a run would end in the place of a model that it learns from, named or a folder."""
     from meshanim._pretrained import shipped_model
+    from meshanim.export import keep_sources
 
     keep_sources([out], *(shipped_model(name) or name for name in names if name is not None))
 

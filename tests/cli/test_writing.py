@@ -109,6 +109,13 @@ def test_a_face_is_not_written_over_by_what_it_performs(tmp_path: Path, monkeypa
     assert "head.npz" in capsys.readouterr().err
 
 
+def test_a_folder_may_have_the_name_of_the_built_in_head(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        assert call("animate", "--duration", "0.4", "--fps", "5", "-o", "anny/", "-q") == 0
+    assert sorted(file.name for file in Path("anny").iterdir()) == ["anny_000001.obj", "anny_000002.obj"]
+
+
 @pytest.mark.parametrize("option", ["--head", "--head=like=", "--gaze", "--blinks"])
 def test_a_clip_is_not_written_over_by_what_moves_as_it_does(
     option: str, triangle: Performance, capsys: pytest.CaptureFixture[str]
