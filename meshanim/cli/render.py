@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from meshanim.audio import Sound
     from meshanim.cli.progress import Steps
     from meshanim.performance import Performance
     from meshanim.talking_heads import Appearance, Renderer
@@ -70,11 +69,12 @@ def render(
         performance = _recognised(performance)
     with Steps(quiet) as steps:
         if audio is not None:
-            performance = _with_sound(performance, read_sound(audio), steps)
-        elif performance.waveform is not None:
-            performance = _in_step(performance, steps)
+            voice = read_sound(audio)
+            performance = replace(performance, waveform=voice.waveform, sample_rate=voice.sample_rate)
         drawing.check(performance)
         appearance = _appearance(reference, drawing, performance, steps)
+        if performance.waveform is not None:
+            performance = _in_step(performance, steps)
         if appearance.identity is not None:
             performance = retarget(performance, load_face("anny"), appearance.identity)
         frames = drawing.stream(performance, appearance, torch.Generator().manual_seed(seed or 0))
@@ -91,11 +91,6 @@ def _with_units(performance: Performance) -> Performance:
     if performance.action_units is not None or weights is None or not set(names) & set(ARKIT_NAMES):
         return performance
     return replace(performance, action_units=action_units_from_arkit(weights, names, SPEECH_UNITS))
-
-
-def _with_sound(performance: Performance, sound: Sound, steps: Steps) -> Performance:
-    voiced = replace(performance, waveform=sound.waveform, sample_rate=sound.sample_rate)
-    return _in_step(voiced, steps)
 
 
 def _in_step(performance: Performance, steps: Steps) -> Performance:
