@@ -60,6 +60,24 @@ def test_a_performance_is_not_written_over_by_what_is_made_of_it(
     assert {path: path.read_bytes() for path in Path().iterdir()} == before
 
 
+@pytest.mark.parametrize("name", ["", ".", "/"])
+@pytest.mark.parametrize("command", ["convert x.npz", "solve x.npz -o", "capture x.npz -o", "animate -o"])
+def test_what_is_no_place_for_a_file_is_one_sentence(command: str, name: str, triangle, capsys) -> None:
+    assert call(*command.split(), name) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert "must be a path, got an empty one" in line or "is replaced as a whole" in line
+
+
+@pytest.mark.parametrize(
+    "command", ["convert SOURCE a.npz", "solve SOURCE -o a.npz", "capture SOURCE -o a.npz"]
+)
+@pytest.mark.parametrize("name", ["", ".", "/"])
+def test_what_is_no_file_to_read_is_one_sentence(command: str, name: str, triangle, capsys) -> None:
+    assert call(*(name if part == "SOURCE" else part for part in command.split())) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith("meshanim: ") and not Path("a.npz").exists()
+
+
 def test_nothing_is_written_where_one_of_several_is_the_source(triangle, capsys) -> None:
     before = sorted(Path().iterdir())
     assert call("convert", "x.npz", "a.glb", "x.npz") == 2
