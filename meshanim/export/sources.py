@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -42,9 +43,11 @@ def _read(*sources: str | Path | None, face: str | None) -> list[Path]:
 
 def _takes_place(file: Path, source: Path) -> bool:
     """Whether writing ``file``, or a sequence into that folder, ends what stands at ``source``."""
-    if not file.exists():
+    # A way through folders that are yet to be made leads there once they are.
+    place = Path(os.path.realpath(file))
+    if not place.exists():
         return False
-    if file.samefile(source):
+    if place.samefile(source):
         return True
-    inside = file.is_dir() and source.is_file() and source.parent.samefile(file)
-    return inside and bool(re.fullmatch(re.escape(file.resolve().name) + r"_\d{6}\.obj", source.name))
+    inside = place.is_dir() and source.is_file() and source.parent.samefile(place)
+    return inside and bool(re.fullmatch(re.escape(place.name) + r"_\d{6}\.obj", source.name))

@@ -39,7 +39,7 @@ def triangle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Performance:
     return performance
 
 
-@pytest.mark.parametrize("name", ["x.npz", "./x.npz", "../{}/x.npz", "link.npz", "hard.npz"])
+@pytest.mark.parametrize("name", ["x.npz", "./x.npz", "../{}/x.npz", "new/../x.npz", "link.npz", "hard.npz"])
 @pytest.mark.parametrize(
     "command", ["convert x.npz -q", "solve x.npz -q -o", "render x.npz --reference face.png -o"]
 )
