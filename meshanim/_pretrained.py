@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 import torch
@@ -42,6 +42,16 @@ def _shipped_names(kind: str) -> str:
     return ", ".join(name for name, config in shipped_configs().items() if config.get("model") == kind)
 
 
+def shipped_model(name: str | Path) -> Path | None:
+    """The folder of a shipped model by its name, with a slash on any system; None of any other, and of paths.
+
+    ``./NAME`` is a path, and so is ``../NAME``.
+    """
+    plain = isinstance(name, str) and name == str(PurePosixPath(name)) and ".." not in name.split("/")
+    folders = (folder / name for folder in _shipped_folders()) if plain else ()
+    return next((folder for folder in folders if (folder / "config.json").is_file()), None)
+
+
 def find_model(name: str | Path, kind: str) -> Path:
     """The folder of a shipped model by name, or a folder by path.
 
@@ -51,17 +61,15 @@ def find_model(name: str | Path, kind: str) -> Path:
     Raises:
         InputError: neither is there; the message lists the shipped ones of that kind.
     """
-    plain = isinstance(name, str) and name == str(Path(name))
-    for folder in _shipped_folders() if plain else ():
-        if (folder / name / "config.json").is_file():
-            return folder / name
+    if (folder := shipped_model(name)) is not None:
+        return folder
     if Path(name).is_dir():
         return Path(name)
     shipped = _shipped_names(kind)
     known = (
         f"shipped, as {shipped}, or a folder" if shipped else "a folder, since none of its kind is shipped"
     )
-    research = plain and str(name).startswith("research/")
+    research = isinstance(name, str) and name.startswith("research/")
     place = ", which is in a checkout of meshanim only" if research else ""
     raise InputError(f"the model must be {known}, got {str(name)!r}{place}")
 

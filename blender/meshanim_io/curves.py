@@ -88,12 +88,12 @@ def write_weights(keys: bpy.types.Key, tracks: dict[str, NDArray], frames: NDArr
         write_curve(curves, f'key_blocks["{bpy.utils.escape_identifier(name)}"].value', frames, values)
 
 
-def retime(action: bpy.types.Action, first: float, per_key: float, start: int) -> None:
-    """Move keys at ``first``, ``first + per_key``, ... to the whole frames ``start``, ``start + 1``, ..."""
+def retime(action: bpy.types.Action, first: float, per_key: float, start: int, step: float) -> None:
+    """Move keys at ``first``, ``first + per_key``, ... to the frames ``start``, ``start + step``, ..."""
     for curve in curves_in(action):
         points = curve.keyframe_points
         places = np.empty(2 * len(points), np.float32)
         points.foreach_get("co", places)
-        places[::2] = start + np.round((places[::2].astype(np.float64) - first) / per_key)
+        places[::2] = start + step * np.round((places[::2].astype(np.float64) - first) / per_key)
         points.foreach_set("co", places)
         curve.update()

@@ -12,14 +12,15 @@ import numpy as np
 
 from .curves import curves_in, retime
 from .errors import Refusal
-from .scene import rate_of, set_range, set_rate
+from .scene import Clock, rate_of, set_rate
 
 
 def import_glb(context: bpy.types.Context, path: Path, start: int = 1) -> str:
     """Import a performance and return what was done, in words.
 
     Blender's importer places keys by the scene's frame rate, from frame 0 on, and misreads a rate that is no
-    whole number: key t lands here on the frame ``start + t``, whatever the rate is.
+    whole number: key t lands here on the frame ``start + t``, whatever the rate is; in a
+    scene whose rate others need, on the frame of the same moment.
 
     Raises:
         Refusal: the file cannot be used.
@@ -27,7 +28,7 @@ def import_glb(context: bpy.types.Context, path: Path, start: int = 1) -> str:
     extras = _performance_extras(path)
     fps, count = float(extras["fps"]), int(extras["frames"])
     scene = context.scene
-    rate, blocks = rate_of(scene), set(bpy.data.user_map())
+    clock, rate, blocks = Clock.of(scene, fps, start), rate_of(scene), set(bpy.data.user_map())
     actions, things = set(bpy.data.actions), set(scene.objects)
     set_rate(scene, max(1, round(fps)))
     try:
@@ -41,13 +42,13 @@ def import_glb(context: bpy.types.Context, path: Path, start: int = 1) -> str:
     new = [action for action in bpy.data.actions if action not in actions]
     first = min((curve.range()[0] for action in new for curve in curves_in(action)), default=0.0)
     for action in new:
-        retime(action, first, scene.render.fps / fps, start)
+        retime(action, first, scene.render.fps / fps, start, clock.step)
     things = _without_place(context, set(scene.objects) - things)
     _drop_stashes(things)
-    set_rate(scene, fps)
-    set_range(scene, start, count)
+    set_rate(scene, rate)
+    clock.set((count - 1) / fps, [thing for thing in things if thing.type == "MESH"])
     names = ", ".join(sorted(thing.name for thing in things if thing.type == "MESH"))
-    return f"{names}: {count} frames at {fps:g} fps as {len(extras['targetNames'])} shape keys"
+    return f"{names}: {count} frames at {fps:g} fps as {len(extras['targetNames'])} shape keys{clock.words}"
 
 
 def _without_place(context: bpy.types.Context, things: set[bpy.types.Object]) -> set[bpy.types.Object]:

@@ -13,8 +13,8 @@ from .curves import LARGEST_WEIGHT, curves_of, write_vector, write_weights
 from .errors import Refusal
 from .materials import add_materials
 from .performance import Performance, read_performance
-from .point_cache import add_point_cache, cache_folder, write_pc2
-from .scene import add_sound, set_range, set_rate
+from .point_cache import add_point_cache, cache_folder, check_step, write_pc2
+from .scene import Clock, add_sound
 
 LARGEST_ERROR = 1e-5
 """Metres that shape keys may be off where the user left the choice to us."""
@@ -56,41 +56,40 @@ def import_npz(
             "import it as a Mesh Cache"
         )
     keyed = motion == "KEYS" or (motion == "AUTO" and _explained(found))
+    clock = Clock.of(context.scene, found.fps, start)
+    if not keyed:
+        check_step(clock.step, path)
     cache = None if keyed else write_pc2(found, cache_folder(found, folder))
-    set_rate(context.scene, found.fps)
     thing = build_object(context.collection, found, path.stem)
     add_materials(thing, found)
     if cache is None:
-        how = _animate_keys(thing, found, start)
+        how = _animate_keys(thing, found, clock)
     else:
-        add_point_cache(thing, cache, start)
+        add_point_cache(thing, cache, start, clock.step)
         how = f"as a Mesh Cache, {cache.name}"
-    _animate_head(thing, found, start)
-    set_range(context.scene, start, found.frame_count)
+    _animate_head(thing, found, clock)
+    clock.set((found.frame_count - 1) / found.fps, [thing])
     if "waveform" in found:
         add_sound(context.scene, path.stem, found["waveform"], int(found["sample_rate"]), start)
     _select(context, thing)
-    return f"{thing.name}: {found.frame_count} frames at {found.fps:g} fps {how}"
+    return f"{thing.name}: {found.frame_count} frames at {found.fps:g} fps {how}{clock.words}"
 
 
-def _frames(found: Performance, start: int) -> np.ndarray:
-    return np.arange(start, start + found.frame_count)
-
-
-def _animate_keys(thing: bpy.types.Object, found: Performance, start: int) -> str:
+def _animate_keys(thing: bpy.types.Object, found: Performance, clock: Clock) -> str:
     weights = found["weights"]
     given = add_shape_keys(thing, found.weight_names, found["basis"])
-    write_weights(thing.data.shape_keys, dict(zip(given, weights.T, strict=True)), _frames(found, start))
+    tracks = dict(zip(given, weights.T, strict=True))
+    write_weights(thing.data.shape_keys, tracks, clock.frames(found.frame_count))
     off = 1000 * found.unexplained
     return f"as {len(given)} shape keys" + (f", off by up to {off:.2g} mm" if off else "")
 
 
-def _animate_head(thing: bpy.types.Object, found: Performance, start: int) -> None:
+def _animate_head(thing: bpy.types.Object, found: Performance, clock: Clock) -> None:
     """Head motion as the object's own: location and quaternion."""
     thing.rotation_mode = "QUATERNION"
     if "head_motion" not in found:
         return
-    motion, curves, frames = found["head_motion"], curves_of(thing), _frames(found, start)
+    motion, curves, frames = found["head_motion"], curves_of(thing), clock.frames(found.frame_count)
     write_vector(curves, "rotation_quaternion", frames, axes.from_axis_angle(motion[:, :3]))
     write_vector(curves, "location", frames, axes.to_z_up(motion[:, 3:]))
 

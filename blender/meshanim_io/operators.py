@@ -12,7 +12,7 @@ from .errors import Refusal
 from .import_glb import import_glb
 from .import_npz import import_npz
 from .properties import RotationTarget
-from .scene import rate_of, set_range, set_rate
+from .scene import Clock, mark, rate_of
 from .tracks import PARTS, Track, read_track
 from .turning import check_target, turn
 
@@ -77,7 +77,8 @@ class ApplyWeights(bpy.types.Operator, ImportHelper):
     start: IntProperty(name="First Frame", default=1, min=0)
     set_clock: BoolProperty(
         name="Set Frame Rate and Range",
-        description="Give the scene the file's frame rate and length; else fit the keys to the scene's rate",
+        description="Give the scene the file's frame rate and length, where no other performance needs the "
+        "scene's; else fit the keys to that",
         default=True,
     )
     fps: FloatProperty(
@@ -102,15 +103,20 @@ class ApplyWeights(bpy.types.Operator, ImportHelper):
         if not things:
             raise Refusal("Select a mesh with shape keys to apply weights to")
         track = read_track(path, self.fps)
-        rate = track.fps if self.set_clock else rate_of(context.scene)
+        clock = Clock.of(context.scene, track.fps, self.start, things)
+        rate = clock.rate if self.set_clock else rate_of(context.scene)
         frames = self.start + track.seconds * rate
         targets = self._targets(context.scene, track) if self.turn else {}
         plans = apply_weights(things, track, frames)
         turned = [turn(target, track.turns[part], frames) for part, target in targets.items()]
         if self.set_clock:
-            set_rate(context.scene, track.fps)
-            set_range(context.scene, self.start, 1 + round(float(track.seconds[-1]) * rate))
-        return ". ".join([*map(str, plans), *([f"Turned: {', '.join(turned)}"] if turned else [])])
+            clock.set(float(track.seconds[-1]), things)
+        else:
+            mark(things, track.fps)
+        words = [f"Turned: {', '.join(turned)}"] if turned else []
+        if self.set_clock and clock.words:
+            words.append(f"The scene keeps its {rate:g} fps, by which other performances go")
+        return ". ".join([*map(str, plans), *words])
 
     def _targets(self, scene: bpy.types.Scene, track: Track) -> dict[str, RotationTarget]:
         chosen = {part: getattr(scene.meshanim, part) for part in PARTS if part in track.turns}

@@ -16,6 +16,8 @@ from .performance import Performance
 
 HEADER = struct.Struct("<12siiffi")
 """``POINTCACHE2``, version, points, first frame, frames per sample, samples."""
+MOST_SAMPLES = 100.0
+"""Blender's limit for how many samples of a Mesh Cache one frame goes on."""
 
 
 def cache_folder(found: Performance, wanted: str) -> Path:
@@ -55,10 +57,20 @@ def write_pc2(found: Performance, folder: Path) -> Path:
     return path
 
 
-def add_point_cache(thing: bpy.types.Object, path: Path, start: int) -> None:
-    """Let the object's vertices follow the file, its first sample at the frame ``start``."""
+def check_step(step: float, path: Path) -> None:
+    """Raise where a Mesh Cache cannot go ``step`` frames of the scene from one sample to the next."""
+    if 1 / step > MOST_SAMPLES:
+        raise Refusal(
+            f"{path.name} has more than {MOST_SAMPLES:g} frames in one of the scene's, whose rate other "
+            "performances need, and a Mesh Cache cannot be played so fast; import it into a scene of its own"
+        )
+
+
+def add_point_cache(thing: bpy.types.Object, path: Path, start: int, step: float) -> None:
+    """Let the object's vertices follow the file: a sample every ``step`` frames from ``start`` on."""
     modifier = thing.modifiers.new("Performance", "MESH_CACHE")
     modifier.cache_format = "PC2"
     beside = bpy.data.filepath and Path(bpy.data.filepath).parent == path.parent
     modifier.filepath = f"//{path.name}" if beside else str(path)
-    modifier.frame_start = start
+    # What Blender takes away is counted in samples.
+    modifier.frame_scale, modifier.frame_start = 1 / step, start / step

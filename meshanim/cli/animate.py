@@ -44,11 +44,12 @@ def animate(
 ) -> None:
     """Animate a face: it takes on an expression, holds it, and comes back."""
     from meshanim.cli.progress import Steps
-    from meshanim.export import check_targets
+    from meshanim.export import check_targets, keep_sources
     from meshanim.faces import load_face
     from meshanim.synthesis import expression_labels
 
     check_targets(output)
+    keep_sources(output, face=face)
     labels = expression_labels(expression, duration, onset, apex, offset, fps, intensity)
     with Steps(quiet) as steps:
         mover = load_face(face)

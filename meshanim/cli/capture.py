@@ -9,7 +9,7 @@ import typer
 
 from meshanim._progress import Progress
 from meshanim.cli.options import BESIDE, WRITTEN, Quiet
-from meshanim.cli.writing import keep_recordings, say_written
+from meshanim.cli.writing import say_written
 
 if TYPE_CHECKING:
     from meshanim.capture import Captured
@@ -34,12 +34,12 @@ def capture(
     """Capture a face from a clip: who it is, how the head moves, and what the face does."""
     from meshanim.capture import capture as captured_from
     from meshanim.cli.progress import Steps
-    from meshanim.export import check_targets
+    from meshanim.export import check_targets, keep_sources
     from meshanim.faces import load_face
 
+    keep_sources(output, clip, face=face)
     model = load_face(face)
     check_targets(output, (_NEUTRAL, _PICTURE), model.weight_names, texture=True, sound=True)
-    keep_recordings(output, clip)
     with Steps(quiet) as steps:
         captured = captured_from(clip, model, steps.step)
         for path in output:

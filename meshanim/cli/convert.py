@@ -47,10 +47,11 @@ def convert(
     """Convert a performance: read it from one file, write it to others, as somebody else's if you like."""
     from meshanim.cli.person import person
     from meshanim.cli.progress import Steps
-    from meshanim.export import check_targets, read_performance
+    from meshanim.export import check_targets, keep_sources, read_performance
     from meshanim.faces import load_face, retarget
 
     check_targets(output)
+    keep_sources(output, source, face=face)
     with Steps(quiet) as steps:
         named = face or (None if identity is None else "anny")
         model = None if named is None else load_face(named)

@@ -70,7 +70,7 @@ def evaluate(
     """Compare two videos of a talking face, frame by frame: pictures, lips, likeness, blinks, synchrony."""
     from meshanim._check import InputError
     from meshanim.cli.progress import Steps
-    from meshanim.export import check_targets
+    from meshanim.export import check_targets, keep_sources
     from meshanim.metrics import score_talking_head
     from meshanim.vision import read_video
 
@@ -78,6 +78,7 @@ def evaluate(
         raise InputError(f"output must end in .json, got {output}")
     if output is not None:
         check_targets([output], (".json",))
+        keep_sources([output], prediction, truth, reference)
     crop = None if renderer is None else _crop(renderer)
     picture = None if reference is None else _person(reference)
     videos = read_video(prediction), read_video(truth)

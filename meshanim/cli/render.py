@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from meshanim.cli.options import Quiet, fps_option
-from meshanim.cli.writing import keep_recordings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from meshanim.audio import Sound
     from meshanim.cli.progress import Steps
     from meshanim.performance import Performance
     from meshanim.talking_heads import Appearance, Renderer
@@ -52,14 +50,14 @@ def render(
     from meshanim._check import InputError, check_seed
     from meshanim.audio import read_sound
     from meshanim.cli.progress import Steps
-    from meshanim.export import check_targets, read_performance
+    from meshanim.export import check_targets, keep_sources, read_performance
     from meshanim.faces import load_face, retarget
     from meshanim.talking_heads import load_renderer
 
     if output.suffix.lower() not in (_VIDEO, _ANIMATION):
         raise InputError(f"the output must end in {_VIDEO} or {_ANIMATION}, got {str(output)!r}")
     check_targets([output])
-    keep_recordings([output], reference, audio)
+    keep_sources([output], source, reference, audio)
     check_seed(seed or 0)
     drawing = load_renderer(renderer, weights)
     if seed is not None and not drawing.chance:
@@ -71,11 +69,12 @@ def render(
         performance = _recognised(performance)
     with Steps(quiet) as steps:
         if audio is not None:
-            performance = _with_sound(performance, read_sound(audio), steps)
-        elif performance.waveform is not None:
-            performance = _in_step(performance, steps)
+            voice = read_sound(audio)
+            performance = replace(performance, waveform=voice.waveform, sample_rate=voice.sample_rate)
         drawing.check(performance)
         appearance = _appearance(reference, drawing, performance, steps)
+        if performance.waveform is not None:
+            performance = _in_step(performance, steps)
         if appearance.identity is not None:
             performance = retarget(performance, load_face("anny"), appearance.identity)
         frames = drawing.stream(performance, appearance, torch.Generator().manual_seed(seed or 0))
@@ -92,11 +91,6 @@ def _with_units(performance: Performance) -> Performance:
     if performance.action_units is not None or weights is None or not set(names) & set(ARKIT_NAMES):
         return performance
     return replace(performance, action_units=action_units_from_arkit(weights, names, SPEECH_UNITS))
-
-
-def _with_sound(performance: Performance, sound: Sound, steps: Steps) -> Performance:
-    voiced = replace(performance, waveform=sound.waveform, sample_rate=sound.sample_rate)
-    return _in_step(voiced, steps)
 
 
 def _in_step(performance: Performance, steps: Steps) -> Performance:

@@ -44,11 +44,12 @@ def solve(
 ) -> None:
     """Find the weights of a face's units that explain moving vertices of its mesh."""
     from meshanim.cli.progress import Steps
-    from meshanim.export import check_targets, read_performance
+    from meshanim.export import check_targets, keep_sources, read_performance
     from meshanim.faces import load_face, solve_performance
 
     chosen = {"smoothness": smoothness, "sparsity": sparsity}
     settings = {name: value for name, value in chosen.items() if value is not None}
+    keep_sources(output, motion, face=face)
     model = load_face(face)
     check_targets(output, weight_names=model.weight_names)
     moving = read_performance(motion, fps)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from meshanim.cli.options import Face, Fps, Identity, Joints, Output, Quiet
-from meshanim.cli.writing import keep_recordings, write_all
+from meshanim.cli.writing import write_all
 
 if TYPE_CHECKING:
     from meshanim.audio import Sound
@@ -63,13 +63,14 @@ def speak(
     """Let a face speak: a voice, or a text."""
     from meshanim.cli.person import person
     from meshanim.cli.progress import Steps
-    from meshanim.export import check_targets
+    from meshanim.export import check_targets, keep_sources
     from meshanim.faces import ARKIT_NAMES, load_face
     from meshanim.synthesis import SpeechModel, spoken_names
     from meshanim.synthesis import speak as spoken
 
     check_targets(output)
-    keep_recordings(output, audio)
+    clips = (Path(text.removeprefix("like=")) for text in (blinks, gaze, head))
+    keep_sources(output, audio, *filter(Path.is_file, clips), face=face)
     who = load_face(face)
     names = spoken_names(who)
     check_targets(output, weight_names=names, sound=True)

@@ -34,7 +34,7 @@ def studio(
         who = load_face(face)
         named = model or (_BUILT_IN_MODEL if who.name == "anny" else None)
         trained = None if named is None else ExpressionModel.from_pretrained(named)
-        page = Studio(server, who, trained, folder)
+        page = Studio(server, who, trained, folder, face)
     except BaseException:
         close_server(server)
         raise

@@ -16,7 +16,7 @@ from meshanim.cli.train_on_video import (
     tcsan,
     unit_classifier,
 )
-from meshanim.cli.training import adjusted, say_where
+from meshanim.cli.training import adjusted, keep_models, say_where
 
 VALIDATED = 4
 """Every fourth utterance of the validation set scores a speech model after every epoch."""
@@ -86,7 +86,7 @@ def unprojection(
     from meshanim.training import UNPROJECTION_RECIPES, train_unprojection
 
     check_choice("network", network, UNPROJECTION_RECIPES)
-    sizes = {"width": width, "size": size, "pictures": pictures, "samples": samples}
+    sizes = {"width": width, "size": size, "pictures": pictures, "samples": samples, "name": network}
     base = UNPROJECTION_RECIPES[network]
     recipe = adjusted(base, **sizes, epochs=epochs, batch_size=batch_size, seed=seed)
     kept = KeptFaces(load_face(face), pictures, seed, size)
@@ -120,9 +120,10 @@ def speech(
     from meshanim.synthesis import SpeechModel
     from meshanim.training import SPEECH_RECIPES, train_speech
 
-    base = SPEECH_RECIPES["made" if grid is None else "grid"]
-    sizes = {"config": config, "window": window}
-    recipe = adjusted(base, **sizes, epochs=epochs, batch_size=batch_size, seed=seed)
+    keep_models(out, start)
+    name = "made" if grid is None else "grid"
+    sizes = {"config": config, "window": window, "name": name}
+    recipe = adjusted(SPEECH_RECIPES[name], **sizes, epochs=epochs, batch_size=batch_size, seed=seed)
     begun = None if start is None else SpeechModel.from_pretrained(start)
     with Steps(quiet) as steps:
         if grid is None:
@@ -156,6 +157,7 @@ def speech_motion(
     from meshanim.synthesis import SpeechModel
     from meshanim.training import ExpressionMotionRecipe, paper_factors, train_expression_motion
 
+    keep_models(out, model)
     recipe = adjusted(ExpressionMotionRecipe(), epochs=epochs, seed=seed)
     space = SpeechModel.from_pretrained(model).space
     with Steps(quiet) as steps:

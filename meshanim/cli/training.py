@@ -21,6 +21,14 @@ def adjusted(recipe: Chosen, **asked: Any) -> Chosen:
     return replace(recipe, **{name: value for name, value in asked.items() if value is not None})
 
 
+def keep_models(out: Path, *names: str | None) -> None:
+    """Raise where a run would end in the place of a model that it learns from, named or a folder."""
+    from meshanim._pretrained import shipped_model
+    from meshanim.export import keep_sources
+
+    keep_sources([out], *(shipped_model(name) or name for name in names if name is not None))
+
+
 def say_where(report: TrainingReport, epochs: int, out: Path, quiet: bool) -> None:
     """How far a run is, and where it lies; one that was stopped ends the command as an interrupt does.
 

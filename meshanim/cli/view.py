@@ -30,12 +30,12 @@ def view(
 
     performance = load(path, fps)
     other = None if against is None else load(against, fps)
-    if other is not None and (told := words_on_lengths(performance, other)):
-        typer.echo(told, err=True)
     server = open_page(host, port)
     try:
         player = view_performance(server, performance, other)
     except BaseException:
         close_server(server)
         raise
+    if other is not None and (told := words_on_lengths(performance, other)):
+        typer.echo(told, err=True)
     serve(server, player)

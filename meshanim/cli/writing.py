@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from meshanim.cli.progress import Steps
     from meshanim.faces import FaceModel
@@ -36,21 +36,6 @@ def write_all(
     for path in output:
         export(performance, path, steps.step(Path(path).name), face=face, joints=joints)
         say_written(written_files(performance, path), steps)
-
-
-def keep_recordings(output: Iterable[str | Path], *recordings: Path | None) -> None:
-    """Raise where an output, or what goes beside it, would take the place of a film, picture or sound read.
-
-    Nobody can make a recording again.
-    """
-    from meshanim._check import InputError
-    from meshanim.export.beside import files_beside
-
-    sources = [source for source in recordings if source is not None and source.exists()]
-    for target in map(Path, output):
-        for file in (target, *files_beside(target, texture=True, sound=True)):
-            if file.exists() and any(map(file.samefile, sources)):
-                raise InputError(f"{file} must be another file than the recording that is read, got the same")
 
 
 def say_written(files: Sequence[Path], steps: Steps) -> None:

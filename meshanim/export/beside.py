@@ -31,9 +31,9 @@ def sound_path(path: Path) -> Path:
 def files_beside(path: Path, texture: bool, sound: bool) -> list[Path]:
     """What is written beside ``path`` for a performance with a texture, and with a sound."""
     suffix = path.suffix.lower()
-    base = [base_path(path)] * (suffix in (".pc2", ".mdd"))
-    picture = [picture_path(path)] * (texture and suffix in (".abc", ".usda", ".usdc"))
-    return base + picture + [sound_path(path)] * (sound and suffix in (".usda", ".usdc"))
+    base = [base_path(path)] if suffix in (".pc2", ".mdd") else []
+    picture = [picture_path(path)] if texture and suffix in (".abc", ".usda", ".usdc") else []
+    return base + picture + ([sound_path(path)] if sound and suffix in (".usda", ".usdc") else [])
 
 
 def check_beside(path: Path, beside: Iterable[Path]) -> None:

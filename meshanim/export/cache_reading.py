@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from meshanim._check import InputError, check_numbering
 from meshanim.export import mdd, pc2
+from meshanim.export.beside import base_path
 from meshanim.export.rates import nominal_rate
 from meshanim.mesh import Mesh, read_mesh
 from meshanim.performance import Performance
@@ -23,12 +24,17 @@ UNEVEN = 0.1
 _NUMBERED = re.compile(r"(.*?)(\d+)\.(obj|ply)", re.IGNORECASE)
 
 
+def base_file(path: Path) -> Path | None:
+    """The file with the mesh beside a cache, None where there is none."""
+    places = (path.with_suffix(suffix) for suffix in (".obj", ".ply", ".glb"))
+    return next((place for place in places if place.is_file()), None)
+
+
 def _base(path: Path, count: int) -> Mesh:
     """The mesh beside a cache, which must have as many vertices."""
-    places = [path.with_suffix(suffix) for suffix in (".obj", ".ply", ".glb")]
-    place = next((place for place in places if place.is_file()), None)
+    place = base_file(path)
     if place is None:
-        raise InputError(f"it needs its base mesh beside it, {places[0].name}, and there is none")
+        raise InputError(f"it needs its base mesh beside it, {base_path(path).name}, and there is none")
     mesh = read_mesh(place)
     if len(mesh.vertices) != count:
         raise InputError(f"it moves {count} vertices, and {place.name} has {len(mesh.vertices)}")

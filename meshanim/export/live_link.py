@@ -44,6 +44,8 @@ ROTATIONS: tuple[str, ...] = tuple(
     f"{part}{angle}" for part in ("Head", "LeftEye", "RightEye") for angle in ("Yaw", "Pitch", "Roll")
 )
 COLUMNS = (*SHAPES, *ROTATIONS)
+DECIMALS = 6
+"""Of weights and radians."""
 
 
 def camel(name: str) -> str:
@@ -130,9 +132,11 @@ def write_live_link(performance: Performance, path: Path, progress: Progress | N
         InputError: no weight with a name of ARKit's.
     """
     values = np.concatenate([_shape_columns(performance), _rotation_columns(performance)], axis=1)
+    values = values.round(DECIMALS) + 0.0  # which takes the sign from zeros
     with atomic_path(path) as place, open(place, "w", encoding="ascii", newline="\n") as file:
         file.write(",".join(("Timecode", "BlendShapeCount", *COLUMNS)) + "\n")
         for timecode, row in zip(timecodes(len(values), performance.fps), values.tolist(), strict=True):
-            file.write(f"{timecode},{len(COLUMNS)}," + ",".join(f"{value:.6f}" for value in row) + "\n")
+            cells = (f"{value:.{DECIMALS}f}" for value in row)
+            file.write(",".join((timecode, str(len(COLUMNS)), *cells)) + "\n")
     if progress is not None:
         progress(performance.frame_count, performance.frame_count)

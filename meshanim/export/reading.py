@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from meshanim._check import InputError, MissingExtra, check_range
-from meshanim.export.cache_reading import read_mdd, read_pc2, read_sequence
+from meshanim.export.beside import files_beside
+from meshanim.export.cache_reading import base_file, read_mdd, read_pc2, read_sequence
 from meshanim.export.gltf_reading import read_gltf
 from meshanim.export.live_link_reading import perform_live_link, read_live_link
 from meshanim.export.npz import read_npz
@@ -45,6 +46,15 @@ def _read(path: Path, fps: float | None, face: FaceModel | None) -> Performance:
     return READERS[suffix](path, fps)
 
 
+def files_read(path: str | Path) -> list[Path]:
+    """What :func:`read_performance` reads of a path: itself, and what our own writers put beside it."""
+    place = Path(path)
+    if place.suffix.lower() in (".pc2", ".mdd"):
+        base = base_file(place)
+        return [place] if base is None else [place, base]
+    return [place, *files_beside(place, texture=False, sound=True)]
+
+
 def read_performance(
     path: str | Path, fps: float | None = None, face: FaceModel | None = None
 ) -> Performance:
@@ -52,7 +62,8 @@ def read_performance(
 
     NPZ has everything that a performance has; GLB, glTF and USD have mesh, weights, names, head motion and
     frame rate; PC2, MDD and a folder of numbered OBJ or PLY files have positions, head motion in them, and
-    of these only MDD has a frame rate; Live Link Face CSV has curves, for a face model to move.
+    of these only MDD has a frame rate; Live Link Face CSV has curves, for a face model to move: the built-in
+    head with its jaw on its hinge and lids that slide, as it speaks, others in straight lines.
 
     Args:
         path: an ``.npz``, ``.glb``, ``.gltf``, ``.usda``, ``.usdc``, ``.usdz``, ``.pc2``, ``.mdd`` or

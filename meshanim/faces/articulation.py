@@ -8,6 +8,7 @@ ball lead them.
 from __future__ import annotations
 
 from copy import copy
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -182,10 +183,27 @@ class Articulation:
         return points
 
 
+@dataclass(frozen=True)
+class ArkitArticulation:
+    """Moves an articulated face by ARKit's weights.
+
+    Args:
+        articulation: of the face.
+        mapping: (A, K) what each of the A weights is in the face's own.
+    """
+
+    articulation: Articulation
+    mapping: Tensor
+
+    def vertices(self, weights: Tensor) -> Tensor:
+        """Vertices (T, V, 3) in metres of weights (T, A)."""
+        return self.articulation.vertices(weights.to(self.mapping) @ self.mapping)
+
+
 def articulate(face: FaceModel, weights: Tensor, identity: Tensor | None = None) -> Tensor:
     """Vertices (T, V, 3) in metres of weights (T, K) on one identity (I,), along arcs; differentiable.
 
     Raises:
-        InputError: weights or identity of another shape.
+        InputError: weights or identity of another shape, an identity that is not finite.
     """
     return Articulation(face, identity).vertices(weights)

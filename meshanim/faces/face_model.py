@@ -159,7 +159,7 @@ class FaceModel(ABC):
             weights: (..., K) weights; the face at rest without them. Leading dimensions broadcast.
 
         Raises:
-            InputError: a wrong number of coefficients or weights.
+            InputError: a wrong number of coefficients or weights, a coefficient that is not finite.
         """
         if identity is not None:
             identity = self._checked(identity, batched=True)
@@ -186,6 +186,8 @@ class FaceModel(ABC):
         """Identity coefficients (I,), or (..., I) where ``batched``, of the model's type or a wider one."""
         check_tensor("identity", identity)
         check_shape("identity", identity, (len(self.identity_names),), batched)
+        if not identity.is_meta:
+            check_finite("identity", identity)
         return identity.to(torch.promote_types(self.units.dtype, identity.dtype))
 
     def weights_from_arkit(self, weights: Tensor) -> Tensor:

@@ -62,7 +62,8 @@ def solve_performance(
         progress: called with the name of each step, gives the callback that is told done and total.
 
     Raises:
-        InputError: another number of vertices or topology, a face without units, a frame that is not finite.
+        InputError: another number of vertices or topology, a face without units, a frame or an identity that
+            is not finite.
     """
     mover, who = fitting_face(performance, face)
     basis = Blendshapes(mover.weight_names, performance.neutral.vertices, mover.basis(who))

@@ -27,8 +27,9 @@ def retarget(performance: Performance, face: FaceModel, identity: Tensor | None 
     """A performance as another person gives it; the head's motion, gaze, sound and labels stay.
 
     Weights of shapes that the face has move the other's shapes: the jaw turns, lids slide, and what the first
-    face moved beyond its shapes is left out. Any other displacements are carried from face to face as the
-    model's own shapes are (:meth:`FaceModel.carry_to`).
+    face moved beyond its shapes, by a residual or by principal components as files name them, is left out.
+    Any other displacements are carried from face to face as the model's own shapes are
+    (:meth:`FaceModel.carry_to`).
 
     Args:
         performance: on any mesh, by weights that the face has or ARKit's, which either may divide into sides:
@@ -40,19 +41,18 @@ def retarget(performance: Performance, face: FaceModel, identity: Tensor | None 
 
     Raises:
         InputError: neither weights that the face has nor its number of vertices; not one identity of the
-            face's.
+            face's, or one that is not finite.
     """
     if identity is not None:
         check_shape("identity", identity, (len(face.identity_names),))
     neutral = face.neutral.with_vertices(face.rest(identity))
     mapping = _mapping(performance, face)
-    alike = len(performance.neutral.vertices) == len(neutral.vertices)
-    lacking, foreign = _strange(performance, mapping, alike)
+    lacking, foreign = _strange(performance, mapping)
     if performance.weights is not None and not foreign:
         if lacking:
             warnings.warn(f"face {face.name} has no {', '.join(lacking)}: left out", stacklevel=2)
         moved = _by_weights(_taken_over(performance.weights, mapping), face, identity)
-    elif alike:
+    elif len(performance.neutral.vertices) == len(neutral.vertices):
         moved = _carried(performance, face, neutral)
     else:
         came = " and ".join([f"{len(performance.neutral.vertices)} vertices", *foreign[:1]])
@@ -73,10 +73,10 @@ def _mapping(performance: Performance, face: FaceModel) -> Tensor:
     return torch.stack(rows) if rows else torch.zeros(0, len(own))
 
 
-def _strange(performance: Performance, mapping: Tensor, alike: bool) -> tuple[list[str], list[str]]:
+def _strange(performance: Performance, mapping: Tensor) -> tuple[list[str], list[str]]:
     """What moves something and is no weight of the face: ARKit's, where it has others of these; the rest.
 
-    What files say of motion beyond shapes counts for neither, where it could not be carried.
+    What files say of motion beyond shapes, such as a jaw's arcs, counts for neither where there are others.
     """
     if performance.weights is None:
         return [], []
@@ -85,7 +85,7 @@ def _strange(performance: Performance, mapping: Tensor, alike: bool) -> tuple[li
     strange = [name for name, lost in zip(performance.weight_names, used & ~has, strict=True) if lost]
     others = bool((used & has).any())
     lacking = [name for name in strange if name in ARKIT_NAMES and others]
-    beyond = [name for name in strange if _BEYOND.fullmatch(name) and others and not alike]
+    beyond = [name for name in strange if _BEYOND.fullmatch(name) and others]
     return lacking, [name for name in strange if name not in (*lacking, *beyond)]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -13,6 +12,7 @@ from meshanim._check import InputError, check_finite, check_range, check_shape
 from meshanim._progress import Progress
 from meshanim.audio.sound import SPEECH_RATE, Sound, resample
 from meshanim.faces import ARKIT_NAMES, Articulation, FaceModel
+from meshanim.faces.articulation import ArkitArticulation
 from meshanim.performance import Performance, check_frames
 from meshanim.synthesis.acting import Acting, EyeControl, columns_of
 from meshanim.synthesis.blinks import Blinks
@@ -42,17 +42,6 @@ class HeadControl(Protocol):
 
     def head_motion(self, sound: Sound, *, fps: float) -> Tensor:
         """Head motion (T, 6): axis-angle in radians, then translation in metres."""
-
-
-@dataclass(frozen=True)
-class _ArkitMover:
-    """Moves an articulated face by those of ARKit's weights that it has."""
-
-    articulation: Articulation
-    mapping: Tensor
-
-    def vertices(self, weights: Tensor) -> Tensor:
-        return self.articulation.vertices(weights @ self.mapping)
 
 
 def spoken_names(face: FaceModel) -> tuple[str, ...]:
@@ -126,7 +115,7 @@ def speak(
         weights=weights[:, own],
         basis=torch.einsum("ak,kvc->avc", mapping, face.basis(identity)),
         weight_names=names,
-        mover=_ArkitMover(articulation, mapping),
+        mover=ArkitArticulation(articulation, mapping),
         face_model=face.name,
         identity=identity,
         labels=acting.label.expand(len(weights), -1) if bool(acting.label.any()) else None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ from meshanim.training.recipe import Recipe
 FORMAT = 3
 NAME = "checkpoint.safetensors"
 _MAY_CHANGE = ("epochs", "checkpoint_steps")
+_CALLED = "recipe"
+"""What the name of a recipe is kept as; it tells of a difference, and is none of its own."""
 
 
 @dataclass
@@ -159,15 +161,23 @@ def _differences(name: str, found: Any, wanted: Any) -> Iterator[str]:
 
 def _check_same_run(path: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
     wanted = json.loads(json.dumps(wanted))
+    known = (name for name in wanted if name in found and name not in _MAY_CHANGE)
     # A setting tells a person more than what it makes of a model.
-    settings_first = sorted(
-        {*found} & {*wanted} - {*_MAY_CHANGE}, key=lambda it: (type(found[it]) is dict, it)
-    )
-    for name in settings_first:
-        if unlike := ", ".join(_differences(name, found[name], wanted[name])):
-            raise InputError(f"{path} belongs to another run: {unlike}; choose another folder or remove it")
+    settings_first = sorted(known, key=lambda name: type(found[name]) is dict)
+    unlike = {name: ", ".join(_differences(name, found[name], wanted[name])) for name in settings_first}
+    told = [name for name in settings_first if unlike[name]]
+    if told and told != [_CALLED]:
+        raise InputError(
+            f"{path} belongs to another run: {unlike[told[0]]}; choose another folder or remove it"
+        )
 
 
 def describe_run(recipe: Recipe, samples: int, **more: Any) -> dict[str, Any]:
-    """What a checkpoint must agree in to be taken up."""
-    return {**asdict(recipe), "samples": samples, **more}
+    """What a checkpoint must agree in to be taken up, what tells most first.
+
+    That is what somebody chose: the recipe, by what it is called, settings that it alone has, and the data.
+    Those that every recipe has follow from that choice more often than they are one.
+    """
+    settings = asdict(recipe)
+    common = {item.name: settings.pop(item.name) for item in fields(Recipe)}
+    return {_CALLED: common.pop("name"), **settings, "samples": samples, **more, **common}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from numbers import Integral, Real
 from typing import Any
 
@@ -27,6 +27,7 @@ class Recipe:
         seed: of weights, order and everything else random; the same seed gives the same bytes on the same
             machine.
         checkpoint_steps: steps between checkpoints inside an epoch; there is one after every epoch anyway.
+        name: what it is called where it was chosen, by which another run in its folder is told from it.
     """
 
     epochs: int = 100
@@ -36,6 +37,7 @@ class Recipe:
     weight_decay: float = 5e-5
     seed: int = 0
     checkpoint_steps: int = 50
+    name: str = field(default="", kw_only=True, compare=False)
 
     def __post_init__(self) -> None:
         for item in fields(self):

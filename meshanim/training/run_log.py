@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,6 @@ from meshanim._files import atomic_path
 from meshanim.training.checkpoint import Position
 
 HISTORY = "history.json"
-
-
-def _tensorboard(folder: Path, epoch: int) -> Any:
-    try:
-        from torch.utils.tensorboard import SummaryWriter  # an extra, and slow to import
-    except ImportError:
-        return None
-    return SummaryWriter(str(folder / "tensorboard"), purge_step=epoch + 1)
 
 
 class RunLog:
@@ -45,10 +38,19 @@ class RunLog:
         self.bar = Progress(TextColumn("{task.description}"), *columns, *times, disable=not progress)
         done = position.epoch * steps + position.step
         self.line = self.bar.add_task("training", total=steps * epochs, completed=done)
-        self.board = _tensorboard(folder, position.epoch) if writes else None
+        self._begun = position.epoch
         if writes and position.history:
             # a run that was killed right after a checkpoint had no time to
             self._keep(position)
+
+    @cached_property
+    def _board(self) -> Any:
+        """TensorBoard's file of what this process adds, made when there is something."""
+        try:
+            from torch.utils.tensorboard import SummaryWriter  # an extra, and slow to import
+        except ImportError:
+            return None
+        return SummaryWriter(str(self.folder / "tensorboard"), purge_step=self._begun + 1)
 
     def __enter__(self) -> RunLog:
         self.bar.start()
@@ -56,8 +58,8 @@ class RunLog:
 
     def __exit__(self, *_: object) -> None:
         self.bar.stop()
-        if self.board is not None:
-            self.board.close()
+        if (board := vars(self).get("_board")) is not None:
+            board.close()
 
     def step(self, position: Position) -> None:
         """Tell of one step done."""
@@ -70,11 +72,11 @@ class RunLog:
         if not self.writes:
             return
         self._keep(position)
-        if self.board is not None:
+        if self._board is not None:
             for name, value in position.history[-1].items():
-                self.board.add_scalar(name, value, position.epoch)
+                self._board.add_scalar(name, value, position.epoch)
             for name, picture in pictures.items():
-                self.board.add_image(name, picture, position.epoch, dataformats="HWC")
+                self._board.add_image(name, picture, position.epoch, dataformats="HWC")
 
     def _keep(self, position: Position) -> None:
         with atomic_path(self.folder / HISTORY) as path:

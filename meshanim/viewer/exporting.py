@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path, PurePosixPath
 
 from meshanim._check import InputError
-from meshanim.export import FORMATS, export, written_files
+from meshanim.export import FORMATS, export, keep_sources, written_files
 from meshanim.performance import Performance
 
 
@@ -27,19 +27,27 @@ def check_name(name: str) -> str:
     return name
 
 
-def save(performance: Performance, folder: Path, name: str) -> list[Path]:
+def save(performance: Performance, folder: Path, name: str, face: str | None = None) -> list[Path]:
     """Write a performance into ``folder``; the name's suffix says the format.
 
     The folder is made where it is missing. A link that stands there is replaced, not followed.
+
+    Args:
+        performance: what to write.
+        folder: where.
+        name: of the file.
+        face: who performs, as :func:`meshanim.faces.load_face` takes it; its files are not written over.
 
     Returns:
         The file, and those that go beside it.
 
     Raises:
-        InputError: a name that is not plain, or of no known format.
+        InputError: a name that is not plain, of no known format, or the face's.
         OSError: the folder cannot be written to.
     """
-    return written_files(performance, export(performance, folder / check_name(name)))
+    path = folder / check_name(name)
+    keep_sources([path], face=face)
+    return written_files(performance, export(performance, path))
 
 
 def packed(performance: Performance, name: str) -> tuple[str, bytes]:

@@ -51,6 +51,7 @@ class Studio:
         face: who can be played.
         model: trained on the face's topology; without one the face performs by its ARKit shapes.
         folder: where files go besides to the browser, made with the first; nothing outside it is written.
+        spec: what :func:`meshanim.faces.load_face` made the face of; nothing is written over that.
     """
 
     def __init__(
@@ -59,8 +60,9 @@ class Studio:
         face: FaceModel,
         model: ExpressionModel | None = None,
         folder: Path | None = None,
+        spec: str | None = None,
     ) -> None:
-        self.actor, self._server, self._folder = Actor(face, model), server, folder
+        self.actor, self._server, self._folder, self._spec = Actor(face, model), server, folder, spec
         settings = self.actor.settings
         still = Performance(face.neutral, settings.fps, motion=face.neutral.vertices[None])
         timeline = Timeline(len(self.actor.labels), settings.fps)
@@ -137,7 +139,7 @@ class Studio:
     def _save(self) -> None:
         assert self._folder is not None
         try:
-            files = save(self.actor.perform(), self._folder, self._name.value)
+            files = save(self.actor.perform(), self._folder, self._name.value, self._spec)
         except (InputError, MissingExtra, OSError) as fault:
             return self.player.tell("Nothing was made", str(fault))
         self.player.tell("Written", ", ".join(map(str, files)))

@@ -9,7 +9,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -240,6 +240,9 @@ def blender(
     for name in ("keyed", "jointed"):
         export(performances[name], folder / f"{name}.glb")
     export(performances["retake"], folder / "retake.csv")
+    export(replace(performances["keyed"], head_motion=None), folder / "still.npz")
+    for name, fps in (("slow", 0.5), ("fast", 60.0)):
+        export(replace(performances["twisted"], fps=fps), folder / f"{name}.npz")
     export(performances["twisted"], folder / "twisted.glb", max_error=5e-6)
     write_csv(folder / "take.csv", take, 60, 60)
     rows = {name[0].upper() + name[1:]: np.linspace(0, 1, 5000) for name in ARKIT_NAMES}

@@ -171,6 +171,42 @@ def import_saved() -> None:
     describe("saved", bpy.data.objects["twisted"])
 
 
+def import_several() -> None:
+    """Performances of several rates in one scene, each of which is then seen frame by frame of its own."""
+    fresh()
+    scene = bpy.context.scene
+    told: dict[str, Any] = {}
+    found: dict[str, Any] = {}
+    bring, apply = bpy.ops.import_scene.meshanim, bpy.ops.object.meshanim_apply_weights
+    rates = {"residual.npz": 24, "keyed.npz": 29.97, "jointed.glb": 25, "twisted.npz": 2.5}
+    for number, file in enumerate(rates):
+        before = set(scene.objects)
+        bring(filepath=str(FOLDER / file), start=1 + 10 * number)
+        (found[file],) = (thing for thing in set(scene.objects) - before if thing.type == "MESH")
+    told["range"] = [scene.frame_start, scene.frame_end]
+    told["sounds"] = [strip.frame_final_duration for strip in strips(scene)]
+    for thing in scene.objects:
+        thing.select_set(False)
+    thing = keyed_mesh("Face")
+    apply(filepath=str(FOLDER / "take.csv"), start=10)
+    told["fps"] = scene.render.fps / scene.render.fps_base
+    curve = next(c for c in channels(thing.data.shape_keys) if "jawOpen" in c.data_path)
+    told["applied"] = [p.co.x for p in curve.keyframe_points]
+    for number, (file, fps) in enumerate(rates.items()):
+        places = [1 + 10 * number + frame * 24 / fps for frame in (0, 5, 11)]
+        seen = [vertices(found[file], int(place), place - int(place)) for place in places]
+        arrays[f"several {file}"] = np.stack(seen)
+    fresh()
+    bring(filepath=str(FOLDER / "slow.npz"))
+    told["too fast"] = attempt(bring, "fast.npz")
+    told["left"] = len(bpy.context.scene.objects)
+    for file in ("keyed.npz", "still.npz"):
+        import_file("turning", file)
+        apply(filepath=str(FOLDER / "take.csv"))
+        told[file] = bpy.context.scene.render.fps / bpy.context.scene.render.fps_base
+    facts["several"] = told
+
+
 def keyed_mesh(name: str, keys: tuple[str, ...] = KEYS) -> Any:
     """A selected triangle with shape keys."""
     mesh = bpy.data.meshes.new(name)
@@ -414,9 +450,11 @@ def draw_panel() -> None:
     facts["searches"] = layout.column.return_value.prop_search.call_count
 
 
-for step in (install, import_all, import_while_editing, import_saved, apply_all, apply_npz_again):
+for step in (install, import_all, import_while_editing, import_saved, import_several):
     step()
 for step in (
+    apply_all,
+    apply_npz_again,
     apply_beyond_reach,
     apply_to_linked,
     apply_to_joints,

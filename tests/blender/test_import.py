@@ -88,6 +88,38 @@ def test_rate_and_range_are_set_and_keys_lie_on_whole_frames(blender, name, fps,
     assert facts["selected"]
 
 
+@pytest.mark.parametrize(
+    ("file", "bound"),
+    [("keyed.npz", 0.01), ("residual.npz", 0.01), ("twisted.npz", 0.01), ("jointed.glb", 0.1)],
+)
+def test_performances_of_several_rates_play_at_their_own_in_one_scene(blender, performances, file, bound):
+    performance = performances[file.partition(".")[0]]
+    found = blender.arrays[f"several {file}"][:, : len(performance.neutral.vertices)]
+    # Keys between frames lie at float32 places.
+    assert np.linalg.norm(found - expected(performance), axis=2).max() < bound * MILLIMETRE
+
+
+def test_a_scene_keeps_the_rate_of_its_first_performance_and_plays_all(blender):
+    told = blender.facts["several"]
+    assert told["fps"] == 24
+    # twisted's last frame: eleven of 2.5 a second after frame 31
+    assert told["range"] == [1, 31 + round(11 * 24 / 2.5)]
+    assert told["applied"] == pytest.approx([10 + frame * 24 / 60 for frame in range(150)], abs=1e-4)
+    if blender.facts["has_sound"]:
+        assert told["sounds"] == [pytest.approx(FRAMES / 29.97 * 24, abs=1)]
+
+
+def test_what_a_mesh_cache_cannot_play_beside_others_is_refused(blender):
+    told = blender.facts["several"]
+    assert "more than 100 frames in one of the scene's, whose rate other" in told["too fast"]
+    assert told["left"] == 1 and list(blender.folder.glob("fast_*.pc2")) == []
+
+
+def test_a_take_onto_a_face_sets_the_rate_unless_its_head_moves(blender):
+    told = blender.facts["several"]
+    assert told["keyed.npz"] == pytest.approx(29.97, rel=1e-6) and told["still.npz"] == 60
+
+
 def test_names_travel(blender):
     assert blender.facts["keyed"]["keys"] == ["Basis", "jawOpen", "mouthSmileLeft", "browDownLeft"]
     found = blender.facts["keyed_glb"]["keys"]

@@ -7,7 +7,8 @@ import torch
 
 from meshanim.cli.main import run
 from meshanim.export import export, read_performance
-from meshanim.faces import ARKIT_NAMES, load_face
+from meshanim.faces import ARKIT_NAMES, Articulation, load_face
+from meshanim.faces.articulation import ArkitArticulation
 from meshanim.mesh import Mesh
 from meshanim.performance import Performance
 
@@ -24,7 +25,8 @@ def blink(tmp_path_factory: pytest.TempPathFactory) -> Path:
     face = load_face("anny")
     basis = torch.einsum("ak,kvc->avc", face.arkit_mapping, face.basis())
     weights = torch.rand(5, len(ARKIT_NAMES), generator=torch.Generator().manual_seed(0))
-    performance = Performance(face.neutral, 25.0, None, weights, basis, ARKIT_NAMES)
+    mover = ArkitArticulation(Articulation(face), face.arkit_mapping)
+    performance = Performance(face.neutral, 25.0, None, weights, basis, ARKIT_NAMES, None, mover, "anny")
     return export(performance, tmp_path_factory.mktemp("blink") / "blink.glb")
 
 
@@ -36,7 +38,9 @@ def test_glb_becomes_usd_curves_and_caches(blink: Path, tmp_path: Path) -> None:
     face = load_face("anny")
     for name in names:
         back = read_performance(tmp_path / name, fps=25, face=face)
-        assert float((back.vertices() - wanted.vertices()).norm(dim=2).max()) < 1e-5
+        # components of a GLB are off by up to a tenth of a millimetre from what curves say
+        off = 1e-4 if name == "a.csv" else 1e-5
+        assert float((back.vertices() - wanted.vertices()).norm(dim=2).max()) < off
 
 
 def test_somebody_else_performs_it(blink: Path, tmp_path: Path) -> None:
@@ -44,9 +48,10 @@ def test_somebody_else_performs_it(blink: Path, tmp_path: Path) -> None:
     assert call(blink, tmp_path / "old.npz", "--identity", "age=70", "-q") == 0
     old, first = read_performance(tmp_path / "old.npz"), read_performance(blink)
     assert torch.allclose(old.neutral.vertices, face.rest(face.identity(age=70.0)), atol=1e-6)
-    assert old.weight_names == first.weight_names
+    # what the GLB has beyond these are the arcs of jaw and lids, which are the other's own
+    assert old.weight_names == first.weight_names[: len(ARKIT_NAMES)] == ARKIT_NAMES
     assert old.weights is not None and first.weights is not None
-    assert torch.equal(old.weights, first.weights)
+    assert torch.equal(old.weights, first.weights[:, : len(ARKIT_NAMES)])
     assert call(blink, tmp_path / "a.npz", "--identity", "smile=1", "-q") == 2
 
 

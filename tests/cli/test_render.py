@@ -115,9 +115,11 @@ def test_bad_input_is_one_sentence(
     tiny = tmp_path / "tiny.png"
     write_image(tiny, np.zeros((10, 10, 3), dtype=np.uint8))
     out, film = tmp_path / "talk.mp4", tmp_path / "film.mp4"
+    long = write_sound(tmp_path / "long.wav", 2)
     write_video(film, np.zeros((2, 40, 40, 3), dtype=np.uint8), 25)
     cases: dict[str, list[str | Path]] = {
         "must show a face": [smile, "--reference", blank, "-o", out],
+        "show a face": [smile, "--reference", blank, "-o", out, "--audio", long],
         "must end in .mp4 or .gif": [smile, "--reference", face, "-o", tmp_path / "talk.glb"],
         "must lie in a folder, but": [smile, "--reference", face, "-o", tiny / "talk.mp4"],
         "film.mp4 must be another file than": [smile, "--reference", face, "--audio", film, "-o", film],

@@ -149,7 +149,7 @@ def test_a_position_map_recipe_stays_as_it_is(network: str, tmp_path: Path, monk
     monkeypatch.setattr("meshanim.training.train_unprojection", trained)
     told = CliRunner().invoke(app, ["unprojection", "-o", str(tmp_path), "--network", network])
     assert told.exit_code == 0, told.output
-    assert chosen == [UNPROJECTION_RECIPES[network]]
+    assert chosen == [UNPROJECTION_RECIPES[network]] and chosen[0].name == network
 
 
 def test_head_motion_is_trained_on_made_speech(tmp_path: Path, monkeypatch) -> None:
@@ -175,6 +175,9 @@ def test_a_speech_model_is_trained_and_gone_on_with(tmp_path: Path, monkeypatch)
     assert told.exit_code == 0, told.output
     assert "1 of 1 epochs finished" in told.output
     assert SpeechModel.from_pretrained(tmp_path / "second").config.window == 5
+    monkeypatch.setattr("meshanim.datasets.CapturedGrid", lambda folder, split: ToySpeech(split, 4))
+    other = CliRunner().invoke(app, ["speech", "-o", str(tmp_path / "first"), "--grid", "here", *sizes])
+    assert "another run: recipe is 'made' there and 'grid' here; choose" in str(other.exception)
 
 
 def test_a_talking_head_is_trained_on_clips(tmp_path: Path, monkeypatch) -> None:

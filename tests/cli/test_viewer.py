@@ -9,9 +9,13 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+import torch
 import trimesh
 
 from meshanim.cli.main import run
+from meshanim.export import export
+from meshanim.mesh import Mesh
+from meshanim.performance import Performance
 from meshanim.viewer import Player
 
 pytest.importorskip("viser", reason="the extra viewer is not installed")
@@ -64,6 +68,21 @@ def test_a_second_file_of_another_mesh_is_one_sentence(
     trimesh.creation.icosphere(1).export(tmp_path / "ball.obj")
     assert call("view", box, "--against", tmp_path / "ball.obj", "--port", "0") == 2
     assert "must have 8 vertices, got 42" in capsys.readouterr().err
+
+
+def test_nothing_is_said_of_the_lengths_of_files_that_do_not_fit(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Player, "run", lambda self: None)
+    for name, count, frames in (("long", 8, 50), ("short", 8, 25), ("other", 7, 25)):
+        mesh = Mesh(torch.rand(count, 3), torch.tensor([[0, 1, 2]]))
+        motion = mesh.vertices.expand(frames, -1, -1)
+        export(Performance(mesh, 25.0, motion=motion), tmp_path / f"{name}.npz")
+    assert call("view", tmp_path / "long.npz", "--against", tmp_path / "other.npz", "--port", "0") == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert "must have 8 vertices, got 7" in line
+    assert call("view", tmp_path / "long.npz", "--against", tmp_path / "short.npz", "--port", "0") == 0
+    assert "its last frame is held to 2.00 s" in capsys.readouterr().err
 
 
 def test_the_studio_takes_a_folder_that_is_yet_to_be_made(

@@ -12,7 +12,8 @@ from scipy.spatial.transform import Rotation
 
 from meshanim._check import InputError
 from meshanim.export import export, read_performance
-from meshanim.faces import ARKIT_NAMES, load_face
+from meshanim.faces import ARKIT_NAMES, Articulation, face_from_mesh, load_face
+from meshanim.faces.articulation import ArkitArticulation
 from meshanim.performance import Performance
 
 HEADER = (
@@ -107,6 +108,46 @@ def test_curves_come_back_over_a_face(tmp_path, fps):
     assert torch.allclose(back.head_motion[:, :3], head[:, :3], atol=1e-3)
     assert torch.allclose(back.gaze, gaze, atol=1e-4)
     assert (back.head_motion[:, 3:] == 0).all()
+
+
+@pytest.fixture(scope="module")
+def spoken():
+    """As speak makes it: eyes blink, look and the jaw opens along arcs."""
+    face, mapping = load_face("anny"), load_face("anny").arkit_mapping
+    weights = torch.zeros(9, len(ARKIT_NAMES))
+    for name in ("eyeBlinkLeft", "eyeBlinkRight", "eyeLookDownLeft", "jawOpen"):
+        weights[:, ARKIT_NAMES.index(name)] = torch.linspace(0, 1, 9)
+    weights[:, ARKIT_NAMES.index("jawOpen")] = torch.linspace(1, 0, 9) ** 2
+    basis = torch.einsum("ak,kvc->avc", mapping, face.basis())
+    mover = ArkitArticulation(Articulation(face), mapping)
+    return Performance(face.neutral, 60.0, None, weights, basis, ARKIT_NAMES, None, mover, "anny")
+
+
+def test_the_built_in_head_moves_by_curves_as_it_speaks(spoken, tmp_path):
+    back = read(export(spoken, tmp_path / "a.csv"), face=load_face("anny"))
+    straight = 1000 * (spoken.vertices() - spoken.straight()).norm(dim=2).max()
+    assert straight > 3
+    # half a millionth of a weight, some of them at once, moves nothing further than float32 tells
+    assert 1000 * (back.vertices() - spoken.vertices()).norm(dim=2).max() < 1e-4
+    files = [tmp_path / "a.npz", tmp_path / "b.npz", tmp_path / "a.glb", tmp_path / "b.glb"]
+    for path, performance in zip(files, (spoken, back, spoken, back), strict=True):
+        found = read(export(performance, path))
+        # components that share the work of joints leave less than a tenth of a millimetre
+        off = 0.1 if path.suffix == ".glb" else 1e-4
+        assert 1000 * (found.vertices() - spoken.vertices()).norm(dim=2).max() < off
+
+
+def test_curves_are_the_same_text_after_a_way_through_npz(spoken, tmp_path):
+    first = export(spoken, tmp_path / "a.csv")
+    assert "-0.000000" not in first.read_text()
+    kept = read(export(read(first, face=load_face("anny")), tmp_path / "b.npz"))
+    assert export(kept, tmp_path / "c.csv").read_text() == first.read_text()
+
+
+def test_a_face_of_a_mesh_moves_by_curves_in_straight_lines(spoken, tmp_path):
+    face = face_from_mesh(load_face("anny").neutral, load_face("anny"))
+    back = read(export(spoken, tmp_path / "a.csv"), face=face)
+    assert torch.equal(back.vertices(), back.straight())
 
 
 def test_a_recording_with_dropped_frames_is_made_steady(tmp_path):

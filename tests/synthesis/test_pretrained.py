@@ -1,5 +1,5 @@
 import json
-from pathlib import Path
+from pathlib import Path, PosixPath
 
 import pytest
 import torch
@@ -58,6 +58,36 @@ def test_a_folder_that_lies_here_takes_no_shipped_models_place(saved: Path, tmp_
     here = Path("speech-small")
     assert find_model("./speech-small", "SpeechModel") == find_model(here, "SpeechModel") == here
     assert find_model(str(saved), "SpiralAutoencoder") == saved
+
+
+class WindowsPath(PosixPath):
+    """Reads with backslashes, as paths do on Windows."""
+
+    def __str__(self) -> str:
+        return super().__str__().replace("/", "\\")
+
+    def __fspath__(self) -> str:
+        return super().__str__()
+
+
+def test_names_with_a_slash_are_names_on_any_system(saved: Path, tmp_path, monkeypatch) -> None:
+    (tmp_path / "research").mkdir()
+    shipped = saved.rename(tmp_path / "research" / "mine")
+    monkeypatch.setattr("meshanim._pretrained._shipped_folders", lambda: [tmp_path])
+    monkeypatch.setattr("meshanim._pretrained.Path", WindowsPath)
+    assert find_model("research/mine", "SpiralAutoencoder") == shipped
+
+
+def test_a_path_upwards_is_no_name(saved: Path, tmp_path, monkeypatch) -> None:
+    (tmp_path / "shipped").mkdir()
+    (tmp_path / "here").mkdir()
+    monkeypatch.setattr("meshanim._pretrained._shipped_folders", lambda: [tmp_path / "shipped"])
+    monkeypatch.chdir(tmp_path / "here")
+    assert find_model("../model", "SpiralAutoencoder") == Path("../model")
+    (tmp_path / "here" / "inner").mkdir()
+    monkeypatch.chdir(tmp_path / "here" / "inner")
+    with pytest.raises(InputError, match=r"got '\.\./model'"):
+        find_model("../model", "SpiralAutoencoder")
 
 
 def test_shipped_models_are_found_by_the_topology_of_a_mesh(face: Mesh) -> None:

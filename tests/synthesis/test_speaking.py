@@ -50,6 +50,8 @@ def test_a_performance_has_all_that_is_known(face: FaceModel, lip_model: LipMode
     torch.testing.assert_close(said.vertices(10, 14), mover.vertices(said.weights[10:14]))
     bent = (said.vertices() - said.straight()).norm(dim=2).max()
     assert 1e-4 < float(bent) < 5e-3
+    double = said.to(torch.float64).vertices(10, 14)
+    torch.testing.assert_close(double.float(), said.vertices(10, 14))
 
 
 def test_a_sound_that_needs_gradients_is_spoken_without(

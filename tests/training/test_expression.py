@@ -9,7 +9,7 @@ from meshanim.mesh import Mesh, MeshHierarchy
 from meshanim.metrics import vertex_error_mm
 from meshanim.synthesis import ExpressionConfig, ExpressionModel
 from meshanim.training import ExpressionRecipe, paper_factors, train_expression
-from meshanim.training.expression import VARIANTS, ExpressionTask
+from meshanim.training.expression import RECIPES, VARIANTS, ExpressionTask
 
 SMALL = ExpressionConfig(latent_size=16, widths=(16, 12), identity_widths=(6, 8), identity_size=4)
 
@@ -85,9 +85,11 @@ def test_what_is_unlike_in_another_run_is_named_and_nothing_else(
     train_expression(
         corpus, face, hierarchy, ExpressionRecipe(epochs=1, variant="paper"), tmp_path, progress=False
     )
-    recipe = ExpressionRecipe(epochs=1, variant="identity")
-    with pytest.raises(InputError, match="another run: variant is 'paper' there and 'identity' here; choose"):
-        train_expression(corpus, face, hierarchy, recipe, tmp_path, progress=False)
+    for recipe in (ExpressionRecipe(epochs=1, variant="identity"), RECIPES["identity"]):
+        with pytest.raises(
+            InputError, match="another run: variant is 'paper' there and 'identity' here; choose"
+        ):
+            train_expression(corpus, face, hierarchy, recipe, tmp_path, progress=False)
 
 
 def test_held_out_subjects_are_scored_and_not_trained_on(

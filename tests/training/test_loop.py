@@ -3,7 +3,7 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -160,9 +160,44 @@ def test_tensorboard_gets_the_history(uninterrupted: tuple[Path, Task]) -> None:
     assert list((uninterrupted[0] / "tensorboard").glob("events.*"))
 
 
+def test_a_run_that_is_started_again_adds_no_file_to_tensorboard_but_with_an_epoch(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    board = tmp_path / "tensorboard"
+    train(Task(at=1, what=signal.SIGINT), RECIPE, tmp_path, progress=False)
+    assert not board.exists()
+    assert train(Task(), RECIPE, tmp_path, progress=False).finished
+    assert len(list(board.iterdir())) == 1
+    assert train(Task(), RECIPE, tmp_path, progress=False).finished
+    assert len(list(board.iterdir())) == 1
+    assert train(Task(), replace(RECIPE, epochs=4), tmp_path, progress=False).finished
+    assert len(list(board.iterdir())) == 2
+
+
 def test_another_run_s_checkpoint_is_refused(uninterrupted: tuple[Path, Task]) -> None:
     with pytest.raises(InputError, match="batch_size is 4 there and 8 here"):
         train(Task(), replace(RECIPE, batch_size=8), uninterrupted[0], progress=False)
+
+
+@dataclass(frozen=True)
+class OwnRecipe(Recipe):
+    """With a setting of its own."""
+
+    width: int = 4
+
+
+def test_what_somebody_chose_is_told_before_what_follows_from_it(tmp_path: Path) -> None:
+    small = OwnRecipe(epochs=1, learning_rate=0.01, name="small")
+    train(Task(), small, tmp_path, progress=False)
+    other = replace(small, learning_rate=0.1, batch_size=2, width=8)
+    with pytest.raises(InputError, match="run: width is 4 there and 8 here; choose"):
+        train(Task(), other, tmp_path, progress=False)
+    with pytest.raises(InputError, match="run: recipe is 'small' there and 'paper' here; choose"):
+        train(Task(), replace(other, name="paper"), tmp_path, progress=False)
+    task = Task()
+    task.inputs = task.inputs[:20]
+    with pytest.raises(InputError, match="run: samples is 22 there and 20 here; choose"):
+        train(task, replace(small, learning_rate=0.1), tmp_path, progress=False, mesh="of another face")
+    assert train(Task(), replace(small, name="the same"), tmp_path, progress=False).finished
 
 
 def test_of_what_a_run_is_about_only_what_is_unlike_is_said(tmp_path: Path) -> None:

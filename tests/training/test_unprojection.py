@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -151,7 +152,8 @@ def test_recipe_and_pictures_must_agree(pictures, tmp_path: Path) -> None:
     for size in (0, 16, 100):
         with pytest.raises(InputError, match=f"size must be a multiple of 32, got {size}"):
             replace(RECIPE, size=size)
-    for sizes in ({"samples": 9, "batch_size": 4}, {"batch_size": 1}):
+    leaving_one: tuple[dict[str, Any], ...] = ({"samples": 9, "batch_size": 4}, {"batch_size": 1})
+    for sizes in leaving_one:
         with pytest.raises(InputError, match="batches must have two pictures or more at a size of 32"):
             replace(RECIPE, **sizes)
         replace(RECIPE, size=64, **sizes)

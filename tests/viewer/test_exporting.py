@@ -58,6 +58,14 @@ def test_a_link_out_of_the_folder_is_replaced_and_not_followed(speaking, tmp_pat
     assert not (inside / "a.npz").is_symlink()
 
 
+@pytest.mark.parametrize("spec", ["{}/head.glb", "ict={}/head.glb"])
+def test_the_face_is_not_written_over(speaking, tmp_path: Path, spec: str) -> None:
+    (tmp_path / "head.glb").write_bytes(b"a face")
+    with pytest.raises(InputError, match=r"head\.glb must be another file than .*head\.glb, which is read"):
+        save(speaking, tmp_path, "head.glb", spec.format(tmp_path))
+    assert (tmp_path / "head.glb").read_bytes() == b"a face"
+
+
 def test_the_folder_and_the_browser_get_the_same(speaking, tmp_path: Path) -> None:
     (saved,) = save(speaking, tmp_path / "new" / "deep", "a.npz")
     assert torch.equal(read_performance(saved).vertices(), speaking.vertices())
