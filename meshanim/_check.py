@@ -59,8 +59,10 @@ def check_shape(
 
 
 def check_finite(name: str, value: Tensor) -> None:
-    """Raise where a value is NaN or infinite, naming the first place."""
+    """Raise where a value is NaN or infinite, naming the first place; traced ones are not looked at."""
     check_tensor(name, value)
+    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+        return
     finite = torch.isfinite(value)
     if not bool(finite.all()):
         place = [int(i) for i in (~finite).nonzero()[0]]

@@ -132,3 +132,13 @@ def test_a_missing_extra_says_how_to_get_it() -> None:
     error = MissingExtra("openmesh", "openmesh")
     assert isinstance(error, ImportError)
     assert "openmesh is not installed" in str(error) and "pip install 'meshanim[openmesh]'" in str(error)
+
+
+def test_finite_lets_traced_values_pass() -> None:
+    def checked(value: torch.Tensor) -> torch.Tensor:
+        _check.check_finite("vertices", value)
+        return 2 * value
+
+    values = torch.ones(2, 3)
+    assert torch.equal(torch.func.vmap(checked)(values), 2 * values)
+    assert torch.equal(torch.compile(checked, fullgraph=True, backend="eager")(values), 2 * values)

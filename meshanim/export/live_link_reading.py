@@ -18,7 +18,7 @@ from meshanim._check import InputError
 from meshanim.export.live_link import ROTATIONS, SHAPES, camel, from_euler
 from meshanim.export.rates import nominal_rate
 from meshanim.export.timecodes import seconds_of
-from meshanim.faces import ARKIT_NAMES, AnnyFace, Articulation, FaceModel
+from meshanim.faces import ARKIT_NAMES, Articulation, FaceModel
 from meshanim.faces.articulation import ArkitArticulation
 from meshanim.performance import Performance
 
@@ -120,10 +120,7 @@ def read_live_link(path: Path, fps: float | None = None) -> LiveLinkTake:
 
 
 def perform_live_link(take: LiveLinkTake, face: FaceModel) -> Performance:
-    """The mean face of a model, moved by a take; its weights keep ARKit's names.
-
-    The built-in head moves along arcs, as where it speaks; others in straight lines.
-    """
+    """The mean face of a model, moved by a take along arcs, as where it speaks; its weights keep ARKit's names."""
     mapping = face.arkit_mapping
     basis = torch.einsum("ak,kvc->avc", mapping, face.basis())
     head = torch.cat([take.head, take.head.new_zeros(len(take.head), 3)], dim=1)
@@ -133,7 +130,7 @@ def perform_live_link(take: LiveLinkTake, face: FaceModel) -> Performance:
         weights=take.weights,
         basis=basis,
         weight_names=ARKIT_NAMES,
-        mover=ArkitArticulation(Articulation(face), mapping) if isinstance(face, AnnyFace) else None,
+        mover=ArkitArticulation(Articulation(face), mapping),
         face_model=face.name,
         head_motion=head,
         gaze=take.gaze,

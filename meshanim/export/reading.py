@@ -62,8 +62,8 @@ def read_performance(
 
     NPZ has everything that a performance has; GLB, glTF and USD have mesh, weights, names, head motion and
     frame rate; PC2, MDD and a folder of numbered OBJ or PLY files have positions, head motion in them, and
-    of these only MDD has a frame rate; Live Link Face CSV has curves, for a face model to move: the built-in
-    head with its jaw on its hinge and lids that slide, as it speaks, others in straight lines.
+    of these only MDD has a frame rate; Live Link Face CSV has curves, for a face model to move as it
+    speaks, its jaw on its hinge, its lids on its eyes.
 
     Args:
         path: an ``.npz``, ``.glb``, ``.gltf``, ``.usda``, ``.usdc``, ``.usdz``, ``.pc2``, ``.mdd`` or

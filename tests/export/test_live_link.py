@@ -144,10 +144,10 @@ def test_curves_are_the_same_text_after_a_way_through_npz(spoken, tmp_path):
     assert export(kept, tmp_path / "c.csv").read_text() == first.read_text()
 
 
-def test_a_face_of_a_mesh_moves_by_curves_in_straight_lines(spoken, tmp_path):
+def test_a_face_of_a_mesh_moves_by_curves_along_the_same_arcs(spoken, tmp_path):
     face = face_from_mesh(load_face("anny").neutral, load_face("anny"))
     back = read(export(spoken, tmp_path / "a.csv"), face=face)
-    assert torch.equal(back.vertices(), back.straight())
+    assert 1000 * (back.vertices() - spoken.vertices()).norm(dim=2).max() < 0.01
 
 
 def test_a_recording_with_dropped_frames_is_made_steady(tmp_path):
