@@ -120,7 +120,7 @@ def read_live_link(path: Path, fps: float | None = None) -> LiveLinkTake:
 
 
 def perform_live_link(take: LiveLinkTake, face: FaceModel) -> Performance:
-    """The mean face of a model, moved by a take along arcs, as speech moves it; weights keep ARKit's names."""
+    """A model's mean face, moved by a take along arcs, as speech moves it; weights keep ARKit's names."""
     mapping = face.arkit_mapping
     basis = torch.einsum("ak,kvc->avc", mapping, face.basis())
     head = torch.cat([take.head, take.head.new_zeros(len(take.head), 3)], dim=1)
