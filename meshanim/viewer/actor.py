@@ -94,10 +94,9 @@ class Actor:
             points = self._person.articulation.vertices(weights)
         else:
             points = rest.expand(stop - start, *rest.shape)
-        if self._model is None:
-            return points
-        moved = self._model.displacements(self._path[start:stop], self._person.condition)
-        return clear_lids(self.neutral, points + moved)
+        if self._model is not None:
+            points = points + self._model.displacements(self._path[start:stop], self._person.condition)
+        return clear_lids(self.neutral, points)
 
     @torch.no_grad()
     def perform(self) -> Performance:
