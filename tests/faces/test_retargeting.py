@@ -118,7 +118,7 @@ def test_motion_beyond_shapes_that_a_file_names_is_left_out_of_another_mesh(ict,
         )
 
 
-def test_meshes_of_another_size_are_named(wink):
+def test_meshes_of_another_size_are_named():
     mesh = Mesh(torch.rand(4, 3), torch.tensor([[0, 1, 2]]))
     moved = Performance(mesh, 25.0, motion=torch.rand(1, 4, 3))
     named = Performance(

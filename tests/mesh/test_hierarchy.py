@@ -102,7 +102,7 @@ def test_the_digest_sees_every_change(torus, change):
 
 
 @pytest.mark.parametrize("damage", ["cut short", "noise", "empty", "another", "older"])
-def test_a_damaged_cache_is_made_again(torus, sphere, own_cache, damage, monkeypatch):
+def test_a_damaged_cache_is_made_again(torus, sphere, own_cache, damage):
     hierarchy = MeshHierarchy.from_mesh(torus, (4,))
     path = own_cache / f"{hierarchy.digest}.safetensors"
     whole = path.read_bytes()

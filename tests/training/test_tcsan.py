@@ -275,7 +275,7 @@ def test_what_heard_lips_first_stays_as_it_is(tmp_path):
     assert any(not torch.equal(one, other) for one, other in moved)
 
 
-def test_others_are_shown(tmp_path):
+def test_others_are_shown():
     sheet = task(RECIPE).sample_pictures()["truth_and_drawn"]
     assert sheet.shape == (2 * 112, 8 * 112, 3) and sheet.dtype == torch.uint8
 
