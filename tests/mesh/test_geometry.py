@@ -52,6 +52,17 @@ def test_rotation_turns_normals_and_keeps_areas(ict, rotation):
     torch.testing.assert_close(face_areas(turned, ict.faces), face_areas(points, ict.faces))
 
 
+def test_larger_faces_count_more_at_a_vertex():
+    # Two faces along one edge, one upwards and three times as large as the other, which looks along X.
+    points = torch.tensor([[0.0, 0, 0], [0, 1, 0], [-3, 0, 0], [0, 0, -1]])
+    faces = torch.tensor([[0, 1, 2], [0, 3, 1]])
+    assert face_areas(points, faces).tolist() == [1.5, 0.5]
+    normal = vertex_normals(points, faces)[0]
+    torch.testing.assert_close(
+        normal, (face_normals(points, faces) * torch.tensor([[3.0], [1]])).sum(0) / 10**0.5
+    )
+
+
 def test_batches_are_independent(tetrahedron):
     points = torch.stack([tetrahedron.vertices * scale for scale in (1.0, 2.0, -3.0)]).unsqueeze(1)
     for function in (face_normals, face_areas, vertex_normals):
