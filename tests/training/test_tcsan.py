@@ -75,9 +75,9 @@ def task(recipe: TcsanRecipe, clips: int = 2) -> TcsanTask:
 def test_losses_are_those_worked_by_hand():
     made, truth = torch.zeros(1, 1, 3, 4, 2), torch.zeros(1, 1, 3, 4, 2)
     made[0, 0, :, 0, 0] = torch.tensor([0.5, -0.25, 0.25])
-    made[0, 0, 0, 3, 1] = 1.0
-    # two of eight pixels differ, by 1 each; one of the four above
-    assert float(pixel_distance(made, truth)) == pytest.approx(2 / 8)
+    made[0, 0, 0, 3, 1] = 2.0
+    # two of eight pixels differ, by 1 and 2; of the four above one, by 1
+    assert float(pixel_distance(made, truth)) == pytest.approx(3 / 8)
     assert float(identity_distance(made, truth[0])) == pytest.approx(1 / 4)
     whole, nothing = torch.zeros(1, 3, 112, 112), torch.zeros(1, 3, 112, 112)
     whole[..., 66:106, 32:80] = 0.5
