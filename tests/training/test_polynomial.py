@@ -98,6 +98,27 @@ def step(task: PolynomialTask, items: list[int]) -> dict[str, float]:
     return told
 
 
+def test_sound_that_does_not_go_with_a_snippet_is_another_clips() -> None:
+    heard: list[torch.Tensor] = []
+
+    class Hears(nn.Module):
+        def forward(self, snippets: torch.Tensor, windows: torch.Tensor) -> torch.Tensor:
+            heard.append(windows)
+            return torch.zeros(len(windows))
+
+    judged = task()
+    judged.model.synchrony = Hears()
+    judged._generate([0, 1])
+    heard.clear()
+    judged._judge_synchrony([0, 1])
+    assert judged._batch is not None
+    clips = [set(map(tuple, frames.tolist())) for frames in judged._batch.heard_frames]
+    strange, _, own = ([[tuple(row) in clip for clip in clips] for row in rows.tolist()] for rows in heard)
+    looks = judged.recipe.looks
+    assert own == [[True, False]] * looks + [[False, True]] * looks
+    assert strange == [[False, True]] * looks + [[True, False]] * looks
+
+
 def values(module: nn.Module) -> list[torch.Tensor]:
     return [value.detach().clone() for value in module.state_dict().values()]
 
