@@ -108,7 +108,7 @@ def test_references_can_be_given(ict):
     assert (distance[theirs[inside, 1]] <= nearest[inside] + 4e-6).all()
 
 
-def test_padding(with_isolated, single_vertex):
+def test_spirals_end_in_minus_one_where_there_are_no_more_vertices(with_isolated, single_vertex):
     assert spiral_sequences(with_isolated, 5).tolist() == [
         [0, 2, 3, -1, -1],
         [1, -1, -1, -1, -1],
