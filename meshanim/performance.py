@@ -11,7 +11,8 @@ from torch import Tensor
 
 from meshanim._check import InputError, check_finite, check_range, check_shape, check_tensor
 from meshanim.mesh import Mesh
-from meshanim.mesh.geometry import exact, unit
+from meshanim.mesh.geometry import unit
+from meshanim.mesh.precision import exact
 from meshanim.mesh.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 
 MOST_FRAMES = 2_000_000

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from meshanim._check import InputError
-from meshanim.mesh import Mesh
+from meshanim.mesh import Mesh, axis_angle_to_matrix, matrix_to_axis_angle
 from meshanim.performance import Performance
 
 FACES = torch.tensor([[0, 1, 2], [0, 2, 3]])
@@ -131,6 +131,18 @@ def test_tracks_are_resampled_where_they_are() -> None:
     elsewhere = Performance(NEUTRAL, 10.0, motion=torch.zeros(5, 4, 3, device="meta"))
     again = elsewhere.resample(20.0).motion
     assert again is not None and again.device.type == "meta" and again.shape == (10, 4, 3)
+
+
+def test_head_rotation_goes_evenly_from_one_axis_to_another() -> None:
+    ends = torch.tensor([[0.9, 0.0, 0.0], [0.2, 0.7, -0.5]], dtype=torch.float64)
+    motion = torch.cat([ends, torch.zeros(2, 3)], dim=1)
+    performance = by_weights(frames=2, fps=1.0, head_motion=motion).resample(4.0)
+    assert performance.head_motion is not None
+    turns = axis_angle_to_matrix(performance.head_motion[:5, :3])
+    steps = matrix_to_axis_angle(turns[:-1].mT @ turns[1:])
+    # Quarters of one turn: all about the same axis, and of the same angle.
+    torch.testing.assert_close(steps, steps[:1].expand_as(steps), atol=1e-9, rtol=0)
+    torch.testing.assert_close(performance.head_motion[4, :3], ends[1])
 
 
 def test_head_rotation_is_resampled_on_its_arc() -> None:

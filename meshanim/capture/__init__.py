@@ -4,7 +4,6 @@ from meshanim.capture.capturing import Captured as Captured
 from meshanim.capture.capturing import Clip as Clip
 from meshanim.capture.capturing import capture as capture
 from meshanim.capture.capturing import find_clip_landmarks as find_clip_landmarks
-from meshanim.capture.capturing import is_photo as is_photo
 from meshanim.capture.landmark_fit import LandmarkFit as LandmarkFit
 from meshanim.capture.landmark_fit import Person as Person
 from meshanim.capture.overlay import Overlay as Overlay

@@ -86,14 +86,14 @@ def extremeness(deformation: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
     return scaled.clamp(min=LEAST_EXTREMENESS)
 
 
-def shape_features(neutrals: Tensor, count: int = SHAPE_FEATURES) -> Tensor:
-    """Leading principal components (S, count) of shapes (S, V, 3), each of unit variance over the shapes."""
+def shape_features(neutrals: Tensor) -> Tensor:
+    """Leading principal components (S, SHAPE_FEATURES) of shapes (S, V, 3), each of unit variance."""
     shapes = neutrals.flatten(1).double()
     scores, scale, _ = torch.linalg.svd(shapes - shapes.mean(dim=0), full_matrices=False)
-    scores = torch.where(scale > 1e-6 * scale[0], scores, torch.zeros(()))[:, :count]
+    scores = torch.where(scale > 1e-6 * scale[0], scores, torch.zeros(()))[:, :SHAPE_FEATURES]
     largest = scores.gather(0, scores.abs().argmax(dim=0, keepdim=True))
     scores = scores * torch.where(largest < 0, -1.0, 1.0) * len(shapes) ** 0.5
-    return torch.nn.functional.pad(scores, (0, count - scores.shape[1])).float()
+    return torch.nn.functional.pad(scores, (0, SHAPE_FEATURES - scores.shape[1])).float()
 
 
 def draw_styles(neutrals: Tensor, predictable: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -16,7 +16,7 @@ from meshanim.faces.articulation import Articulation
 from meshanim.faces.face_model import FaceModel
 from meshanim.faces.lid_clearing import clear_lids
 from meshanim.mesh import Mesh
-from meshanim.mesh.geometry import as_given, widened
+from meshanim.mesh.precision import as_given, widened
 from meshanim.performance import Performance
 
 _BEYOND = re.compile(r"component_\d{3,}( below 0| above 1)?")

@@ -6,21 +6,7 @@ import torch
 from torch import Tensor
 
 from meshanim._check import check_shape
-
-
-def widened(values: Tensor) -> Tensor:
-    """In single precision at least: squares of small numbers, as lengths in metres, are none in float16."""
-    return values.to(torch.promote_types(values.dtype, torch.float32))
-
-
-def as_given(values: Tensor, given: Tensor) -> Tensor:
-    """Values in the floating type that was given; whole numbers have none."""
-    return values.to(given.dtype) if given.is_floating_point() else values
-
-
-def exact(like: Tensor) -> torch.autocast:
-    """Within ``torch.autocast``, a span of full precision: in 16 bits, places are off by whole pixels."""
-    return torch.autocast(like.device.type, enabled=False)
+from meshanim.mesh.precision import as_given, widened
 
 
 def _face_crosses(vertices: Tensor, faces: Tensor) -> Tensor:

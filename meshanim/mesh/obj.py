@@ -37,6 +37,7 @@ class _Lines:
         text = re.sub(rb"#[^\r\n]*", b" ", text).replace(b"\\\r\n", b" ").replace(b"\\\n", b" ")
         text = _without_runs(text.translate(_BLANKS), b" ")
         text = _without_runs((b"\n" + text + b"\n").replace(b"\n ", b"\n"), b"\n")
+        # two more, so that keywords of two letters can be sought on the last line, however short
         self._bytes = np.frombuffer(text + b"  ", dtype=np.uint8)
         self.begin = np.flatnonzero(self._bytes[:-2] == _NEWLINE)[:-1] + 1
         self._length = np.diff(np.append(self.begin, len(text)))
@@ -45,7 +46,7 @@ class _Lines:
         """Numbers of the lines that begin with a keyword and a space."""
         found = np.ones(len(self.begin), dtype=bool)
         for k, letter in enumerate(keyword + b" "):
-            found &= self._bytes[np.minimum(self.begin + k, len(self._bytes) - 1)] == letter
+            found &= self._bytes[self.begin + k] == letter
         return np.flatnonzero(found)
 
     def after(self, lines: IntArray, keyword: bytes) -> bytes:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from meshanim._check import check_shape
-from meshanim.mesh.geometry import as_given, widened
+from meshanim.mesh.precision import as_given, widened
 
 # Below this squared angle the series to second order is exact in float64 (the next term is 1e-16).
 _SMALL = 1e-8

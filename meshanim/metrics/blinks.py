@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from meshanim._check import InputError, check_finite, check_range, check_shape
-from meshanim.mesh.geometry import widened
+from meshanim.mesh.precision import widened
 
 SHUT_ABOVE, OPEN_BELOW = 0.35, 0.2
 """A blink begins above the one and ends below the other, so that noise on its way counts once."""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from meshanim._check import InputError, check_finite, check_range, check_shape
+from meshanim._check import InputError, check_finite, check_shape
 from meshanim.metrics._torchmetrics import torchmetrics
 from meshanim.metrics.mouth_landmarks import MOUTH, interocular_px
 
@@ -37,13 +37,12 @@ class Region(NamedTuple):
         return frames[..., self.top : self.bottom, self.left : self.right, :]
 
 
-def mouth_region(landmarks: Tensor, size: tuple[int, int], room: float = ROOM) -> Region:
-    """One rectangle for a whole clip that holds the mouth in every frame.
+def mouth_region(landmarks: Tensor, size: tuple[int, int]) -> Region:
+    """One rectangle for a whole clip that holds the mouth in every frame, :data:`ROOM` around it.
 
     Args:
         landmarks: (T, 68, 2) of the true clip, in pixels.
         size: (height, width) of the frames.
-        room: on each side, in units of the mean distance between the outer corners of the eyes.
 
     Raises:
         InputError: no frame, a value that is not finite, or a mouth outside the frames.
@@ -52,8 +51,7 @@ def mouth_region(landmarks: Tensor, size: tuple[int, int], room: float = ROOM) -
     check_finite("landmarks", landmarks)
     if len(landmarks) == 0:
         raise InputError("landmarks must have at least one frame, got none")
-    check_range("room", room, 0)
-    mouth, wide = landmarks[:, MOUTH].flatten(0, 1), room * float(interocular_px(landmarks).mean())
+    mouth, wide = landmarks[:, MOUTH].flatten(0, 1), ROOM * float(interocular_px(landmarks).mean())
     left, top = (math.floor(float(low) - wide) for low in mouth.amin(dim=0))
     right, bottom = (math.ceil(float(high) + wide) for high in mouth.amax(dim=0))
     region = Region(max(0, top), min(size[0], bottom), max(0, left), min(size[1], right))

@@ -81,8 +81,7 @@ def edge_widths(image: NDArray[np.float64]) -> NDArray[np.float64]:
     starts = np.ones(rises.shape, bool)
     starts[:, 1:] = rises[:, 1:] != rises[:, :-1]
     begins = np.maximum.accumulate(np.where(starts, np.arange(count), 0), axis=1)
-    ends = np.roll(starts, -1, axis=1)
-    ends[:, -1] = True
+    ends = np.roll(starts, -1, axis=1)  # a row always starts, so that its last pixel ends
     stops = np.minimum.accumulate(np.where(ends, np.arange(count), count)[:, ::-1], axis=1)[:, ::-1]
     lengths = np.where(rises != 0, stops - begins + 1.0, 0.0)
     beside = np.pad(lengths, ((0, 0), (1, 1)))

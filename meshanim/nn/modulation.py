@@ -44,7 +44,6 @@ class FeatureModulation(nn.Module):
 
     def __init__(self, condition_channels: int, channels: int) -> None:
         super().__init__()
-        self.condition_channels, self.channels = condition_channels, channels
         self.linear = nn.Linear(condition_channels, 2 * channels)
         nn.init.zeros_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from meshanim._check import InputError, check_finite, check_range, check_shape, check_size, check_tensor
-from meshanim.mesh.geometry import exact
+from meshanim.mesh.precision import exact
 from meshanim.rendering.camera_conversion import (
     OPENGL_AXES,
     PYTORCH3D_AXES,

@@ -25,7 +25,9 @@ JAW_ROOM = 0.03
 
 
 def framing_camera(points: Tensor, size: tuple[int, int] = (512, 512), yaw: float = 0.0) -> Camera:
-    """Camera that has (N, 3) points in its picture, and would have them at any yaw.
+    """Camera that has the (N, 3) points of a head in its picture, and would have them at any yaw.
+
+    Of what is as wide on top as in its middle, such as a box, it may cut off a fiftieth of the height.
 
     Args:
         points: (N, 3) in metres.

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from meshanim._check import check_shape, check_tensor
-from meshanim.mesh.geometry import exact, unit
+from meshanim.mesh.geometry import unit
+from meshanim.mesh.precision import exact
 
 HARMONICS = 9
 _BAND = (0, 1, 1, 1, 2, 2, 2, 2, 2)

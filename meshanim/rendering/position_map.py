@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from meshanim._check import check_shape
 from meshanim._pretrained import Pretrained
 from meshanim.mesh import Mesh, Similarity, fit_similarity
-from meshanim.mesh.geometry import exact, widened
+from meshanim.mesh.precision import exact, widened
 from meshanim.nn import PositionMapNet, SmallPositionMapNet
 from meshanim.rendering.camera import Camera
 from meshanim.rendering.face_cutting import cut_out, detected_square, square_about, uncut

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from meshanim._check import InputError, check_shape
-from meshanim.mesh.geometry import widened
+from meshanim.mesh.precision import widened
 from meshanim.rendering.rasterizer import Fragments
 
 

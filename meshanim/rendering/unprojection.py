@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from meshanim._check import InputError, check_shape
-from meshanim.mesh.geometry import exact, unit, vertex_normals, widened
+from meshanim.mesh.geometry import unit, vertex_normals
+from meshanim.mesh.precision import exact, widened
 from meshanim.mesh.rotations import axis_angle_to_matrix, axis_angle_to_quaternion
 from meshanim.rendering.camera import Camera
 from meshanim.rendering.filling import fill_smoothly

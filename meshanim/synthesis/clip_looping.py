@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from meshanim._check import InputError
-from meshanim.mesh.geometry import widened
+from meshanim.mesh.precision import widened
 from meshanim.performance import Performance
 from meshanim.synthesis.timing import ease, read_smoothly
 

@@ -11,7 +11,7 @@ from meshanim._check import InputError, check_finite, check_shape
 from meshanim.audio import SPEECH_RATE, LogMelEncoder
 from meshanim.audio.log_mel_encoder import STEPS_PER_FRAME
 from meshanim.audio.spectra import WINDOW, log_energies
-from meshanim.mesh.geometry import exact
+from meshanim.mesh.precision import exact
 
 REACH = 26
 """Spectra before a frame's moment, and from it on: 0.26 s to each side at 25 frames per second."""

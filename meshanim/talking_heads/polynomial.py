@@ -50,13 +50,13 @@ class PolynomialRenderer(Renderer):
         return HEIGHT, WIDTH
 
     @classmethod
-    def from_pretrained(cls, name: str | Path = "polynomial", chunk: int = 8) -> Self:
+    def from_pretrained(cls, name: str | Path) -> Self:
         """The renderer of a model from a folder, or of a shipped one by its name.
 
         Raises:
             InputError: no such model, or files that are damaged or do not belong together.
         """
-        return cls(PolynomialModel.from_pretrained(name), chunk)
+        return cls(PolynomialModel.from_pretrained(name))
 
     def save_pretrained(self, folder: str | Path) -> Path:
         """Write the model: ``config.json`` and ``model.safetensors``, whole or not at all."""

@@ -7,7 +7,7 @@ from meshanim.training.expression import RECIPES, VARIANTS, ExpressionRecipe, pa
 from meshanim.training.expression_learner import ExpressionLearnerRecipe, train_expression_learner
 from meshanim.training.expression_motion import ExpressionMotionRecipe, train_expression_motion
 from meshanim.training.face_features import FaceFeaturesRecipe, train_face_features
-from meshanim.training.head_motion import HeadMotionRecipe, style_gaps, train_head_motion
+from meshanim.training.head_motion import HeadMotionRecipe, train_head_motion
 from meshanim.training.lip_sync import LipSyncRecipe, train_lip_sync
 from meshanim.training.loop import TrainingReport, train
 from meshanim.training.losses import motion_losses
@@ -50,7 +50,6 @@ __all__ = [
     "motion_losses",
     "paper_factors",
     "read_units",
-    "style_gaps",
     "train",
     "train_audio_units",
     "train_autoencoder",

@@ -11,7 +11,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.nn import functional
 
 from meshanim._check import InputError, check_range
 from meshanim.datasets.utterances import Utterance
@@ -24,6 +23,7 @@ from meshanim.synthesis.head_motion import (
     HeadMotionConfig,
     HeadMotionModel,
 )
+from meshanim.training.adversarial_losses import told_made, told_real
 from meshanim.training.loop import TrainingReport, train_and_save
 from meshanim.training.recipe import Recipe
 
@@ -137,9 +137,8 @@ class HeadMotionTask:
         return {
             "motion": (made - truth).abs().mean(),
             "statistics": recipe.statistics * _statistics_distance(made, truth),
-            "adversarial": recipe.adversarial * functional.softplus(-against).mean(),
-            "discriminator": functional.softplus(-judge(truth)).mean()
-            + functional.softplus(judge(made.detach())).mean(),
+            "adversarial": recipe.adversarial * told_real(against),
+            "discriminator": told_real(judge(truth)) + told_made(judge(made.detach())),
         }
 
     def _windows(self, items: Sequence[int], length: int) -> tuple[Tensor, Tensor]:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from meshanim.audio import AudioToUnits
 from meshanim.talking_heads import TcsanModel, from_network, to_network
 from meshanim.talking_heads.tcsan_networks import FrameDiscriminator
+from meshanim.training.adversarial_losses import told_made, told_real
 from meshanim.training.task import Turn
 from meshanim.training.tcsan_clips import TcsanBatch, TcsanClip, draw_batch, heard_otherwise
 from meshanim.training.tcsan_losses import (
@@ -131,7 +131,7 @@ class TcsanTask:
             )
         if players.discriminator is not None:
             score = players.discriminator(flat, _beside(batch))
-            losses["adversarial"] = recipe.adversarial * functional.softplus(-score).mean()
+            losses["adversarial"] = recipe.adversarial * told_real(score)
         return losses
 
     def hearing_losses(self, items: Sequence[int]) -> dict[str, Tensor]:
@@ -155,7 +155,7 @@ class TcsanTask:
         assert batch is not None and discriminator is not None
         true = discriminator(batch.truth.flatten(0, 1), _beside(batch))
         drawn = discriminator(self._made.flatten(0, 1), _beside(batch))
-        return {"judging": functional.softplus(-true).mean() + functional.softplus(drawn).mean()}
+        return {"judging": told_real(true) + told_made(drawn)}
 
     def _draw(self, items: Sequence[int]) -> TcsanBatch:
         recipe, clips = self.recipe, [self.clips[item % len(self.clips)] for item in items]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional
 
-from meshanim._check import check_range, check_shape
+from meshanim._check import check_shape
 
 SMOOTH = 1.0
 """The paper's epsilon, which it does not give."""
@@ -20,9 +20,7 @@ def unit_weights(rates: Tensor) -> Tensor:
     return inverse * (len(rates) / inverse.sum())
 
 
-def audio_unit_losses(
-    probabilities: Tensor, truth: Tensor, weights: Tensor, smooth: float = SMOOTH
-) -> dict[str, Tensor]:
+def audio_unit_losses(probabilities: Tensor, truth: Tensor, weights: Tensor) -> dict[str, Tensor]:
     r"""Weighted cross entropy and weighted Dice loss; the loss is their sum (equation 7).
 
     .. math::
@@ -36,14 +34,12 @@ def audio_unit_losses(
         probabilities: (N, A) in [0, 1].
         truth: (N, A), 1 where a unit occurs and 0 elsewhere.
         weights: (A,), see :func:`unit_weights`.
-        smooth: epsilon.
 
     Returns:
         ``cross_entropy`` and ``dice``.
     """
     check_shape("truth", truth, tuple(probabilities.shape))
     check_shape("weights", weights, (probabilities.shape[-1],))
-    check_range("smooth", smooth, 0, open_low=True)
     entropy = functional.binary_cross_entropy(probabilities, truth, reduction="none")
-    overlap = (2 * truth * probabilities + smooth) / (truth.square() + probabilities.square() + smooth)
+    overlap = (2 * truth * probabilities + SMOOTH) / (truth.square() + probabilities.square() + SMOOTH)
     return {"cross_entropy": (weights * entropy).mean(), "dice": (weights * (1 - overlap)).mean()}

@@ -61,7 +61,7 @@ def test_hair_is_found_on_any_skin(skin: str, hair: str) -> None:
     assert torch.allclose(typical * shade(normals, seen), bare, rtol=0.15)
 
 
-def test_a_bare_forehead_stays_and_so_do_beards(mesh: Mesh) -> None:
+def test_a_bare_forehead_stays_and_so_do_beards() -> None:
     colours, normals, may_be, hairy, _ = face(SKINS["light"], SKINS["light"])
     assert float(find_hair(colours, normals, ~may_be, may_be, NOWHERE)[0].float().mean()) < 0.03
     colours, normals, may_be, hairy, _ = face(SKINS["light"], HAIRS["black"])
@@ -87,7 +87,7 @@ def test_skin_that_hair_shades_is_not_skin() -> None:
     assert in_shade(light[:, None] * bare, bare).tolist() == [False, False, False, True, True]
 
 
-def test_without_cheeks_nothing_is_told(mesh: Mesh) -> None:
+def test_without_cheeks_nothing_is_told() -> None:
     colours, normals, may_be, _, _ = face(SKINS["light"], HAIRS["black"])
     found, typical, _ = find_hair(colours, normals, NOWHERE, may_be, NOWHERE)
     assert not found.any() and bool(typical.isfinite().all())

@@ -5,17 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from meshanim.cli.main import run
 from meshanim.export import read_performance
 from meshanim.vision import read_video, write_image, write_video
 
+from .commands import call, one_sentence
+
 pytest.importorskip("dlib", reason="the extra vision is not installed")
-
-
-def call(*arguments: str | Path) -> int:
-    with pytest.raises(SystemExit) as stopped:
-        run([str(argument) for argument in arguments])
-    return int(stopped.value.code or 0)
 
 
 @pytest.fixture
@@ -66,8 +61,7 @@ def test_what_is_no_clip_is_one_sentence(
     if content is not None:
         (tmp_path / name).write_bytes(content)
     assert call("capture", tmp_path / name, "-o", tmp_path / "out.npz", "-q") == 2
-    lines = capsys.readouterr().err.strip().splitlines()
-    assert len(lines) == 1 and said in lines[0]
+    assert said in one_sentence(capsys)
     assert not (tmp_path / "out.npz").exists()
 
 

@@ -12,7 +12,6 @@ import pytest
 import torch
 
 from meshanim.audio import Sound
-from meshanim.cli.main import run
 from meshanim.vision import (
     TCSAN_CROP,
     LipSyncNetwork,
@@ -24,16 +23,12 @@ from meshanim.vision import (
     write_video,
 )
 
+from .commands import call
+
 pytest.importorskip("dlib", reason="the extra vision is not installed")
 pytest.importorskip("torchmetrics", reason="the extra metrics is not installed")
 
 SECONDS = 1.6
-
-
-def call(*arguments: str | Path) -> int:
-    with pytest.raises(SystemExit) as stopped:
-        run([str(argument) for argument in arguments])
-    return int(stopped.value.code or 0)
 
 
 @pytest.fixture(scope="module")

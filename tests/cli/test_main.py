@@ -15,31 +15,16 @@ import torch
 import trimesh
 
 from meshanim.cli import doctor
-from meshanim.cli.main import run
 from meshanim.cli.options import WRITTEN, frame_rate
 from meshanim.cli.progress import Steps
 from meshanim.export import FORMATS, read_performance
 from meshanim.faces import load_face
 
+from .commands import call, one_sentence
+
 CORNERS = np.array([[0.0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]])
 FACES = np.array([[0, 2, 1], [0, 1, 3], [1, 2, 3], [2, 0, 3]])
 SHORT = ["--duration", "0.4", "--fps", "10"]
-
-
-def call(*arguments: str | Path) -> int:
-    """Exit code of the command."""
-    with pytest.raises(SystemExit) as stopped:
-        run([str(argument) for argument in arguments])
-    return int(stopped.value.code or 0)
-
-
-def one_sentence(capsys: pytest.CaptureFixture[str]) -> str:
-    """What stands on standard error: one line, no traceback."""
-    lines = capsys.readouterr().err.strip().splitlines()
-    assert len(lines) == 1, lines
-    assert lines[0].startswith("meshanim: ")
-    assert "Traceback" not in lines[0]
-    return lines[0]
 
 
 def write_obj(path: Path, vertices: np.ndarray = CORNERS, faces: np.ndarray = FACES) -> Path:

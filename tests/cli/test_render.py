@@ -8,29 +8,16 @@ import numpy as np
 import pytest
 import torch
 
-from meshanim.cli.main import run
 from meshanim.export import export, read_performance
 from meshanim.faces import load_face
 from meshanim.mesh import Mesh
 from meshanim.rendering import render_mesh
 from meshanim.vision import read_video, write_image, write_video
 
+from .commands import call, one_sentence
+
 SPEAKERS = Path(__file__).parents[2].parent / "shared" / "data" / "grid_sample" / "speakers"
 pytestmark = pytest.mark.skipif(not SPEAKERS.is_dir(), reason="needs ../shared/data/grid_sample")
-
-
-def call(*arguments: str | Path) -> int:
-    """Exit code of the command."""
-    with pytest.raises(SystemExit) as stopped:
-        run([str(argument) for argument in arguments])
-    return int(stopped.value.code or 0)
-
-
-def one_sentence(capsys: pytest.CaptureFixture[str]) -> str:
-    """What stands on standard error: one line, no traceback."""
-    lines = capsys.readouterr().err.strip().splitlines()
-    assert len(lines) == 1 and lines[0].startswith("meshanim: ") and "Traceback" not in lines[0], lines
-    return lines[0]
 
 
 @pytest.fixture(scope="module")

@@ -6,17 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from meshanim.cli.main import run
 from meshanim.export import export, read_performance
 from meshanim.faces import AnnyFace, articulate, load_face
 from meshanim.mesh import Mesh
 from meshanim.performance import Performance
 
-
-def call(*arguments: str | Path) -> int:
-    with pytest.raises(SystemExit) as stopped:
-        run([str(argument) for argument in arguments])
-    return int(stopped.value.code or 0)
+from .commands import call, one_sentence
 
 
 @pytest.fixture(scope="module")
@@ -76,9 +71,8 @@ def test_another_mesh_is_one_sentence(
     triangle = Mesh(corners, torch.tensor([[0, 1, 2]]))
     export(Performance(triangle, 25.0, motion=corners.expand(2, -1, -1)), tmp_path / "other.npz")
     assert call("solve", tmp_path / "other.npz", "-o", tmp_path / "out.npz") == 2
-    lines = capsys.readouterr().err.strip().splitlines()
-    count = len(load_face("anny").neutral.vertices)
-    assert len(lines) == 1 and f"{count} vertices" in lines[0] and "got 4" in lines[0]
+    sentence, count = one_sentence(capsys), len(load_face("anny").neutral.vertices)
+    assert f"{count} vertices" in sentence and "got 4" in sentence
     assert not (tmp_path / "out.npz").exists()
 
 

@@ -12,13 +12,14 @@ from scipy.io import wavfile
 
 import meshanim.synthesis
 from meshanim.audio.sound import Sound
-from meshanim.cli.main import run
 from meshanim.cli.speak import _blinks
 from meshanim.export import export, read_performance
 from meshanim.faces import ARKIT_NAMES, load_face
 from meshanim.mesh import Mesh
 from meshanim.performance import Performance
 from meshanim.synthesis.head_motion import HeadMotionConfig, HeadMotionModel
+
+from .commands import call, one_sentence
 
 
 @pytest.fixture(autouse=True)
@@ -37,22 +38,10 @@ def speech(tmp_path: Path, babble: Callable[..., Sound]) -> Path:
     return tmp_path / "in" / "speech.wav"
 
 
-def call(*arguments: str | Path) -> int:
-    with pytest.raises(SystemExit) as stopped:
-        run(["speak", *(str(argument) for argument in arguments)])
-    return int(stopped.value.code or 0)
-
-
-def sentence(capsys: pytest.CaptureFixture[str]) -> str:
-    (line,) = capsys.readouterr().err.strip().splitlines()
-    assert line.startswith("meshanim: ") and "Traceback" not in line
-    return line
-
-
 def test_one_voice_goes_into_several_formats(speech: Path, tmp_path: Path) -> None:
     names = ("talk.glb", "talk.csv", "talk.npz")
     outputs = [part for name in names for part in ("-o", tmp_path / name)]
-    assert call("--audio", speech, *outputs, "--emotion", "happy:0.5", "--seed", "3", "-q") == 0
+    assert call("speak", "--audio", speech, *outputs, "--emotion", "happy:0.5", "--seed", "3", "-q") == 0
     whole = read_performance(tmp_path / "talk.npz")
     assert whole.frame_count == 12 and whole.weight_names == ARKIT_NAMES
     assert whole.waveform is not None and len(whole.waveform) == 8000
@@ -65,7 +54,10 @@ def test_one_voice_goes_into_several_formats(speech: Path, tmp_path: Path) -> No
 
 def test_the_same_seed_speaks_the_same(speech: Path, tmp_path: Path) -> None:
     for name, seed in (("a.csv", "7"), ("b.csv", "7"), ("c.csv", "8")):
-        assert call("--audio", speech, "--seed", seed, "--head", "still", "-o", tmp_path / name, "-q") == 0
+        assert (
+            call("speak", "--audio", speech, "--seed", seed, "--head", "still", "-o", tmp_path / name, "-q")
+            == 0
+        )
     first, again, other = ((tmp_path / f"{name}.csv").read_bytes() for name in "abc")
     assert first == again and first != other
 
@@ -78,15 +70,15 @@ def test_a_clip_lends_eyes_and_head(speech: Path, tmp_path: Path, capsys: pytest
     clip = Performance(mesh, 25.0, weights=weights, basis=torch.zeros(2, 3, 3), weight_names=names)
     path = export(Performance(**{**vars(clip), "head_motion": head}), tmp_path / "clip.npz")
     lent = ("--blinks", path, "--gaze", path, "--head", path)
-    assert call("--audio", speech, *lent, "-o", tmp_path / "a.npz", "-q") == 0
+    assert call("speak", "--audio", speech, *lent, "-o", tmp_path / "a.npz", "-q") == 0
     found = read_performance(tmp_path / "a.npz")
     assert found.weights is not None and found.head_motion is not None
     columns = [ARKIT_NAMES.index(name) for name in names]
     torch.testing.assert_close(found.weights[:, columns], weights[:12], atol=1e-5, rtol=0)
     assert float(found.head_motion.abs().max()) > 0.01
     manner = ("--head", f"like={path}")
-    assert call("--audio", speech, *manner, "-o", tmp_path / "b.csv") == 2
-    assert "head motion and sound" in sentence(capsys)
+    assert call("speak", "--audio", speech, *manner, "-o", tmp_path / "b.csv") == 2
+    assert "head motion and sound" in one_sentence(capsys)
 
 
 def _damaged(folder: Path, speech: Path) -> dict[str, Path]:
@@ -104,16 +96,16 @@ def test_what_is_no_voice_is_one_sentence(
     fault: str, speech: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = _damaged(speech.parent, speech)[fault]
-    assert call("--audio", path, "-o", tmp_path / "a.csv") == 2
-    assert path.name in sentence(capsys)
+    assert call("speak", "--audio", path, "-o", tmp_path / "a.csv") == 2
+    assert path.name in one_sentence(capsys)
     assert [place.name for place in tmp_path.iterdir()] == ["in"]
 
 
 def test_the_voice_itself_is_not_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     film = tmp_path / "film.mp4"
     film.write_bytes(b"a film with a voice")
-    assert call("--audio", film, "-o", film) == 2
-    assert "film.mp4 must be another file than" in sentence(capsys)
+    assert call("speak", "--audio", film, "-o", film) == 2
+    assert "film.mp4 must be another file than" in one_sentence(capsys)
     assert film.read_bytes() == b"a film with a voice"
 
 
@@ -123,8 +115,8 @@ def test_the_voice_is_not_written_over_by_what_goes_beside_an_output(
     voice = tmp_path / "talk_sound.wav"
     voice.write_bytes(b"a voice")
     (tmp_path / "talk.usda").write_text("of an earlier run, without a sound")
-    assert call("--audio", voice, "-o", tmp_path / "talk.usda") == 2
-    assert "talk_sound.wav must be another file than" in sentence(capsys)
+    assert call("speak", "--audio", voice, "-o", tmp_path / "talk.usda") == 2
+    assert "talk_sound.wav must be another file than" in one_sentence(capsys)
     assert voice.read_bytes() == b"a voice"
 
 
@@ -132,7 +124,9 @@ def test_the_voice_is_not_written_over_by_what_goes_beside_an_output(
 def test_unusual_voices_are_heard(rate: int, channels: int, tmp_path: Path) -> None:
     samples = np.zeros((rate // 4, channels), np.float32)
     wavfile.write(tmp_path / "voice.wav", rate, samples)
-    assert call("--audio", tmp_path / "voice.wav", "-o", tmp_path / "a.csv", "--fps", "60", "-q") == 0
+    assert (
+        call("speak", "--audio", tmp_path / "voice.wav", "-o", tmp_path / "a.csv", "--fps", "60", "-q") == 0
+    )
     assert len((tmp_path / "a.csv").read_text().splitlines()) == 1 + 15
 
 
@@ -169,14 +163,14 @@ def test_a_wrong_wish_is_one_sentence(
     monkeypatch.chdir(tmp_path)
     if "--text" in arguments:
         pytest.importorskip("espeakng_loader")
-    assert call(*arguments, "-o", "a.csv") == 2
-    assert words in sentence(capsys)
+    assert call("speak", *arguments, "-o", "a.csv") == 2
+    assert words in one_sentence(capsys)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_text_is_spoken(tmp_path: Path) -> None:
     pytest.importorskip("espeakng_loader")
-    assert call("--text", "A bad map.", "--voice", "en-us+f2", "-o", tmp_path / "a.npz", "-q") == 0
+    assert call("speak", "--text", "A bad map.", "--voice", "en-us+f2", "-o", tmp_path / "a.npz", "-q") == 0
     said = read_performance(tmp_path / "a.npz")
     assert 0.4 < said.duration < 2 and said.waveform is not None
     assert float(said.waveform.abs().max()) > 0.1

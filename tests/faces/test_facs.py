@@ -173,6 +173,12 @@ def test_lips_that_close_over_an_open_jaw_do_not_part():
     assert occurring_units(weights, ARKIT_NAMES, (25, 26)).tolist() == [[True, True], [False, True]]
 
 
+def test_a_unit_occurs_from_its_least_intensity_on():
+    weights = torch.zeros(3, len(ARKIT_NAMES), dtype=torch.float64)
+    weights[:, ARKIT_NAMES.index("jawOpen")] = torch.tensor([0.0999, 0.1, 0.1001], dtype=torch.float64)
+    assert occurring_units(weights, ARKIT_NAMES, (26,))[:, 0].tolist() == [False, True, True]
+
+
 def test_units_that_cannot_be_read_are_named():
     with pytest.raises(InputError, match="unit must be one of 10, 14, 20, 25, 26, got 1"):
         action_units_from_arkit(torch.zeros(1, 52), ARKIT_NAMES, (1,))

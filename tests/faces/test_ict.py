@@ -261,7 +261,7 @@ def test_a_folder_without_its_parts_is_named(tmp_path, folder):
         IctFace.from_path(tmp_path)
 
 
-def test_lines_that_are_no_numbers_are_refused(tmp_path, folder, arrays):
+def test_lines_that_are_no_numbers_are_refused(tmp_path, folder):
     for name in ("generic_neutral_mesh", "browDown_L"):
         (tmp_path / f"{name}.obj").symlink_to(folder / f"{name}.obj")
     for broken in ("v one two three\n", "v nan 0 0\n"):

@@ -8,6 +8,7 @@ import torch
 from meshanim._check import InputError
 from meshanim.export import export, read_performance
 from meshanim.faces import articulate, load_face, retarget
+from meshanim.faces.lid_clearing import clear_lids
 from meshanim.mesh import Mesh
 from meshanim.performance import Performance
 
@@ -48,6 +49,26 @@ def test_the_same_person_stays(wink):
     once = retarget(wink, face, face.default_identity)
     twice = retarget(once, face, face.default_identity)
     assert torch.equal(next(once.chunks(2))[1], next(twice.chunks(2))[1])
+
+
+def test_vertices_of_one_person_stay_with_the_same_person(wink):
+    face = load_face("anny")
+    who = face.identity(age=12.0, weight=0.9)
+    moved = retarget(wink, face, who)
+    points = Performance(moved.neutral, 25.0, motion=moved.vertices())
+    torch.testing.assert_close(
+        retarget(points, face, who).vertices(), clear_lids(moved.neutral, moved.vertices()), atol=2e-5, rtol=0
+    )
+
+
+def test_lids_that_vertices_move_stay_in_front_of_the_eyes(wink):
+    face = load_face("anny")
+    shut = Performance(wink.neutral, 25.0, motion=wink.vertices() - 0.01)
+    for person in face.sample_identity(torch.Generator().manual_seed(3), 3):
+        given = retarget(shut, face, person)
+        torch.testing.assert_close(
+            given.vertices(), clear_lids(given.neutral, given.vertices()), atol=1e-6, rtol=0
+        )
 
 
 def test_other_displacements_follow_the_surface(wink):
@@ -132,7 +153,7 @@ def test_a_file_gives_to_another_what_was_written(wink, tmp_path, name):
     torch.testing.assert_close(back.vertices(), wanted.vertices(), rtol=0, atol=1e-7)
 
 
-def test_meshes_of_another_size_are_named(wink):
+def test_meshes_of_another_size_are_named():
     mesh = Mesh(torch.rand(4, 3), torch.tensor([[0, 1, 2]]))
     moved = Performance(mesh, 25.0, motion=torch.rand(1, 4, 3))
     named = Performance(

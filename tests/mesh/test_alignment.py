@@ -49,6 +49,16 @@ def test_a_mirrored_copy_is_met_by_a_rotation(points):
     assert torch.linalg.det(fit_similarity(points, mirrored).rotation) == pytest.approx(1, abs=EXACT)
 
 
+def test_the_scale_is_the_best_for_a_mirrored_copy(points):
+    mirrored = points * torch.tensor([-2.0, 2.0, 2.0], dtype=torch.float64)
+    found = fit_similarity(points, mirrored)
+    arm, end = (points - found.source) @ found.rotation.mT, mirrored - found.target
+    left = [
+        float((scale * arm - end).square().sum()) for scale in found.scale * torch.tensor([0.999, 1, 1.001])
+    ]
+    assert left[1] < min(left[0], left[2])
+
+
 def test_points_without_a_share_do_not_count(points):
     turn = axis_angle_to_matrix(torch.tensor([0.1, 0.5, -0.2], dtype=torch.float64))
     moved = points @ turn.mT + 0.3
@@ -59,6 +69,7 @@ def test_points_without_a_share_do_not_count(points):
     assert (found.linear - turn).abs().max() < EXACT
     assert (found.point(points[4]) - (points[4] @ turn.mT + 0.3)).abs().max() < EXACT
     assert (fit_similarity(points, moved, scaled=False).linear - turn).abs().max() > 1e-2
+    assert float(fit_similarity(points, moved, shares=shares).scale) == pytest.approx(1, abs=EXACT)
 
 
 def test_shares_are_one_for_each_point(points):

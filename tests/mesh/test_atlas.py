@@ -7,12 +7,13 @@ from meshanim._check import InputError
 from meshanim.mesh import Mesh, face_areas, repacked
 
 
-def islands():
-    """Three upright squares of sides 2, 1 and 1 cm; the map draws all in one place, one turned, one small."""
+def islands(quarters=3):
+    """Three upright squares of sides 2, 1 and 1 cm; the map draws all in one place, one turned by so many
+    quarters, one small."""
     square = torch.tensor([[0.0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]])
     vertices = torch.cat([0.02 * square, 0.01 * square + 1, 0.01 * square + 2])
     faces = torch.tensor([[0, 1, 2], [0, 2, 3]])
-    turned = torch.tensor([[0.0, 1], [0, 0], [1, 0], [1, 1]])
+    turned = square[:, :2].roll(-quarters, dims=0)
     uv = torch.cat([square[:, :2], turned, 0.1 * square[:, :2]])
     triangles = torch.cat([faces + start for start in (0, 4, 8)])
     return Mesh(vertices, triangles, uv, triangles)
@@ -39,8 +40,9 @@ def test_islands_keep_apart_inside_the_square():
             assert (torch.maximum(other_low - high, low - other_high) >= 0.02 - 1e-6).any()
 
 
-def test_every_island_is_as_large_as_its_surface_and_upright():
-    mesh = packed(islands())
+@pytest.mark.parametrize("quarters", range(4))
+def test_every_island_is_as_large_as_its_surface_and_upright(quarters):
+    mesh = packed(islands(quarters))
     share = map_areas(mesh) / face_areas(mesh.vertices, mesh.faces)
     torch.testing.assert_close(share, share[:1].expand_as(share))
     for start in (0, 4, 8):

@@ -14,7 +14,7 @@ from meshanim.mesh import Mesh, decimate, face_areas, face_normals, find_faults,
     ("name", "factor"),
     [(name, factor) for name in ("sphere", "torus", "grid") for factor in (1.5, 5, 40)] + [("ict", 40)],
 )
-def test_laws(name, factor, request):
+def test_a_subset_stays_and_the_surface_is_of_the_same_kind(name, factor, request):
     mesh = request.getfixturevalue(name)
     count = math.ceil(len(mesh.vertices) / factor)
     kept, coarse, merged_into = decimate(mesh, count)
@@ -60,7 +60,7 @@ def test_down_to_the_fewest(sphere, torus, strip):
     assert len(decimate(strip, 1).kept) == 4
 
 
-def test_nothing_to_do(tetrahedron, with_isolated, single_vertex, sphere):
+def test_all_stay_where_none_can_go_or_none_need(tetrahedron, with_isolated, single_vertex, sphere):
     for mesh in (tetrahedron, with_isolated, single_vertex):
         kept, coarse, merged_into = decimate(mesh, 1)
         assert kept.tolist() == merged_into.tolist() == list(range(len(mesh.vertices)))
@@ -101,7 +101,7 @@ def test_deterministic_and_independent_of_place(torus):
     assert torch.equal(first.kept, again.kept) and torch.equal(first.mesh.faces, again.mesh.faces)
 
 
-def test_fast(ict):
+def test_a_real_face_takes_no_time(ict):
     begin = time.process_time()
     decimate(Mesh(ict.vertices, ict.faces), 5344)
     # 0.1 s of one core compiled, 0.5 s by the reference; the rest is for one that others use as well

@@ -43,7 +43,7 @@ def test_great_circles_on_a_sphere(sphere):
     assert relative.abs().max() < 0.014
 
 
-def test_laws(ict, rotation):
+def test_distances_stay_when_a_mesh_moves_and_exceed_no_way_by_edges(ict, rotation):
     points = ict.vertices.double()
     mesh, source = ict.with_vertices(points), 100
     distance = geodesic_distance(mesh, source)

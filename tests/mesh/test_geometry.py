@@ -13,7 +13,7 @@ def test_known_triangle():
     assert torch.equal(vertex_normals(points, faces), torch.tensor([[0.0, 0, 1]]).expand(3, 3))
 
 
-def test_sphere(sphere):
+def test_a_sphere_has_its_area_and_its_points_as_normals(sphere):
     points = sphere.vertices
     # A sphere of 5,120 faces: the polyhedron is 0.3 % smaller; its normals lean by 0.006 at most.
     area = face_areas(points, sphere.faces).sum() / (4 * torch.pi)
@@ -50,6 +50,17 @@ def test_rotation_turns_normals_and_keeps_areas(ict, rotation):
         rtol=0,
     )
     torch.testing.assert_close(face_areas(turned, ict.faces), face_areas(points, ict.faces))
+
+
+def test_larger_faces_count_more_at_a_vertex():
+    # Two faces along one edge, one upwards and three times as large as the other, which looks along X.
+    points = torch.tensor([[0.0, 0, 0], [0, 1, 0], [-3, 0, 0], [0, 0, -1]])
+    faces = torch.tensor([[0, 1, 2], [0, 3, 1]])
+    assert face_areas(points, faces).tolist() == [1.5, 0.5]
+    normal = vertex_normals(points, faces)[0]
+    torch.testing.assert_close(
+        normal, (face_normals(points, faces) * torch.tensor([[3.0], [1]])).sum(0) / 10**0.5
+    )
 
 
 def test_batches_are_independent(tetrahedron):

@@ -26,7 +26,7 @@ def same(one: MeshHierarchy, other: MeshHierarchy) -> bool:
     return one.digest == other.digest and all(torch.equal(a, b) and a.dtype == b.dtype for a, b in pairs)
 
 
-def test_levels(sphere):
+def test_levels_are_of_the_spirals_decimation_and_upsampling_asked_for(sphere):
     hierarchy = MeshHierarchy.from_mesh(sphere, (4, 3), (12, 9, 6), (1, 2, 1), cache=False)
     assert repr(hierarchy) == "MeshHierarchy(2562 -> 641 -> 214)"
     assert hierarchy.meshes[0] is sphere
@@ -41,7 +41,7 @@ def test_levels(sphere):
     assert x.shape == (2562, 3)
 
 
-def test_the_ict_face(ict, own_cache):
+def test_a_real_face_has_its_hierarchy_in_time(ict, own_cache):
     begin = time.process_time()
     hierarchy = MeshHierarchy.from_mesh(Mesh(ict.vertices, ict.faces))
     built = time.process_time() - begin
@@ -102,7 +102,7 @@ def test_the_digest_sees_every_change(torus, change):
 
 
 @pytest.mark.parametrize("damage", ["cut short", "noise", "empty", "another", "older"])
-def test_a_damaged_cache_is_made_again(torus, sphere, own_cache, damage, monkeypatch):
+def test_a_damaged_cache_is_made_again(torus, sphere, own_cache, damage):
     hierarchy = MeshHierarchy.from_mesh(torus, (4,))
     path = own_cache / f"{hierarchy.digest}.safetensors"
     whole = path.read_bytes()

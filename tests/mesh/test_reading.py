@@ -107,6 +107,13 @@ def test_the_ict_face_through_obj(ict, tmp_path):
     assert torch.equal(found.vertices, ict.vertices) and torch.equal(found.faces, ict.faces)
 
 
+@pytest.mark.parametrize("end", ["g", "s 1\n", "o", "usemtl\n", "\n\n", "#"])
+def test_an_obj_may_end_with_any_line(tmp_path, end):
+    path = tmp_path / "x.obj"
+    path.write_text(TRIANGLE + "usemtl skin\nf 1 2 3\n" + end)
+    assert read_mesh(path).faces.tolist() == [[0, 1, 2]]
+
+
 @pytest.mark.parametrize("suffix", [".obj", ".ply", ".off", ".glb", ".gltf", ".npz"])
 def test_order_is_kept(torus, tmp_path, suffix):
     """Written by others: trimesh, numpy."""

@@ -102,9 +102,13 @@ def test_references_can_be_given(ict):
     inside = ict.topology.components == ict.topology.components[5]
     assert torch.equal(ours[~inside], theirs[~inside])
     assert not torch.equal(ours[inside], theirs[inside])
+    distance = torch.cat([geodesic_distance(ict, given), torch.tensor([torch.inf])])
+    nearest = distance[ict.topology.one_rings].amin(1)
+    # as in test_the_one_ring_begins_towards_the_reference
+    assert (distance[theirs[inside, 1]] <= nearest[inside] + 4e-6).all()
 
 
-def test_padding(with_isolated, single_vertex):
+def test_spirals_end_in_minus_one_where_there_are_no_more_vertices(with_isolated, single_vertex):
     assert spiral_sequences(with_isolated, 5).tolist() == [
         [0, 2, 3, -1, -1],
         [1, -1, -1, -1, -1],

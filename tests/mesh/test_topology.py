@@ -14,7 +14,7 @@ def same_cycle(one: list[int], other: list[int]) -> bool:
     return len(one) == len(other) and any(one == other[i:] + other[:i] for i in range(len(other)))
 
 
-def test_tetrahedron(tetrahedron):
+def test_a_tetrahedron_has_known_edges_and_rings_and_no_boundary(tetrahedron):
     topology = tetrahedron.topology
     assert topology.edges.tolist() == [[0, 1], [0, 2], [0, 3], [1, 2], [1, 3], [2, 3]]
     # Seen from below (outside of vertex 3's opposite), around vertex 3: faces 0-1-3, 1-2-3, 0-3-2.

@@ -13,7 +13,7 @@ def up(values, indices, weights):
 @pytest.mark.parametrize(
     "name", ["sphere", "torus", "grid", "strip", "ict", "with_isolated", "single_vertex"]
 )
-def test_laws(name, request):
+def test_rows_sum_to_one_keep_what_stayed_and_stay_in_their_component(name, request):
     mesh = request.getfixturevalue(name)
     ready = name == "ict"
     step = request.getfixturevalue("ict_step") if ready else decimate(mesh, max(4, len(mesh.vertices) // 5))

@@ -50,7 +50,7 @@ def test_the_optimum_is_scipys_where_frames_do_not_matter_to_each_other(basis, w
         assert np.abs(found[frame].numpy() - truth).max() < 1e-5
 
 
-def test_smooth_and_sparse_weights_are_a_minimum_of_the_objective(basis, weights, generator):
+def test_smooth_and_sparse_weights_are_a_minimum_of_the_objective(basis, weights):
     smoothness, sparsity = 0.3, 0.02
     solver = WeightSolver(basis, smoothness=smoothness, sparsity=sparsity)
     vertices = basis.vertices(weights)

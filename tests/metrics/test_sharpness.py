@@ -33,6 +33,18 @@ def test_edges_stand_where_the_row_changes_most() -> None:
     assert found.sum(axis=1).tolist() == [1] * 5 and found[:, 4].all()
 
 
+def test_edges_stand_out_by_more_than_twice_the_root_mean_square() -> None:
+    """Of two steps, whose squares are the picture's power, with eight times as many columns as edges have."""
+    faint, found = np.zeros((5, 40)), {}
+    for share in (0.45, 0.55):
+        image = faint.copy()
+        image[:, 10:30] += 100
+        image[:, 30:] += 100 + 100 * share
+        found[share] = upright_edges(image).sum(axis=1).tolist()
+    # Each step is in two of the 40 columns: the fainter counts from a half on, sqrt(3.2 / 12.8).
+    assert found == {0.45: [1] * 5, 0.55: [2] * 5}
+
+
 @pytest.mark.parametrize(("width", "share"), [(1, 1.0), (3, 0.0), (6, 0.0)])
 def test_an_edge_is_sharp_up_to_the_width_that_is_just_noticed(width: int, share: float) -> None:
     # At 3 pixels, the width that is just noticed, the probability is 1 - 1/e = 0.632, above 0.63.

@@ -100,7 +100,7 @@ def test_leading_dimensions_are_broadcast(kind: str) -> None:
 
 @pytest.mark.parametrize("views", [2, 3])
 @pytest.mark.parametrize("kind", POLYNOMIALS)
-def test_gradients(kind: str, views: int) -> None:
+def test_gradients_are_those_of_differences(kind: str, views: int) -> None:
     fusion, given = make(kind, views), encodings(views, 2)
     names = [name for name, _ in fusion.named_parameters()]
 

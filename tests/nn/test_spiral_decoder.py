@@ -8,7 +8,7 @@ from meshanim.nn import FeatureModulation, SpiralDecoder, SpiralEncoder, UpSpira
 PAPER_MESH = (28431, 5687, 1138, 228, 46)
 
 
-def test_table_1(make_levels) -> None:
+def test_layers_have_the_sizes_of_the_papers_table_1(make_levels) -> None:
     """Layer by layer, input and output dimension as the paper prints them."""
     decoder = SpiralDecoder(make_levels(*PAPER_MESH))
     seen: list[tuple[int, ...]] = []

@@ -25,6 +25,15 @@ def test_what_is_known_stays_and_holes_lie_between_their_rims():
     assert (filled - ramp)[20:40, 20:40].abs().max() < 0.15
 
 
+def test_a_quarter_of_a_block_speaks_for_all_of_it():
+    values, known = torch.zeros(4, 4, 1), torch.ones(4, 4)
+    known[:2, :2] = 0
+    values[1, 1], known[1, 1] = 1.0, 1.0
+    filled = fill_smoothly(values, known)
+    # The corner is nearest to the block's own mean, whatever stands in the blocks beside it.
+    assert float(filled[0, 0]) == 1 and torch.equal(filled[known > 0], values[known > 0])
+
+
 def test_half_known_values_give_way_by_half():
     values, weight = torch.ones(8, 8, 1), torch.ones(8, 8)
     values[4, 4], weight[4, 4] = 3.0, 0.5

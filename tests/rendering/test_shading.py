@@ -5,7 +5,9 @@ import torch
 
 from meshanim.rendering.shading import (
     CATCH,
+    GROUND,
     KEY,
+    SKY,
     background,
     encode_srgb,
     from_display,
@@ -38,6 +40,21 @@ def test_display_values_come_back():
     assert (back.diff() >= 0).all()
     assert torch.allclose(encode_srgb(from_display(values)), values, atol=1e-6)
     assert encode_srgb(torch.tensor([-1.0, 2.0])).tolist() == pytest.approx([0, 1])
+
+
+def test_what_is_brighter_than_white_is_still_told_apart():
+    shown = to_display(torch.tensor([0.7, 0.9, 1.2, 2.0, 4.0, 8.0])).int()
+    assert (shown.diff() > 0).all() and shown[-1] < 255
+    # 0.7 + 0.3 * 0.3 / 0.6 at white
+    assert int(to_display(torch.ones(1))) == round(255 * float(encode_srgb(torch.tensor(0.85))))
+
+
+def test_what_no_lamp_reaches_has_the_light_from_all_around():
+    """Downwards that of the ground, upwards that of the sky."""
+    below = torch.nn.functional.normalize(torch.tensor([[-0.1, 0.9, 0.3]]), dim=1)
+    lit = shade(below, torch.ones(1, 3), torch.zeros(1))[0]
+    upwards = 0.5 - 0.5 * float(below[0, 1])
+    torch.testing.assert_close(lit, torch.lerp(torch.tensor(GROUND), torch.tensor(SKY), upwards))
 
 
 def test_a_flat_surface_has_no_hollows_and_a_pit_has():

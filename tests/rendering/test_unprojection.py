@@ -99,6 +99,19 @@ def test_a_ball_behind_another_is_hidden_and_outside_the_picture_nothing_is_seen
     assert not visible(front + torch.tensor([0.0, 0.0, 5.0]), fragments, camera).any()
 
 
+def test_what_lies_along_a_silhouette_does_not_count_as_seen():
+    """Within a pixel of the edge of one sheet before another; two pixels away it does."""
+    sheet = torch.tensor([[-1.0, -1, 0], [1, -1, 0], [1, 1, 0], [-1, 1, 0]])
+    faces = torch.tensor([[0, 1, 2], [0, 2, 3]])
+    camera = camera_at(size=(100, 100))
+    pixel = 0.85 / float(camera.matrix[0, 0])
+    both = torch.cat([0.05 * sheet + torch.tensor([0.0, 0.02, 0.05]), sheet - torch.tensor([0.0, 0, 0.2])])
+    fragments = rasterize(both, torch.cat([faces, faces + 4]), camera)
+    for near, counts in ((0.1, False), (2.5, True)):
+        places = torch.tensor([[0.05 - near * pixel, 0.02 + y, 0.05] for y in (-0.02, 0.0, 0.02)])
+        assert (visible(places, fragments, camera) == counts).all()
+
+
 @pytest.mark.parametrize("away", [-2.0, 5.0])
 def test_how_far_a_camera_without_perspective_is_changes_nothing_that_it_sees(away):
     vertices, faces = ball(0.1, (0.0, 0.0, 0.0))

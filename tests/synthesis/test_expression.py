@@ -75,7 +75,7 @@ def test_it_animates_at_any_frame_rate_alike(model: ExpressionModel, face: Mesh)
     torch.testing.assert_close(fast.vertices()[::5], native.vertices(), rtol=0, atol=1e-6)
 
 
-def test_the_motion_between_native_frames_is_smooth(model: ExpressionModel, face: Mesh) -> None:
+def test_the_motion_between_native_frames_is_smooth(model: ExpressionModel) -> None:
     path = model.encode_at(expression_labels("fear", duration=3, fps=240), 240).detach()
     native = model.encode_at(expression_labels("fear", duration=3, fps=12), 12).detach()
     # no jump: a step in 1/240 s is a small part of the largest step in 1/12 s

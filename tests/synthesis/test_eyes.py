@@ -1,5 +1,6 @@
 """Eyes by the literature's numbers, the same at any frame rate and in any stretches."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -9,7 +10,7 @@ from meshanim.mesh import Mesh
 from meshanim.performance import Performance
 from meshanim.synthesis import Blinks, ClipBlinks, ClipGaze, Gaze
 from meshanim.synthesis.blinks import REST_RATE, TALKING_RATE
-from meshanim.synthesis.gaze import AWAY, FARTHEST, LOOKS, MUTUAL, gaze_directions
+from meshanim.synthesis.gaze import AWAY, FARTHEST, LOOKS, MUTUAL, _aversion, gaze_directions
 
 
 def times(seconds: float, fps: float) -> torch.Tensor:
@@ -92,3 +93,20 @@ def test_rates_and_seeds_have_bounds() -> None:
         Blinks(rate=0)
     with pytest.raises(InputError, match="seed must be at least 0"):
         Gaze(seed=-1)
+
+
+@pytest.mark.parametrize(
+    ("direction", "left", "up"), [(0, -1, 0), (2, 0, 1), (3, 0.5**0.5, 0.5**0.5), (4, 1, 0)]
+)
+def test_directions_of_looks_away_go_round_from_the_right(direction: int, left: float, up: float) -> None:
+    """And from there, every 45 degrees, anticlockwise, as the paper's table has them."""
+
+    class Draws(np.random.Generator):
+        def uniform(self, *_: float) -> float:  # type: ignore[override]
+            return 5.0
+
+        def choice(self, *_: int, **__: object) -> int:  # type: ignore[override]
+            return direction
+
+    # -6.9 log(5 / 15.7) degrees
+    assert _aversion(Draws(np.random.PCG64())) == pytest.approx(7.8947 * np.array([left, up]), abs=1e-3)

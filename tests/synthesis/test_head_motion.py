@@ -56,6 +56,14 @@ def test_the_frame_rate_does_not_change_the_motion(model: HeadMotionModel) -> No
     )
 
 
+@pytest.mark.parametrize("fps", [25, 60])
+def test_silence_after_the_end_changes_nothing_before_it(model: HeadMotionModel, fps: float) -> None:
+    sound = voice(1.3)
+    longer = Sound(torch.cat([sound.waveform, torch.zeros(16_000)]), 16_000)
+    found = model.head_motion(sound, fps=fps)
+    torch.testing.assert_close(model.head_motion(longer, fps=fps)[: len(found)], found, atol=1e-6, rtol=0)
+
+
 def test_any_sample_rate_will_do(model: HeadMotionModel) -> None:
     sound = voice(2)
     there_and_back = resample(resample(sound, 48_000), 16_000)

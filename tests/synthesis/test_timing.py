@@ -4,7 +4,7 @@ import torch
 from meshanim._check import InputError
 from meshanim.audio.timing import read_linearly
 from meshanim.synthesis import retime
-from meshanim.synthesis.timing import GrowingTrack, frames_needed, read_motion_smoothly, read_smoothly
+from meshanim.synthesis.timing import GrowingTrack, ease, frames_needed, read_motion_smoothly, read_smoothly
 
 
 @pytest.mark.parametrize("read", [read_linearly, read_smoothly])
@@ -25,6 +25,18 @@ def test_a_straight_line_stays_one(read) -> None:
 def test_a_track_is_read_where_it_is(read) -> None:
     track = torch.zeros(7, 6, device="meta")
     assert read(track, torch.linspace(0, 6, 11)).device == track.device
+
+
+def test_easing_begins_and_ends_without_speed_or_acceleration() -> None:
+    share = torch.linspace(0, 1, 11, dtype=torch.float64)
+    values = ease(share)
+    assert values[[0, 5, 10]].tolist() == [0, 0.5, 1] and bool((values.diff() > 0).all())
+    torch.testing.assert_close(values + ease(1 - share), torch.ones_like(share))
+    # All that is left near an end grows with the cube of the way, ten times that.
+    torch.testing.assert_close(
+        ease(torch.tensor([1e-3, 1e-2])), torch.tensor([1e-8, 1e-5]), rtol=0.02, atol=0
+    )
+    assert ease(torch.tensor([-1.0, 2.0])).tolist() == [0, 1]
 
 
 def test_the_smooth_curve_has_no_kinks() -> None:

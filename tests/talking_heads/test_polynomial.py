@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from inspect import Parameter, signature
 from pathlib import Path
 
 import pytest
@@ -157,6 +158,11 @@ def test_it_comes_back_from_its_files(
     # weights are stored with 11 significant bits
     assert apart(back.render(said, seen), renderer.render(said, seen)) <= 6
     assert (tmp_path / "model.safetensors").stat().st_size < 20e6
+
+
+def test_no_model_is_loaded_unless_one_is_named() -> None:
+    """None is shipped by a name that a default could be."""
+    assert signature(PolynomialRenderer.from_pretrained).parameters["name"].default is Parameter.empty
 
 
 def test_another_model_s_files_are_refused(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def test_it_learns_the_manner_of_people_it_has_not_seen(tmp_path: Path) -> None:
     assert HeadMotionModel.from_pretrained(tmp_path).config == RECIPE.model
 
 
-def test_a_stopped_run_ends_as_one_that_was_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stopped_run_ends_as_one_that_was_not(tmp_path: Path) -> None:
     corpus, short = speech(3, 2), replace(RECIPE, epochs=3)
     straight, _ = train_head_motion(corpus, short, tmp_path / "straight", progress=False)
     train_head_motion(corpus, replace(short, epochs=2), tmp_path / "stopped", progress=False)

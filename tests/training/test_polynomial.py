@@ -98,6 +98,43 @@ def step(task: PolynomialTask, items: list[int]) -> dict[str, float]:
     return told
 
 
+def test_parts_of_the_picture_weigh_as_the_recipe_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawing = task(tiny_recipe(lower=5.0, lips=7.0, eyes=11.0, upper=3.0))
+    for rows, columns, wanted in (
+        (slice(80, 90), slice(30, 60), {"lower": 5 * 300 / (64 * 96), "lips": 7 * 300 / (36 * 48)}),
+        (slice(40, 50), slice(20, 40), {"upper": 3 * 200 / (64 * 96), "eyes": 11 * 200 / (20 * 68)}),
+        (slice(0, 10), slice(0, 96), {"upper": 3 * 960 / (64 * 96)}),
+        (slice(118, 128), slice(0, 96), {"lower": 5 * 960 / (64 * 96)}),
+    ):
+        off = torch.zeros(128, 96)
+        off[rows, columns] = 1.0
+        monkeypatch.setattr(drawing, "draw", lambda batch, off=off: batch.frames + off)
+        found = drawing._generate([0, 1])
+        for name in ("lower", "lips", "eyes", "upper"):
+            assert float(found[name]) == pytest.approx(wanted.get(name, 0), rel=1e-4)
+
+
+def test_sound_that_does_not_go_with_a_snippet_is_another_clips() -> None:
+    heard: list[torch.Tensor] = []
+
+    class Hears(nn.Module):
+        def forward(self, snippets: torch.Tensor, windows: torch.Tensor) -> torch.Tensor:
+            heard.append(windows)
+            return torch.zeros(len(windows))
+
+    judged = task()
+    judged.model.synchrony = Hears()
+    judged._generate([0, 1])
+    heard.clear()
+    judged._judge_synchrony([0, 1])
+    assert judged._batch is not None
+    clips = [set(map(tuple, frames.tolist())) for frames in judged._batch.heard_frames]
+    strange, _, own = ([[tuple(row) in clip for clip in clips] for row in rows.tolist()] for rows in heard)
+    looks = judged.recipe.looks
+    assert own == [[True, False]] * looks + [[False, True]] * looks
+    assert strange == [[False, True]] * looks + [[True, False]] * looks
+
+
 def values(module: nn.Module) -> list[torch.Tensor]:
     return [value.detach().clone() for value in module.state_dict().values()]
 

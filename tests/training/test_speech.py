@@ -183,10 +183,14 @@ def test_sound_is_read_between_its_samples() -> None:
 def test_an_eighth_is_silence_with_a_face_at_rest() -> None:
     torch.manual_seed(0)
     each = Spoken(Sound(torch.ones(50 * 640), 16000), torch.full((50, 52), 0.5), torch.zeros(135))
-    drawn = SpeechBatch.collate([each] * 200, 10, SpeechModel(SPEECH_CONFIGS["small"]))
+    model = SpeechModel(SPEECH_CONFIGS["small"])
+    drawn = SpeechBatch.collate([each] * 200, 10, model)
     at_rest = ~drawn.weights.flatten(1).any(dim=1)
     assert 0.06 < float(at_rest.float().mean()) < 0.2
     assert torch.equal(at_rest, ~drawn.before.any(dim=1))
+    # noise, too, begins where its utterance does
+    begun, ahead = drawn.sound[at_rest & drawn.begins], model.samples_around[0]
+    assert begun[:, ahead:].any() and not begun[:, :ahead].any()
     levels = [float(quiet_noise(3200).square().mean()) for _ in range(200)]
     assert levels.count(0) > 20 and 0 < max(levels) < 0.11
 
@@ -198,6 +202,11 @@ def test_the_slit_weighs_most_where_it_is_closed(face: AnnyFace) -> None:
     assert float(lips.openings(wide).mean()) > 8
     near, far = (lips.losses(truth + off, truth, lasting) for truth in (closed, wide))
     assert near["slit_mm"] > 2.5 * far["slit_mm"]
+    for truth in (closed, off, wide):
+        apart = lips.openings(truth)
+        weight = 1 + 6 * torch.exp(-apart.clamp(min=0))
+        slit = (weight * (lips.openings(truth + off) - apart).abs()).mean()
+        torch.testing.assert_close(lips.losses(truth + off, truth, lasting)["slit_mm"], slit)
     torch.testing.assert_close(near["lips_mm"], far["lips_mm"])
     # the same error in both frames: nothing moves that should not
     assert float(near["moving_mm"]) < 2e-3

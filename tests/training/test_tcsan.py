@@ -75,9 +75,9 @@ def task(recipe: TcsanRecipe, clips: int = 2) -> TcsanTask:
 def test_losses_are_those_worked_by_hand():
     made, truth = torch.zeros(1, 1, 3, 4, 2), torch.zeros(1, 1, 3, 4, 2)
     made[0, 0, :, 0, 0] = torch.tensor([0.5, -0.25, 0.25])
-    made[0, 0, 0, 3, 1] = 1.0
-    # two of eight pixels differ, by 1 each; one of the four above
-    assert float(pixel_distance(made, truth)) == pytest.approx(2 / 8)
+    made[0, 0, 0, 3, 1] = 2.0
+    # two of eight pixels differ, by 1 and 2; of the four above one, by 1
+    assert float(pixel_distance(made, truth)) == pytest.approx(3 / 8)
     assert float(identity_distance(made, truth[0])) == pytest.approx(1 / 4)
     whole, nothing = torch.zeros(1, 3, 112, 112), torch.zeros(1, 3, 112, 112)
     whole[..., 66:106, 32:80] = 0.5
@@ -275,7 +275,26 @@ def test_what_heard_lips_first_stays_as_it_is(tmp_path):
     assert any(not torch.equal(one, other) for one, other in moved)
 
 
-def test_others_are_shown(tmp_path):
+def test_the_classifier_reads_each_true_frame_by_its_own_units():
+    """One that knows the labels of the frames that it is shown has nothing to learn."""
+    reading = task(replace(RECIPE, window=6), clips=4)
+    torch.manual_seed(0)
+    reading.drawing_losses(range(4))
+    assert reading._batch is not None
+    batch = reading._batch
+
+    class Knows(torch.nn.Module):
+        def forward(self, pictures):
+            same = (pictures[:, :, None] == batch.truth[:, None]).flatten(3).all(dim=3)
+            assert pictures.shape[1] == 2 and bool(same.any(dim=2).all())
+            return batch.labels[torch.arange(len(same))[:, None], same.int().argmax(dim=2)]
+
+    assert not torch.equal(batch.labels[:, 1], batch.labels[:, 4])
+    reading.players.classifier = Knows()  # type: ignore[assignment]
+    assert float(reading.reading_losses(range(4))["reading"]) < 1e-6
+
+
+def test_others_are_shown():
     sheet = task(RECIPE).sample_pictures()["truth_and_drawn"]
     assert sheet.shape == (2 * 112, 8 * 112, 3) and sheet.dtype == torch.uint8
 

@@ -20,14 +20,17 @@ def test_without_a_change_it_is_the_sound_as_recorded() -> None:
 def test_pitch_moves_tones_and_no_frame() -> None:
     beep = SOUND.clone()
     beep[: 25 * 640 - 8], beep[25 * 640 + 8 :] = 0, 0
+    heights = []
     for seed in range(4):
         torch.manual_seed(seed)
         [tone] = Voices(**{**NONE, "pitch": 0.2}).windows([SOUND], 20, 30)
         hertz = torch.fft.rfft(tone).abs().argmax(dim=1) * 5.0
         assert bool((hertz == hertz[0]).all()) and 790 <= float(hertz[0]) <= 1210
+        heights.append(float(hertz[0]))
         torch.manual_seed(seed)
         [click] = Voices(**{**NONE, "pitch": 0.2}).windows([beep], 20, 30)
         assert abs(int(click[5].abs().argmax()) - 1600) < 16
+    assert min(heights) < 1000 < max(heights)
 
 
 def test_each_voice_is_its_own_and_a_seed_gives_the_same() -> None:

@@ -103,7 +103,7 @@ def test_a_performance_says_who_and_what_it_is(face: FaceModel, model: Expressio
     assert made.identity is not None and float(made.identity[face.identity_names.index("age")]) == 20.0
 
 
-def test_a_face_without_shapes_is_named(face: FaceModel) -> None:
+def test_a_face_without_shapes_is_named() -> None:
     class Bare(FaceModel):
         def rest(self, identity=None):
             return self.neutral.vertices
