@@ -92,7 +92,7 @@ def test_a_path_upwards_is_no_name(saved: Path, tmp_path, monkeypatch) -> None:
 
 def test_shipped_models_are_found_by_the_topology_of_a_mesh(face: Mesh) -> None:
     of_ict = ExpressionModel.from_pretrained("ict-expressions-paper").template
-    assert ExpressionModel.shipped_for(of_ict) == ["ict-expressions-paper"]
+    assert ExpressionModel.shipped_for(of_ict) == ["ict-expressions", "ict-expressions-paper"]
     assert SpiralAutoencoder.shipped_for(of_ict) == ExpressionModel.shipped_for(face) == []
 
 
