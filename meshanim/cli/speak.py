@@ -100,7 +100,8 @@ def _voice(audio: Path | None, text: str | None, voice: str | None) -> Sound:
     from meshanim.audio import read_sound
 
     if (audio is None) == (text is None):
-        raise InputError("the voice must come from --audio or from --text, got both or neither")
+        came = "neither" if audio is None else "both"
+        raise InputError(f"the voice must come from --audio or from --text, got {came}")
     if audio is not None and voice is not None:
         raise InputError(f"--voice says a --text and must be left out with --audio, got {voice!r}")
     if audio is not None:

@@ -19,7 +19,7 @@ from meshanim.mesh import Mesh
 from meshanim.nn import HasLevels, LabelEncoder, MeshLevels, SpiralDecoder
 from meshanim.performance import Performance
 from meshanim.synthesis.identity_motion import IdentityMotion
-from meshanim.synthesis.labels import check_labels, expression_spans
+from meshanim.synthesis.labels import check_labels, expression_spans, with_short_holds
 from meshanim.synthesis.mesh_model import MeshModel
 from meshanim.synthesis.motion_decoders import BlendshapeMotion, Blocks, SpiralMotion
 from meshanim.synthesis.neutral_encoder import Condition, NeutralEncoder
@@ -31,6 +31,8 @@ CHUNK = 64
 LEAD, TAIL = 1 / 3, 1 / 4
 """Seconds of neutral labels before and after an expression, the most that sequences of Expressions4D have: an
 LSTM that was shown no more of them wanders off after half a second, and takes the face along."""
+LONGEST_HOLD = 4 / 3
+"""Seconds that labels stay as they are, the most that expressions of Expressions4D are held."""
 
 
 @dataclass(frozen=True)
@@ -168,7 +170,8 @@ class ExpressionModel(MeshModel):
         The LSTM runs at the model's frame rate on the track as it reads there, and its path is read back on
         a smooth curve, so that motion does not depend on the frame rate. Expressions with more than
         :data:`LEAD` and :data:`TAIL` between them are read each by itself, and the path stands still where
-        nothing is asked; not so with ``identity``, where the face comes to rest by construction.
+        nothing is asked; longer holds than :data:`LONGEST_HOLD` are read as so long, and slowly. Not so with
+        ``identity``, where the face comes to rest by construction, and a hold stays.
         """
         own = self.config.frame_rate
         count = frames_needed(len(labels), fps, own)
@@ -182,7 +185,8 @@ class ExpressionModel(MeshModel):
         lead, tail = (round(seconds * self.config.frame_rate) for seconds in (LEAD, TAIL))
         path = self.mean.new_empty(0, self.config.latent_size)
         for start, stop in expression_spans(labels, lead, tail) or [(0, 1)]:
-            said = self.encode(labels[start:stop])
+            known, places = with_short_holds(labels[start:stop], round(LONGEST_HOLD * self.config.frame_rate))
+            said = read_smoothly(self.encode(known), places)
             path = torch.cat([path, _held(path if len(path) else said[:1], start - len(path)), said])
         return torch.cat([path, _held(path, len(labels) - len(path))])
 

@@ -139,6 +139,24 @@ def expression_spans(labels: Tensor, lead: int, tail: int) -> list[tuple[int, in
     return spans
 
 
+def with_short_holds(labels: Tensor, longest: int) -> tuple[Tensor, Tensor]:
+    """A track (T, 6) in which labels stay as they are for ``longest`` frames at most, at its frame rate.
+
+    Returns:
+        The track (T', 6), and where in it each of the given frames is (T,), float64.
+    """
+    if not len(labels):
+        return labels, torch.zeros(0, dtype=torch.float64)
+    changes = (labels[1:] != labels[:-1]).any(dim=1).nonzero().flatten() + 1
+    lengths = torch.diff(changes, prepend=changes.new_zeros(1), append=changes.new_full((1,), len(labels)))
+    kept = lengths.clamp(max=longest)
+    places = torch.cat([torch.zeros(1), kept.cumsum(0)[:-1]]).double()
+    steps = torch.cat([torch.arange(count) for count in lengths.tolist()])
+    hold = torch.arange(len(lengths)).repeat_interleave(lengths)
+    starts = lengths.cumsum(0) - lengths
+    return labels[starts].repeat_interleave(kept, dim=0), places[hold] + steps * (kept / lengths)[hold]
+
+
 def check_labels(labels: Tensor) -> None:
     """Raise unless ``labels`` is a label track (T, 6) with values in [0, 1] and at least one frame."""
     check_shape("labels", labels, (None, len(EXPRESSIONS)))

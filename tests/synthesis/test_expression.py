@@ -264,6 +264,23 @@ def test_a_face_that_nothing_is_asked_of_any_more_stays_at_rest(name: str) -> No
     assert torch.equal(moved[30:90], moved[30:31].expand(60, -1, -1))
 
 
+@pytest.mark.parametrize("name", ["ict-expressions", "ict-expressions-paper", "anny-expressions-paper"])
+def test_a_long_hold_is_a_short_one_slowly(name: str) -> None:
+    """The LSTM wanders where it is held for longer than ever in its training; mouths then pumped."""
+    model = ExpressionModel.from_pretrained(name)
+    deepest = {}
+    for apex in (1.0, 9.0):
+        labels = expression_labels("surprise", onset=0.5, apex=apex, offset=0.5, duration=apex + 2, fps=12)
+        path = model.encode_at(labels, 12).detach()
+        largest = model.displacements(path, None).detach().norm(dim=-1).amax(dim=1)
+        held = largest[(labels.amax(dim=1) == 1)]
+        deepest[apex] = float(largest.max())
+        assert float(held[len(held) // 4 :].min()) > 0.8 * float(held.max())
+    assert deepest[9.0] == pytest.approx(deepest[1.0], rel=0.1)
+    middle = model.displacements(path, None)[36:84].detach()
+    assert float(middle.diff(dim=0).norm(dim=-1).max()) < 3e-4
+
+
 def test_expressions_far_apart_are_read_each_by_itself(model: ExpressionModel, face: Mesh) -> None:
     one, other = torch.rand(5, 6), torch.rand(7, 6)
     labels = torch.cat([one, torch.zeros(40, 6), other])

@@ -3,7 +3,7 @@ import torch
 
 from meshanim._check import InputError
 from meshanim.synthesis import EXPRESSIONS, expression_labels, parse_mixture
-from meshanim.synthesis.labels import check_labels
+from meshanim.synthesis.labels import check_labels, with_short_holds
 
 
 def test_the_paper_s_six() -> None:
@@ -87,3 +87,16 @@ def test_a_mixture_reads_either_way() -> None:
 def test_tracks_are_checked(track: torch.Tensor, message: str) -> None:
     with pytest.raises(InputError, match=message):
         check_labels(track)
+
+
+def test_long_holds_are_shortened_and_found_again() -> None:
+    labels = torch.zeros(30, 6)
+    labels[4:24, 1], labels[24:, 2] = 0.7, 0.3
+    short, places = with_short_holds(labels, 8)
+    assert len(short) == 4 + 8 + 6
+    assert torch.equal(short[places.floor().long()], labels)
+    assert torch.equal(places[:4], torch.arange(4).double()) and places[4] == 4 and places[24] == 12
+    assert (places.diff() > 0).all()
+    same, all_places = with_short_holds(labels, 20)
+    assert torch.equal(same, labels) and torch.equal(all_places, torch.arange(30).double())
+    assert len(with_short_holds(labels[:0], 8)[0]) == 0
