@@ -129,6 +129,21 @@ def eye_coordinates(mesh: Mesh) -> Tensor:
     return places
 
 
+def straight_eyes(mesh: Mesh) -> list[tuple[Tensor, Tensor]]:
+    """Vertices (N,) of each eye, and the turn (3, 3) that brings an iris at rest to look straight ahead.
+
+    Normals that are so turned mirror a lamp at the same place of either iris; where lids open aside of the
+    ball, one highlight would be on a pupil and the other beside it.
+    """
+    turns = []
+    for name, ball in _eyeballs(mesh).items():
+        across, _, ahead = _iris_axis(mesh, name, ball)
+        zero = torch.zeros_like(ahead)
+        rows = [(ahead, zero, -across), (zero, zero + 1, zero), (across, zero, ahead)]
+        turns.append((mesh.groups[name], torch.stack([torch.stack(row) for row in rows])))
+    return turns
+
+
 def brow_coordinates(mesh: Mesh) -> Tensor:
     """(V, 2) places on the skin at rest beside and above the nearer eye, in units of the eyes' distance.
 

