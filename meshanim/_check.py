@@ -59,9 +59,9 @@ def check_shape(
 
 
 def check_finite(name: str, value: Tensor) -> None:
-    """Raise where a value is NaN or infinite, naming the first place; traced ones are not looked at."""
+    """Raise where a value is NaN or infinite, naming the first place; where values are traced, none is known."""
     check_tensor(name, value)
-    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+    if value.is_meta or torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
         return
     finite = torch.isfinite(value)
     if not bool(finite.all()):

@@ -19,8 +19,8 @@ def import_glb(context: bpy.types.Context, path: Path, start: int = 1) -> str:
     """Import a performance and return what was done, in words.
 
     Blender's importer places keys by the scene's frame rate, from frame 0 on, and misreads a rate that is no
-    whole number: key t lands here on the frame ``start + t``, whatever the rate is; in a
-    scene whose rate others need, on the frame of the same moment.
+    whole number: key t lands here on the frame ``start + t``, whatever the rate is; in a scene whose rate
+    others need, on the frame of the same moment.
 
     Raises:
         Refusal: the file cannot be used.

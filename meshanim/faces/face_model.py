@@ -186,8 +186,7 @@ class FaceModel(ABC):
         """Identity coefficients (I,), or (..., I) where ``batched``, of the model's type or a wider one."""
         check_tensor("identity", identity)
         check_shape("identity", identity, (len(self.identity_names),), batched)
-        if not identity.is_meta:
-            check_finite("identity", identity)
+        check_finite("identity", identity)
         return identity.to(torch.promote_types(self.units.dtype, identity.dtype))
 
     def weights_from_arkit(self, weights: Tensor) -> Tensor:

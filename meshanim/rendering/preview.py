@@ -264,7 +264,7 @@ class Preview:
         place, width = sample[on_eyes], self._fine.size[1]
         row, column = place // width // SUPERSAMPLING, place % width // SUPERSAMPLING
         face = seen.face[::SUPERSAMPLING, ::SUPERSAMPLING]
-        margin = 3 * max((down for down, _ in shades), default=0)
+        margin = 3 * max(down for down, _ in shades)
         top, left = max(0, int(row.min()) - margin), max(0, int(column.min()) - margin)
         near = face[top : int(row.max()) + 1, left : int(column.max()) + margin + 1]
         lids = ((near >= 0) & (self._parts[near] == SKIN_PART)).float()[None]

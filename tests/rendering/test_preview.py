@@ -218,13 +218,14 @@ def test_a_real_face_has_eyes_and_skin(shared_data):
 def test_lids_shade_the_eyes_beneath_them(monkeypatch):
     face = load_face("anny")
     shaded = render_mesh(face.neutral, size=(256, 256)).astype(int)
-    monkeypatch.setattr("meshanim.rendering.preview.LID_SHADES", ())
+    monkeypatch.setattr("meshanim.rendering.preview.LID_SHADES", ((0.25, 0.0),))
     bare = render_mesh(face.neutral, size=(256, 256)).astype(int)
     rows, columns = (bare != shaded).any(2).nonzero()
     assert (shaded <= bare).all() and len(rows) < 0.02 * bare.shape[0] * bare.shape[1]
     lost = (bare - shaded).sum(2)
     eye = slice(rows.min(), rows.max() + 1), slice(columns.min(), 128)
     by_row = lost[eye].sum(1)
+    # lids shade from above: the half beneath them loses most, and the rest by what spreads
     assert by_row[: len(by_row) // 2].sum() > 1.3 * by_row[len(by_row) // 2 :].sum()
 
 

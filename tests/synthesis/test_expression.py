@@ -275,8 +275,10 @@ def test_a_long_hold_is_a_short_one_slowly(name: str) -> None:
         largest = model.displacements(path, None).detach().norm(dim=-1).amax(dim=1)
         held = largest[(labels.amax(dim=1) == 1)]
         deepest[apex] = float(largest.max())
+        # people of the corpus slacken by 12 % while they hold an expression
         assert float(held[len(held) // 4 :].min()) > 0.8 * float(held.max())
     assert deepest[9.0] == pytest.approx(deepest[1.0], rel=0.1)
+    # tenths of a millimetre a frame; the mouth that pumped went up to 0.45
     middle = model.displacements(path, None)[36:84].detach()
     assert float(middle.diff(dim=0).norm(dim=-1).max()) < 3e-4
 
