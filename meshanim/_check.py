@@ -59,7 +59,7 @@ def check_shape(
 
 
 def check_finite(name: str, value: Tensor) -> None:
-    """Raise where a value is NaN or infinite, naming the first place; where values are traced, none is known."""
+    """Raise where a value is NaN or infinite, naming the first place; a traced tensor has no values yet."""
     check_tensor(name, value)
     if value.is_meta or torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
         return
