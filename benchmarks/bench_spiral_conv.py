@@ -2,7 +2,9 @@
 
 The reference is ``index_select`` and ``linear``; ``torch.compile`` of it and torch-geometric's ``ChebConv``
 (K = 6, as CoMA has it) are timed at spiral length 9. All sides of a row take turns in one process after ten
-warm-up calls each. Spirals are those of a sphere of exactly V vertices (a Fibonacci lattice and its convex
+warm-up calls each; in every turn a side is called twice and the second call timed, since the first finds the
+caches and the second thread as its neighbour left them (after ChebConv's long stretches on one thread: cold
+and asleep). Spirals are those of a sphere of exactly V vertices (a Fibonacci lattice and its convex
 hull, numbered along the lattice), so that a fresh clone measures the same; features are random normal.
 
 glibc gives blocks above 32 MiB back at each ``free`` and maps them anew, which slows the reference's gathered
@@ -69,6 +71,7 @@ def take_turns(calls: dict[str, Callable[[], Any]]) -> dict[str, dict[str, float
     end, done = time.perf_counter() + SECONDS, 0
     while done < ROUNDS[0] or (done < ROUNDS[1] and time.perf_counter() < end):
         for name, call in calls.items():
+            call()
             start = time.perf_counter()
             call()
             seconds[name].append(time.perf_counter() - start)
