@@ -19,7 +19,7 @@ from meshanim.mesh import Mesh
 from meshanim.nn import HasLevels, LabelEncoder, MeshLevels, SpiralDecoder
 from meshanim.performance import Performance
 from meshanim.synthesis.identity_motion import IdentityMotion
-from meshanim.synthesis.labels import check_labels, expression_spans, with_short_holds
+from meshanim.synthesis.labels import check_labels, expression_spans, with_short_phases
 from meshanim.synthesis.mesh_model import MeshModel
 from meshanim.synthesis.motion_decoders import BlendshapeMotion, Blocks, SpiralMotion
 from meshanim.synthesis.neutral_encoder import Condition, NeutralEncoder
@@ -31,8 +31,9 @@ CHUNK = 64
 LEAD, TAIL = 1 / 3, 1 / 4
 """Seconds of neutral labels before and after an expression, the most that sequences of Expressions4D have: an
 LSTM that was shown no more of them wanders off after half a second, and takes the face along."""
-LONGEST_HOLD = 4 / 3
-"""Seconds that labels stay as they are, the most that expressions of Expressions4D are held."""
+LONGEST_CHANGE, LONGEST_HOLD = 5 / 6, 4 / 3
+"""Seconds that expressions of Expressions4D take to come or go, and are held, at most: in slower ones an LSTM
+that has seen no others leaps ahead of the labels, in longer ones it wanders."""
 
 
 @dataclass(frozen=True)
@@ -168,24 +169,26 @@ class ExpressionModel(MeshModel):
         """Path (T, Z) of a label track (T, 6) at any frame rate.
 
         The LSTM runs at the model's frame rate on the track as it reads there, and its path is read back on
-        a smooth curve, so that motion does not depend on the frame rate. Expressions with more than
-        :data:`LEAD` and :data:`TAIL` between them are read each by itself, and the path stands still where
-        nothing is asked; longer holds than :data:`LONGEST_HOLD` are read as so long, and slowly. Not so with
-        ``identity``, where the face comes to rest by construction, and a hold stays.
+        a smooth curve, so that motion does not depend on the frame rate. What takes longer than
+        :data:`LONGEST_CHANGE` to come or go, or is held longer than :data:`LONGEST_HOLD`, is read as so long,
+        and slowly. Expressions with more than :data:`LEAD` and :data:`TAIL` between them are read each by
+        itself, and the path stands still where nothing is asked; not so with ``identity``, where the face
+        comes to rest by construction.
         """
         own = self.config.frame_rate
         count = frames_needed(len(labels), fps, own)
         native = read_linearly(labels, torch.arange(count, dtype=torch.float64) * (fps / own))
         wanted = torch.arange(len(labels), dtype=torch.float64) * (own / fps)
-        path = self._encode_apart(native) if self.config.identity is None else self.encode(native)
-        return read_smoothly(path, wanted)
+        return read_smoothly(self._encode_spans(native), wanted)
 
-    def _encode_apart(self, labels: Tensor) -> Tensor:
-        """Path (T, Z) of a track (T, 6) at the model's frame rate, at rest between expressions."""
-        lead, tail = (round(seconds * self.config.frame_rate) for seconds in (LEAD, TAIL))
+    def _encode_spans(self, labels: Tensor) -> Tensor:
+        """Path (T, Z) of a track (T, 6) at the model's frame rate."""
+        known_lengths = LEAD, TAIL, LONGEST_CHANGE, LONGEST_HOLD
+        lead, tail, change, hold = (round(seconds * self.config.frame_rate) for seconds in known_lengths)
+        apart = expression_spans(labels, lead, tail) or [(0, 1)]
         path = self.mean.new_empty(0, self.config.latent_size)
-        for start, stop in expression_spans(labels, lead, tail) or [(0, 1)]:
-            known, places = with_short_holds(labels[start:stop], round(LONGEST_HOLD * self.config.frame_rate))
+        for start, stop in apart if self.config.identity is None else [(0, len(labels))]:
+            known, places = with_short_phases(labels[start:stop], change, hold)
             said = read_smoothly(self.encode(known), places)
             path = torch.cat([path, _held(path if len(path) else said[:1], start - len(path)), said])
         return torch.cat([path, _held(path, len(labels) - len(path))])

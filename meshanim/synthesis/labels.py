@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from meshanim._check import InputError, check_choice, check_finite, check_range, check_shape
+from meshanim.audio.timing import read_linearly
 from meshanim.faces.facs import EXPRESSIONS
 from meshanim.performance import check_frames
 
@@ -139,22 +141,26 @@ def expression_spans(labels: Tensor, lead: int, tail: int) -> list[tuple[int, in
     return spans
 
 
-def with_short_holds(labels: Tensor, longest: int) -> tuple[Tensor, Tensor]:
-    """A track (T, 6) in which labels stay as they are for ``longest`` frames at most, at its frame rate.
+def with_short_phases(labels: Tensor, longest_change: int, longest_hold: int) -> tuple[Tensor, Tensor]:
+    """A track (T, 6) whose phases are short, at its frame rate.
+
+    A phase is a stretch of frames over which every label rises, falls or stands still throughout. One that
+    lasts for more than ``longest_change`` frames, or ``longest_hold`` where all stand still, goes by in as
+    many; neutral ones last.
 
     Returns:
         The track (T', 6), and where in it each of the given frames is (T,), float64.
     """
-    if not len(labels):
-        return labels, torch.zeros(0, dtype=torch.float64)
-    changes = (labels[1:] != labels[:-1]).any(dim=1).nonzero().flatten() + 1
-    lengths = torch.diff(changes, prepend=changes.new_zeros(1), append=changes.new_full((1,), len(labels)))
-    kept = lengths.clamp(max=longest)
-    places = torch.cat([torch.zeros(1), kept.cumsum(0)[:-1]]).double()
-    steps = torch.cat([torch.arange(count) for count in lengths.tolist()])
-    hold = torch.arange(len(lengths)).repeat_interleave(lengths)
-    starts = lengths.cumsum(0) - lengths
-    return labels[starts].repeat_interleave(kept, dim=0), places[hold] + steps * (kept / lengths)[hold]
+    if len(labels) < 2:
+        return labels, torch.zeros(len(labels), dtype=torch.float64)
+    direction = labels.diff(dim=0).sign()
+    _, phase, lengths = direction.unique_consecutive(dim=0, return_inverse=True, return_counts=True)
+    limits = torch.where(direction.any(dim=1), longest_change, longest_hold)
+    neutral = ~(labels[1:].any(dim=1) | direction.any(dim=1))
+    pace = (limits / lengths[phase].double()).clamp(max=1).masked_fill(neutral, 1)
+    places = torch.cat([pace.new_zeros(1), pace.cumsum(0)])
+    frames = np.arange(round(float(places[-1])) + 1)
+    return read_linearly(labels, torch.from_numpy(np.interp(frames, places, np.arange(len(labels))))), places
 
 
 def check_labels(labels: Tensor) -> None:

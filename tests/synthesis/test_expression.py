@@ -68,8 +68,9 @@ def test_gradients_reach_the_labels_and_the_neutral_face(model: ExpressionModel,
 
 
 def test_it_animates_at_any_frame_rate_alike(model: ExpressionModel, face: Mesh) -> None:
-    fast = model.animate(face, expression_labels("happy", duration=3, fps=60), 60)
-    native = model.animate(face, expression_labels("happy", duration=3, fps=12), 12)
+    phases = {"onset": 0.5, "apex": 1, "offset": 0.5, "duration": 3}
+    fast = model.animate(face, expression_labels("happy", **phases, fps=60), 60)
+    native = model.animate(face, expression_labels("happy", **phases, fps=12), 12)
     assert fast.frame_count == 180 and native.frame_count == 36 and fast.labels is not None
     # the track reads the same at the model's own 12 fps, and the curve goes through its frames
     torch.testing.assert_close(fast.vertices()[::5], native.vertices(), rtol=0, atol=1e-6)
@@ -281,6 +282,19 @@ def test_a_long_hold_is_a_short_one_slowly(name: str) -> None:
     # tenths of a millimetre a frame; the mouth that pumped went up to 0.45
     middle = model.displacements(path, None)[36:84].detach()
     assert float(middle.diff(dim=0).norm(dim=-1).max()) < 3e-4
+
+
+@pytest.mark.parametrize("name", ["anny-expressions", "anny-expressions-paper", "anny-expressions-pca"])
+def test_a_slow_onset_is_a_quick_one_slowly(name: str) -> None:
+    """An LSTM that has seen no onset longer than 0.8 s brought 60 % of the face in the first of four seconds."""
+    model = ExpressionModel.from_pretrained(name)
+    labels = expression_labels("angry", onset=4, apex=1, offset=4, fps=12)
+    moved = model.animate(model.template, labels, 12).vertices() - model.template.vertices
+    apex = moved[54]
+    level = (moved * apex).sum(dim=(1, 2)) / apex.square().sum()
+    assert float(level[12]) < 0.45 and float(level[24]) < 0.8 and float(level[96]) < 0.3
+    # no step over two frames is more than three times the mean step of the onset
+    assert float(level.diff().abs().max()) < 3 / 48
 
 
 def test_expressions_far_apart_are_read_each_by_itself(model: ExpressionModel, face: Mesh) -> None:

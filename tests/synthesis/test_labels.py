@@ -1,9 +1,12 @@
+import itertools
+
 import pytest
 import torch
 
 from meshanim._check import InputError
+from meshanim.audio.timing import read_linearly
 from meshanim.synthesis import EXPRESSIONS, expression_labels, parse_mixture
-from meshanim.synthesis.labels import check_labels, with_short_holds
+from meshanim.synthesis.labels import check_labels, with_short_phases
 
 
 def test_the_paper_s_six() -> None:
@@ -89,14 +92,18 @@ def test_tracks_are_checked(track: torch.Tensor, message: str) -> None:
         check_labels(track)
 
 
-def test_long_holds_are_shortened_and_found_again() -> None:
-    labels = torch.zeros(30, 6)
-    labels[4:24, 1], labels[24:, 2] = 0.7, 0.3
-    short, places = with_short_holds(labels, 8)
-    assert len(short) == 4 + 8 + 6
-    assert torch.equal(short[places.floor().long()], labels)
-    assert torch.equal(places[:4], torch.arange(4).double()) and places[4] == 4 and places[24] == 12
+def test_long_phases_are_shortened_and_found_again() -> None:
+    labels = torch.zeros(60, 6)
+    labels[14:34, 1], labels[34:, 2] = 0.7, 0.3
+    labels[40:, 2] += torch.linspace(0, 0.6, 20)
+    short, places = with_short_phases(labels, longest_change=5, longest_hold=8)
+    # neutral, a jump, a hold, a jump, a hold, a rise
+    marks = places[[13, 14, 33, 34, 40, 59]].tolist()
+    assert marks == pytest.approx(list(itertools.accumulate([13, 1, 8, 1, 6, 5]))) and len(short) == 35
     assert (places.diff() > 0).all()
-    same, all_places = with_short_holds(labels, 20)
-    assert torch.equal(same, labels) and torch.equal(all_places, torch.arange(30).double())
-    assert len(with_short_holds(labels[:0], 8)[0]) == 0
+    torch.testing.assert_close(read_linearly(short, places), labels)
+    same, all_places = with_short_phases(labels, 20, 20)
+    assert torch.equal(same, labels) and torch.equal(all_places, torch.arange(60).double())
+    for few in (0, 1):
+        short, places = with_short_phases(labels[:few], 5, 8)
+        assert len(short) == len(places) == few
