@@ -286,7 +286,7 @@ def test_a_long_hold_is_a_short_one_slowly(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["anny-expressions", "anny-expressions-paper", "anny-expressions-pca"])
 def test_a_slow_onset_is_a_quick_one_slowly(name: str) -> None:
-    """An LSTM that has seen no onset longer than 0.8 s brought 60 % of the face in the first of four seconds."""
+    """An LSTM that has seen no slow onset brought 60 % of the face in the first of four seconds."""
     model = ExpressionModel.from_pretrained(name)
     labels = expression_labels("angry", onset=4, apex=1, offset=4, fps=12)
     moved = model.animate(model.template, labels, 12).vertices() - model.template.vertices
