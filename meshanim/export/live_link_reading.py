@@ -90,7 +90,7 @@ def read_live_link(path: Path, fps: float | None = None) -> LiveLinkTake:
 
     Args:
         path: the ``.csv`` file.
-        fps: frames per second; by default those of the timecodes.
+        fps: frames per second; by default those of the timecodes, or 60 for a single row, which tells none.
 
     Raises:
         InputError: another kind of CSV, a timecode or a number that is none.

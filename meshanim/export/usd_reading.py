@@ -183,7 +183,12 @@ def _heard(stage: Any, codes: Floats) -> dict[str, Any]:
     asset = None if audio is None else audio.GetFilePathAttr().Get()
     if audio is None or not asset:
         return {}
-    content = Ar.GetResolver().OpenAsset(Ar.ResolvedPath(asset.resolvedPath))
+    place = asset.resolvedPath
+    if not place:
+        # as some programs on Windows part folders, and OpenUSD elsewhere does not
+        layer = audio.GetFilePathAttr().GetPropertyStack()[0].layer
+        place = layer.ComputeAbsolutePath(asset.path.replace("\\", "/"))
+    content = Ar.GetResolver().OpenAsset(Ar.ResolvedPath(place))
     if content is None:
         warnings.warn(f"the sound {asset.path} is not there: left out", stacklevel=2)
         return {}
