@@ -208,6 +208,7 @@ class Answers:
 def performances() -> dict[str, Performance]:
     return {
         "keyed": keyed(),
+        "named_basis": replace(keyed(), weight_names=("mouthSmileLeft", "Basis", "browDownLeft")),
         "twisted": twisted(),
         "residual": with_residual(),
         "jointed": jointed(jawOpen=0.9, eyeLookUpLeft=0.6, mouthSmileLeft=0.7),
@@ -237,7 +238,7 @@ def blender(
     command = in_blender(SESSION, str(extension), str(folder))
     for name, performance in performances.items():
         export(performance, folder / f"{name}.npz")
-    for name in ("keyed", "jointed"):
+    for name in ("keyed", "jointed", "named_basis"):
         export(performances[name], folder / f"{name}.glb")
     export(performances["retake"], folder / "retake.csv")
     export(replace(performances["keyed"], head_motion=None), folder / "still.npz")

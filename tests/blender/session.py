@@ -141,6 +141,8 @@ def import_all() -> None:
     import_file("residual", "residual.npz")
     import_file("residual_as_keys", "residual.npz", motion="KEYS")
     import_file("keyed_glb", "keyed.glb")
+    import_file("named_basis", "named_basis.npz")
+    import_file("named_basis_glb", "named_basis.glb")
     import_file("twisted_glb", "twisted.glb", start=50)
     import_file("jointed_glb", "jointed.glb")
 
