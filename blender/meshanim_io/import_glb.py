@@ -106,7 +106,7 @@ def _performance_extras(path: Path) -> dict[str, Any]:
     try:
         for mesh in _document(path).get("meshes", ()):
             extras = mesh.get("extras") or {}
-            if {"fps", "frames", "targetNames"} <= extras.keys():
+            if isinstance(extras, dict) and {"fps", "frames", "targetNames"} <= extras.keys():
                 fps, frames = extras["fps"], extras["frames"]
                 if np.isfinite(fps) and fps > 0 and frames > 0 and isinstance(extras["targetNames"], list):
                     return extras

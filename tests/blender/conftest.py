@@ -179,6 +179,7 @@ def _write_wrong_files(folder: Path) -> None:
         folder / "late_break.glb", folder, lambda file: file["animations"][0].update(samplers=[])
     )
     _write_damaged_glb(folder / "rate.glb", folder, lambda file: file["meshes"][0]["extras"].update(fps="25"))
+    _write_damaged_glb(folder / "list.glb", folder, lambda file: file["meshes"][0].update(extras=["a note"]))
     _write_damaged_glb(folder / "meshes.glb", folder, lambda file: file.update(meshes=5))
     text = (folder / "take.csv").read_text().splitlines()
     (folder / "empty.csv").write_text("")

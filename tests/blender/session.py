@@ -400,7 +400,7 @@ def refuse_all() -> None:
     bpy.context.scene.render.fps = 31
     told: dict[str, str] = {}
     imported = ["gone.npz", "gone.glb", "take.csv", "noise.npz", "noise.glb", "foreign.glb", "no_faces.npz"]
-    imported += ["broken.glb", "late_break.glb", "rate.glb", "meshes.glb"]
+    imported += ["broken.glb", "late_break.glb", "rate.glb", "meshes.glb", "list.glb"]
     imported += ["outside.npz", "short.npz", "later.npz", "inches.npz", "pickled.npz", "nan.npz"]
     bring = bpy.ops.import_scene.meshanim
     told |= {file: attempt(bring, file) for file in imported}

@@ -216,6 +216,16 @@ def test_names_of_targets_may_stand_in_the_primitives(tmp_path):
     assert read(tmp_path / "b.glb").weight_names == ("jawOpen",)
 
 
+@pytest.mark.parametrize("extras", [["a", 1], "a note", 5])
+def test_extras_may_be_anything(tmp_path, extras):
+    file = pygltflib.GLTF2().load(str(foreign(tmp_path / "a.glb")))
+    file.meshes[0].primitives[0].extras, file.meshes[0].extras = file.meshes[0].extras, extras
+    file.save(str(tmp_path / "b.glb"))
+    found = read(tmp_path / "b.glb")
+    assert found.weight_names == ("jawOpen",)
+    assert np.array_equal(posed(found), posed(read(tmp_path / "a.glb")))
+
+
 def test_meshes_of_other_scenes_stay_out(tmp_path):
     nodes = [{"children": [1]}, {"mesh": 0}, {"mesh": 0, "translation": [5, 0, 0]}]
     scenes = [{"nodes": [2]}, {"nodes": [0]}]
