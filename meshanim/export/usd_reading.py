@@ -158,7 +158,13 @@ def _part(mesh: Any, codes: Floats, to_ours: Floats) -> Part:
     if points.GetNumTimeSamples() > 1:
         motion = np.empty((len(codes), *rest.shape), np.float32)
         for frame, code in enumerate(codes):
-            motion[frame] = points.Get(code)
+            placed = points.Get(code) or []
+            if len(placed) != len(rest):
+                raise InputError(
+                    f"{mesh.GetPath()} must have as many points at all times, got {len(rest)} at first and "
+                    f"{len(placed)} at time code {code:g}"
+                )
+            motion[frame] = placed
     faces, corners, polygons = _faces(mesh, len(rest), codes[0])
     names, targets = (
         _shapes(mesh, len(rest)) if motion is None else ([], np.zeros((0, len(rest), 3), np.float32))

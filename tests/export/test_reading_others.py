@@ -574,6 +574,21 @@ def test_meshes_that_are_not_drawn_by_themselves_are_left_out(tmp_path):
     assert read(tmp_path / "a.usda").neutral.vertices.tolist() == CORNERS.tolist()
 
 
+@pytest.mark.parametrize("count", [0, 4])
+def test_points_that_come_or_go_are_named(moving, tmp_path, count):
+    pytest.importorskip("pxr")
+    from pxr import Sdf, Usd, UsdGeom
+
+    path = export(moving, tmp_path / "a.usda", targets="points")
+    stage = Usd.Stage.Open(str(path))
+    points = next(UsdGeom.Mesh(prim) for prim in stage.Traverse() if prim.IsA(UsdGeom.Mesh)).GetPointsAttr()
+    # a value that is blocked hides the mesh
+    points.Set([(0, 0, 0)] * count if count else Sdf.ValueBlock(), 2)
+    stage.Save()
+    with pytest.raises(InputError, match=f"as many points at all times, got .* and {count} at time code 2"):
+        read(path)
+
+
 @pytest.mark.parametrize("name", ["metersPerUnit", "timeCodesPerSecond"])
 @pytest.mark.parametrize("value", ["0", "-1", "inf"])
 def test_units_of_a_stage_that_are_none_are_named(weighted, tmp_path, name, value):
