@@ -217,11 +217,11 @@ def _heard(stage: Any, codes: Floats) -> dict[str, Any]:
 def read_usd(path: Path, fps: float | None = None) -> Performance:
     """Read all meshes of a stage as one: blend shapes with their weights, or points sampled over time.
 
-    Guides, proxies and what a PointInstancer copies are left out, instances are not. Unit and up axis are
-    converted. The motion of the first mesh that moves is the head's; polygons become triangles. What joints
-    do by linear blending becomes the residual of the blend shapes, or the motion where there are none: all
-    positions of all frames. Vertex groups are the subsets of the mesh. The first sound goes along; one whose
-    file is not there, or cannot be read, is left out, with a warning.
+    Guides, proxies, what is hidden and what a PointInstancer copies are left out, instances are not. Unit and
+    up axis are converted. The motion of the first mesh that moves is the head's; polygons become triangles.
+    What joints do by linear blending becomes the residual of the blend shapes, or the motion where there are
+    none: all positions of all frames. Vertex groups are the subsets of the mesh. The first sound goes along;
+    one whose file is not there, or cannot be read, is left out, with a warning.
 
     Args:
         path: the ``.usda``, ``.usdc`` or ``.usdz`` file.
@@ -240,7 +240,7 @@ def read_usd(path: Path, fps: float | None = None) -> Performance:
         raise InputError("OpenUSD cannot open it") from error
     meshes = [UsdGeom.Mesh(prim) for prim in drawn(stage)]
     if not meshes:
-        raise InputError("it has no mesh")
+        raise InputError("it has no mesh that is shown")
     rate, codes = codes_of(stage, meshes, fps)
     to_ours = to_ours_of(stage)
     read = assemble([_part(mesh, codes, to_ours) for mesh in meshes], rate)

@@ -557,6 +557,32 @@ def test_guides_and_proxies_are_left_out(tmp_path):
     assert posed(read(tmp_path / "a.usda"))[0, :, 1].tolist() == [1, 1, 1, 3, 3, 3]
 
 
+def test_hidden_meshes_are_left_out(tmp_path):
+    pytest.importorskip("pxr")
+    from pxr import Usd, UsdGeom
+
+    stage = Usd.Stage.CreateNew(str(tmp_path / "a.usda"))
+    UsdGeom.SetStageMetersPerUnit(stage, 1)
+    for height, name in enumerate(("hidden", "blinking", "shown")):
+        above = UsdGeom.Xform.Define(stage, f"/{name}")
+        mesh = UsdGeom.Mesh.Define(stage, f"/{name}/mesh")
+        mesh.CreatePointsAttr([(0, height, 0), (1, height, 0), (0, height, 1)])
+        mesh.CreateFaceVertexCountsAttr([3])
+        mesh.CreateFaceVertexIndicesAttr([0, 1, 2])
+        if name == "hidden":
+            above.MakeInvisible()
+        elif name == "blinking":
+            above.CreateVisibilityAttr().Set("invisible", 1)
+            above.GetVisibilityAttr().Set("inherited", 2)
+    stage.Save()
+    assert posed(read(tmp_path / "a.usda"))[0, :, 1].tolist() == [1, 1, 1, 2, 2, 2]
+    for name in ("blinking", "shown"):
+        stage.RemovePrim(f"/{name}")
+    stage.Save()
+    with pytest.raises(InputError, match="no mesh that is shown"):
+        read(tmp_path / "a.usda")
+
+
 def test_meshes_that_are_not_drawn_by_themselves_are_left_out(tmp_path):
     pytest.importorskip("pxr")
     from pxr import Usd, UsdGeom
