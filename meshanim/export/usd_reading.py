@@ -224,7 +224,7 @@ def read_usd(path: Path, fps: float | None = None) -> Performance:
     one whose file is not there, or cannot be read, is left out, with a warning.
 
     Args:
-        path: the ``.usda``, ``.usdc`` or ``.usdz`` file.
+        path: the ``.usd``, ``.usda``, ``.usdc`` or ``.usdz`` file.
         fps: frames per second; by default the stage's time codes.
 
     Raises:

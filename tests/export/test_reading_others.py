@@ -540,6 +540,14 @@ def test_instances_are_read(weighted, tmp_path, shift):
     assert np.array_equal(posed(back), posed(alone)) and (back.residual is None) == (shift == 0)
 
 
+@pytest.mark.parametrize("suffix", ["usda", "usdc"])
+def test_a_usd_may_be_named_so_whatever_is_in_it(weighted, tmp_path, suffix):
+    path = export(weighted, tmp_path / f"a.{suffix}")
+    alone = read(path)
+    back = read(path.rename(tmp_path / "a.usd"))
+    assert np.array_equal(posed(back), posed(alone)) and back.waveform is not None
+
+
 def test_guides_and_proxies_are_left_out(tmp_path):
     pytest.importorskip("pxr")
     from pxr import Usd, UsdGeom
