@@ -118,7 +118,9 @@ def _rate_of_times(times: NDArray[np.float64]) -> float | None:
             f"its times must be at even steps, got some from {steps.min():g} to {steps.max():g} s"
         )
     rate = 1 / float(steps.mean())
-    return nominal_rate(rate, TIME_ERROR * rate)
+    # the later the times, the more of their digits are before the first step
+    span = float(times[-1] - times[0])
+    return nominal_rate(rate, TIME_ERROR * rate * float(np.abs(times).max()) / span)
 
 
 def _numbered(folder: Path) -> list[Path]:

@@ -74,6 +74,16 @@ def test_times_of_an_mdd_tell_the_rate_that_was_meant(moving, tmp_path, fps):
     assert back.fps == pytest.approx(fps, rel=1e-12)
 
 
+@pytest.mark.parametrize("fps", [24.0, 30 / 1.001])
+def test_times_of_an_mdd_may_begin_late(moving, tmp_path, fps):
+    """As in films, whose first frame has the number 1001."""
+    path = export(replace(moving, fps=fps), tmp_path / "a.mdd")
+    data, times = bytearray(path.read_bytes()), (1001 + np.arange(moving.frame_count)) / fps
+    data[8 : 8 + 4 * len(times)] = times.astype(">f4").tobytes()
+    path.write_bytes(data)
+    assert read(path).fps == pytest.approx(fps, rel=1e-12)
+
+
 def test_an_mdd_is_resampled_and_not_played_at_another_speed(moving, tmp_path):
     path = export(moving, tmp_path / "a.mdd")
     back = read(path, fps=2 * moving.fps)
