@@ -238,6 +238,20 @@ def test_a_sequence_with_another_mesh_in_it_is_named(weighted, tmp_path):
         read(folder, fps=30)
 
 
+def test_files_that_macos_puts_beside_others_are_passed_over(weighted, tmp_path):
+    folder = write(weighted, tmp_path, "a_obj/")
+    for path in list(folder.iterdir()):
+        (folder / f"._{path.name}").write_bytes(b"of macOS")
+    assert read(folder, fps=30).frame_count == weighted.frame_count
+
+
+def test_two_files_of_one_number_in_a_sequence_are_named(weighted, tmp_path):
+    folder = write(weighted, tmp_path, "a_obj/")
+    (folder / "a_obj_03.obj").write_bytes((folder / "a_obj_000001.obj").read_bytes())
+    with pytest.raises(InputError, match=r"one file of each number, got a_obj_000003\.obj and a_obj_03\.obj"):
+        read(folder, fps=30)
+
+
 def test_a_gap_in_a_sequence_is_named(weighted, tmp_path):
     folder = write(weighted, tmp_path, "a_obj/")
     for number in range(1, weighted.frame_count + 1, 2):
