@@ -24,6 +24,7 @@ from scipy.optimize import lsq_linear
 from torch import Tensor
 
 from meshanim.faces import FaceModel, articulate, load_face, solve_performance
+from meshanim.faces.articulation import ArticulatedMover
 from meshanim.mesh import Blendshapes, solve_weights
 from meshanim.performance import Performance
 
@@ -74,7 +75,7 @@ def recovered(face: FaceModel) -> dict[str, float]:
     """Largest error of a known weight, straight and along arcs, and what is left in mm."""
     weights = waves(face, ARC_FRAMES)
     straight = Performance(face.neutral, 60.0, motion=face.vertices(weights=weights))
-    bent = Performance(face.neutral, 60.0, motion=articulate(face, weights))
+    bent = Performance(face.neutral, 60.0, motion=ArticulatedMover(face).vertices(weights))
     found: dict[str, float] = {}
     for name, performance, articulated in (
         ("straight", straight, False),

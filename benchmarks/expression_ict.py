@@ -45,28 +45,39 @@ def apex_of(test: Expressions4D, item: int) -> int:
     return round((sequence.timing.apex + sequence.timing.offset) / 2 * sequence.fps)
 
 
-def normals_off(test: Expressions4D, predict: Predictor) -> float:
+def noting_apexes(test: Expressions4D, predict: Predictor, apexes: dict[int, Tensor]) -> Predictor:
+    """The same predictor; what it says at the apex of each sequence is kept, and the other frames are not."""
+
+    def predict_and_note(item: int) -> Tensor:
+        said = predict(item)
+        apexes[item] = said[apex_of(test, item)].clone()
+        return said
+
+    return predict_and_note
+
+
+def normals_off(test: Expressions4D, apexes: dict[int, Tensor]) -> float:
     """Degrees between said and true normals at the apex, root mean square where the face moves by 1 mm."""
     faces, squares, count = test.face.neutral.faces, 0.0, 0
-    for item in range(len(test)):
-        frame = apex_of(test, item)
-        true, said = test[item].vertices[frame], predict(item)[frame]
-        moves = vertex_distances_mm(true, test[item].neutral) > 1
+    for item, said in apexes.items():
+        sequence = test[item]
+        true = sequence.vertices[apex_of(test, item)]
+        moves = vertex_distances_mm(true, sequence.neutral) > 1
         cosine = (vertex_normals(true, faces) * vertex_normals(said, faces)).sum(dim=1)[moves].clamp(-1, 1)
         squares += float(cosine.acos().rad2deg().square().sum())
         count += int(moves.sum())
     return (squares / count) ** 0.5
 
 
-def draw(test: Expressions4D, contestants: dict[str, Predictor], largest_mm: float = 6.0) -> None:
+def draw(test: Expressions4D, apexes: dict[str, dict[int, Tensor]], largest_mm: float = 6.0) -> None:
     """Truth, and every contestant coloured by its error, at the apex of six expressions of one subject."""
     images, labels = [], []
     mesh = test.face.neutral.with_vertices(test[0].neutral)
-    for name, predict in {"truth": lambda item: test[item].vertices, **contestants}.items():
+    truth = {column: test[column].vertices[apex_of(test, column)] for column in range(len(EXPRESSIONS))}
+    for name, said in {"truth": truth, **apexes}.items():
         for column, expression in enumerate(EXPRESSIONS):
-            shown = predict(column)[apex_of(test, column)]
-            error = vertex_distances_mm(shown, test[column].vertices[apex_of(test, column)])
-            images.append(render_mesh(mesh, shown, size=(256, 256), colours=heat_colours(error, largest_mm)))
+            colours = heat_colours(vertex_distances_mm(said[column], truth[column]), largest_mm)
+            images.append(render_mesh(mesh, said[column], size=(256, 256), colours=colours))
             labels.append(f"{expression}, {name}")
     sheet = contact_sheet(images, columns=len(EXPRESSIONS), labels=labels)
     write_image(Path(__file__).parent / "results" / "expression_ict.png", sheet)
@@ -81,11 +92,13 @@ def main() -> None:
     }
     for name, model in MODELS.items():
         contestants[name] = predictor(test, ExpressionModel.from_pretrained(model))
-    draw(test, contestants)
-    rows = measure(test, contestants, moving_vertices(train))
+    apexes: dict[str, dict[int, Tensor]] = {name: {} for name in contestants}
+    noted = {name: noting_apexes(test, predict, apexes[name]) for name, predict in contestants.items()}
+    rows = measure(test, noted, moving_vertices(train))
+    draw(test, apexes)
     shown = []
     for name, row in rows.items():
-        row["normals_off_degrees"] = normals_off(test, contestants[name])
+        row["normals_off_degrees"] = normals_off(test, apexes[name])
         errors = [row["error_mm"][key] for key in (*ORDER, "total")] + [row["face_error_mm"]]
         shown.append((name, *(f"{error:.3f}" for error in errors), f"{row['normals_off_degrees']:.2f}"))
     header = ("model", *ORDER, "total", "moving part", "normals off, degrees")

@@ -118,6 +118,8 @@ class Performance:
             raise InputError("a mover must come with the weights that it moves by, got none")
         if (self.waveform is None) != (self.sample_rate is None):
             raise InputError("waveform and sample_rate must come together, got only one of them")
+        if self.sample_rate is not None:
+            check_range("sample_rate", self.sample_rate, 1)
         self._check_shapes()
 
     def _check_shapes(self) -> None:

@@ -8,7 +8,12 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from report import run_parts, take_no_arguments, write_results
+
+from meshanim.datasets import ExpressionSequence
+from meshanim.datasets.performing import Timing
+from meshanim.faces import EXPRESSIONS, FaceModel, load_face
 
 SCRIPTS = Path(__file__).parents[1] / "benchmarks"
 
@@ -52,6 +57,37 @@ def test_the_parts_of_speech_load_nothing_before_they_are_asked_for(monkeypatch,
     assert (
         not stopped.value.code and "parts, all without one named: lips, contacts" in capsys.readouterr().out
     )
+
+
+class _Drawn(list):
+    """As little of a corpus as a script reads: one person's six expressions."""
+
+    def __init__(self, face: FaceModel, *_: object) -> None:
+        timing = Timing(0.1, 0.2, 0.3, 0.4, 0.5)
+        rest = face.neutral.vertices
+        moved = rest + torch.tensor([0.0, 0.0, 0.002]) * torch.arange(4)[:, None, None]
+        super().__init__(
+            ExpressionSequence(0, name, rest, torch.zeros(4, 6), moved, timing, 10.0) for name in EXPRESSIONS
+        )
+        self.face = face
+
+
+def test_expressions_on_the_ict_face_are_predicted_once(monkeypatch):
+    script, face, asked = importlib.import_module("expression_ict"), load_face("anny"), []
+    drawn = _Drawn(face)
+
+    def predict(item: int) -> torch.Tensor:
+        asked.append(item)
+        return drawn[item].vertices
+
+    monkeypatch.setattr(script, "load_face", lambda _: face)
+    monkeypatch.setattr(script, "Expressions4D", _Drawn)
+    for maker in ("own_shapes", "predictor"):
+        monkeypatch.setattr(script, maker, lambda *_: predict)
+    for writer in ("write_results", "write_image"):
+        monkeypatch.setattr(script, writer, lambda *_: None)
+    script.main()
+    assert sorted(asked) == sorted(3 * list(range(6)))
 
 
 def test_a_full_disk_keeps_older_results(files_no_larger_than, tmp_path, monkeypatch):

@@ -198,6 +198,10 @@ def test_gradients_reach_the_weights() -> None:
         ({"motion": torch.zeros(2, 4, 3), "labels": torch.zeros(3, 6)}, "labels must have shape"),
         ({"motion": torch.zeros(2, 4, 3), "fps": 0.0}, "fps must be above 0"),
         ({"motion": torch.zeros(2, 4, 3), "waveform": torch.zeros(3)}, "sample_rate must come together"),
+        (
+            {"motion": torch.zeros(2, 4, 3), "waveform": torch.zeros(3), "sample_rate": 0},
+            "sample_rate must be at least 1, got 0",
+        ),
         ({"weights": torch.zeros(2, 1), "basis": torch.zeros(1, 4, 3)}, "weight_names must name 1"),
         ({"weights": torch.zeros(2, 0), "basis": torch.zeros(0, 4, 3)}, "weights must be of at least one"),
     ],

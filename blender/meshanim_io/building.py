@@ -38,11 +38,16 @@ def build_object(collection: bpy.types.Collection, found: Performance, name: str
     return thing
 
 
+def rest_name(names: list[str]) -> str:
+    """What the shape key at rest is called: as Blender calls it, where no shape is called so."""
+    return "Basis" if "Basis" not in names else "Rest"
+
+
 def add_shape_keys(thing: bpy.types.Object, names: list[str], basis: NDArray) -> list[str]:
     """Add the K shapes of (K, V, 3) displacements, Y up, and return the names that Blender gave them."""
     rest = np.empty(3 * len(thing.data.vertices), np.float32)
     thing.data.vertices.foreach_get("co", rest)
-    thing.shape_key_add(name="Basis", from_mix=False)
+    thing.shape_key_add(name=rest_name(names), from_mix=False)
     given = []
     for name, shape in zip(names, basis, strict=True):
         key = thing.shape_key_add(name=name, from_mix=False)

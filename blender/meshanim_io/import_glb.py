@@ -10,6 +10,7 @@ from typing import Any
 import bpy
 import numpy as np
 
+from .building import rest_name
 from .curves import curves_in, retime
 from .errors import Refusal
 from .scene import Clock, rate_of, set_rate
@@ -44,6 +45,7 @@ def import_glb(context: bpy.types.Context, path: Path, start: int = 1) -> str:
     for action in new:
         retime(action, first, scene.render.fps / fps, start, clock.step)
     things = _without_place(context, set(scene.objects) - things)
+    _keep_names(things, extras["targetNames"])
     _drop_stashes(things)
     set_rate(scene, rate)
     clock.set((count - 1) / fps, [thing for thing in things if thing.type == "MESH"])
@@ -63,6 +65,15 @@ def _without_place(context: bpy.types.Context, things: set[bpy.types.Object]) ->
     mesh.name = name
     context.view_layer.objects.active = mesh
     return things
+
+
+def _keep_names(things: set[bpy.types.Object], names: list[str]) -> None:
+    """Give a shape its name back that the importer has given to the shape key at rest."""
+    for keys in (thing.data.shape_keys for thing in things if thing.type == "MESH"):
+        if keys and rest_name(names) != keys.reference_key.name:
+            keys.reference_key.name = rest_name(names)
+            for key, name in zip(list(keys.key_blocks)[1:], names, strict=False):
+                key.name = name
 
 
 def _drop_stashes(things: set[bpy.types.Object]) -> None:
@@ -95,7 +106,7 @@ def _performance_extras(path: Path) -> dict[str, Any]:
     try:
         for mesh in _document(path).get("meshes", ()):
             extras = mesh.get("extras") or {}
-            if {"fps", "frames", "targetNames"} <= extras.keys():
+            if isinstance(extras, dict) and {"fps", "frames", "targetNames"} <= extras.keys():
                 fps, frames = extras["fps"], extras["frames"]
                 if np.isfinite(fps) and fps > 0 and frames > 0 and isinstance(extras["targetNames"], list):
                     return extras

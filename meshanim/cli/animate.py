@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
     from meshanim.cli.progress import Steps
     from meshanim.faces import FaceModel
+    from meshanim.mesh import Mesh
     from meshanim.performance import Performance
+    from meshanim.synthesis import ExpressionModel
 
 _BUILT_IN_MODEL = "anny-expressions"
 
@@ -82,5 +84,19 @@ def _perform(
     expressions = ExpressionModel.from_pretrained(model or _BUILT_IN_MODEL)
     check_targets(output, weight_names=expressions.weight_names)
     neutral = face.neutral.with_vertices(face.vertices(who))
+    _check_face(neutral, expressions)
     performance = expressions.animate(neutral, labels, fps, progress=steps.step("animating"))
     return replace(performance, face_model=face.name, identity=face.default_identity if who is None else who)
+
+
+def _check_face(neutral: Mesh, expressions: ExpressionModel) -> None:
+    """Raise, naming the option, where a trained model is of another face."""
+    from meshanim._check import InputError
+    from meshanim.faces.loading import ELSEWHERE
+    from meshanim.synthesis.pretrained import check_topology
+
+    try:
+        check_topology("--face", neutral, expressions.template)
+    except InputError as fault:
+        kind = ELSEWHERE.get(len(expressions.template.vertices))
+        raise InputError(f"{fault}" + (f"; the model is of {kind}" if kind else "")) from fault

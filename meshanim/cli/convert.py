@@ -19,7 +19,8 @@ def convert(
     source: Annotated[
         Path,
         typer.Argument(
-            help="Performance: .npz .glb .gltf .usda .usdc .usdz .pc2 .mdd .csv, or a folder of OBJ or PLY.",
+            help="Performance: .npz .glb .gltf .usd .usda .usdc .usdz .pc2 .mdd .csv, or a folder of OBJ or "
+            "PLY.",
             show_default=False,
         ),
     ],

@@ -11,7 +11,8 @@ from meshanim.cli.options import Face, Joints, Output, Quiet, SourceFps
 from meshanim.cli.writing import write_all
 
 _LARGE_MM = 1.0
-"""Left by straight lines where a jaw turns; what they explain they leave hundredths of."""
+"""Left by straight lines where a jaw turns, and by a head that moves on all of the face; what units explain
+they leave hundredths of."""
 
 if TYPE_CHECKING:
     from meshanim.faces import SolvedPerformance
@@ -65,7 +66,9 @@ def solve(
             **settings,
         )
         steps.say(_summary(solved))
-        if not articulated and float(solved.largest_mm.max()) > _LARGE_MM and model.joints():
+        if not moving_head and float(solved.mean_mm.max()) > _LARGE_MM:
+            steps.say("--moving-head may leave less: it takes out the head's motion, if the vertices hold it")
+        elif not articulated and float(solved.largest_mm.max()) > _LARGE_MM and model.joints():
             steps.say(
                 "--articulated may leave less: with it the jaw turns and lids slide, as in what speak makes"
             )

@@ -21,7 +21,8 @@ TIME_ERROR = 2**-23
 """Largest relative error of a time in float32, twice over."""
 UNEVEN = 0.1
 """Share of a step by which steps between times may differ, as rounding late in a long file makes them."""
-_NUMBERED = re.compile(r"(.*?)(\d+)\.(obj|ply)", re.IGNORECASE)
+_NUMBERED = re.compile(r"(?!\.)(.*?)(\d+)\.(obj|ply)", re.IGNORECASE)
+"""Of files that are no system's own: macOS puts ``._NAME`` beside each that it copies to another's drive."""
 
 
 def base_file(path: Path) -> Path | None:
@@ -118,7 +119,9 @@ def _rate_of_times(times: NDArray[np.float64]) -> float | None:
             f"its times must be at even steps, got some from {steps.min():g} to {steps.max():g} s"
         )
     rate = 1 / float(steps.mean())
-    return nominal_rate(rate, TIME_ERROR * rate)
+    # the later the times, the more of their digits are before the first step
+    span = float(times[-1] - times[0])
+    return nominal_rate(rate, TIME_ERROR * rate * float(np.abs(times).max()) / span)
 
 
 def _numbered(folder: Path) -> list[Path]:
@@ -127,8 +130,11 @@ def _numbered(folder: Path) -> list[Path]:
     for name in os.listdir(folder):
         match = _NUMBERED.fullmatch(name)
         if match:
-            key = match[1], match[3].lower()
-            found.setdefault(key, {})[int(match[2])] = folder / name
+            numbered = found.setdefault((match[1], match[3].lower()), {})
+            other = numbered.setdefault(int(match[2]), folder / name)
+            if other.name != name:
+                twice = " and ".join(sorted((other.name, name)))
+                raise InputError(f"it must hold one file of each number, got {twice}")
     if len(found) != 1:
         names = ", ".join(sorted(f"{stem}*.{suffix}" for stem, suffix in found)) or "none"
         raise InputError(f"it must hold one sequence of numbered OBJ or PLY files, got {names}")

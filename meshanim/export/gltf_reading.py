@@ -81,6 +81,12 @@ def _upright(file: GltfFile, number: int | None, tracks: dict, parents: dict[int
     return turn_of(place)
 
 
+def _extras(entry: dict[str, Any]) -> dict[str, Any]:
+    """What programs add to an entry by name; the format lets it be a list, a text or a number as well."""
+    extras = entry.get("extras")
+    return extras if isinstance(extras, dict) else {}
+
+
 def _part(file: GltfFile, number: int, tracks: dict, t: Floats, parents: dict[int, int]) -> Part:
     node = file.entry("nodes", number)
     mesh = file.entry("meshes", node["mesh"])
@@ -90,7 +96,7 @@ def _part(file: GltfFile, number: int, tracks: dict, t: Floats, parents: dict[in
     if any(len(piece.targets) != count for piece in pieces):
         raise InputError(f"the parts of {name} have different numbers of morph targets")
     # VRM has the names in the primitives.
-    extras = [each.get("extras") or {} for each in (mesh, *mesh["primitives"])]
+    extras = map(_extras, (mesh, *mesh["primitives"]))
     named = next((each["targetNames"] for each in extras if each.get("targetNames")), ())
     names = [str(word) for word in named]
     names = names if len(names) == count else [f"target_{index + 1:03d}" for index in range(count)]
@@ -213,8 +219,7 @@ def read_gltf(path: Path, fps: float | None = None) -> Performance:
     if not numbers:
         raise InputError("it has no mesh")
     tracks, parents = tracks_of(file), _parents(file)
-    extras = file.entry("meshes", file.entry("nodes", numbers[0])["mesh"]).get("extras")
-    extras = extras if isinstance(extras, dict) else {}
+    extras = _extras(file.entry("meshes", file.entry("nodes", numbers[0])["mesh"]))
     stated = extras.get("fps") if isinstance(extras.get("fps"), int | float) else None
     rate, moments = moments_of(list(tracks.values()), fps or stated)
     parts = [_part(file, number, tracks, moments, parents) for number in numbers]

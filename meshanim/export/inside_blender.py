@@ -107,7 +107,8 @@ def _add_head_motion(item: Any, rotation: np.ndarray, translation: np.ndarray) -
 def _add_shapes(
     item: Any, names: list[str], basis: np.ndarray, weights: np.ndarray, rest: np.ndarray
 ) -> None:
-    item.shape_key_add(name="Basis", from_mix=False)
+    # Blender would give a shape of the same name another one.
+    item.shape_key_add(name="Basis" if "Basis" not in names else "Rest", from_mix=False)
     for name, shape in zip(names, basis, strict=True):
         key = item.shape_key_add(name=name, from_mix=False)
         key.data.foreach_set("co", _z_up(rest + shape).astype(np.float32).ravel())

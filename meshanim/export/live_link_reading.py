@@ -18,8 +18,8 @@ from meshanim._check import InputError
 from meshanim.export.live_link import ROTATIONS, SHAPES, camel, from_euler
 from meshanim.export.rates import nominal_rate
 from meshanim.export.timecodes import seconds_of
-from meshanim.faces import ARKIT_NAMES, Articulation, FaceModel
-from meshanim.faces.articulation import ArkitArticulation
+from meshanim.faces import ARKIT_NAMES, FaceModel
+from meshanim.faces.articulation import ArticulatedMover
 from meshanim.performance import Performance
 
 
@@ -90,7 +90,7 @@ def read_live_link(path: Path, fps: float | None = None) -> LiveLinkTake:
 
     Args:
         path: the ``.csv`` file.
-        fps: frames per second; by default those of the timecodes.
+        fps: frames per second; by default those of the timecodes, or 60 for a single row, which tells none.
 
     Raises:
         InputError: another kind of CSV, a timecode or a number that is none.
@@ -130,7 +130,7 @@ def perform_live_link(take: LiveLinkTake, face: FaceModel) -> Performance:
         weights=take.weights,
         basis=basis,
         weight_names=ARKIT_NAMES,
-        mover=ArkitArticulation(Articulation(face), mapping),
+        mover=ArticulatedMover(face, mapping=mapping),
         face_model=face.name,
         head_motion=head,
         gaze=take.gaze,

@@ -18,6 +18,7 @@ from meshanim.performance import Performance
 READERS: dict[str, Callable[[Path, float | None], Performance]] = {
     ".glb": read_gltf,
     ".gltf": read_gltf,
+    ".usd": read_usd,
     ".usda": read_usd,
     ".usdc": read_usd,
     ".usdz": read_usd,
@@ -66,8 +67,8 @@ def read_performance(
     speaks, its jaw on its hinge, its lids on its eyes.
 
     Args:
-        path: an ``.npz``, ``.glb``, ``.gltf``, ``.usda``, ``.usdc``, ``.usdz``, ``.pc2``, ``.mdd`` or
-            ``.csv`` file, or a folder.
+        path: an ``.npz``, ``.glb``, ``.gltf``, ``.usd``, ``.usda``, ``.usdc``, ``.usdz``, ``.pc2``, ``.mdd``
+            or ``.csv`` file, or a folder.
         fps: frames per second: how those files are sampled that can be sampled at any moment, and what PC2
             and folders mean. NPZ and MDD are resampled to it.
         face: what a CSV file moves; others bring their mesh along.

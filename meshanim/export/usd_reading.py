@@ -158,7 +158,13 @@ def _part(mesh: Any, codes: Floats, to_ours: Floats) -> Part:
     if points.GetNumTimeSamples() > 1:
         motion = np.empty((len(codes), *rest.shape), np.float32)
         for frame, code in enumerate(codes):
-            motion[frame] = points.Get(code)
+            placed = points.Get(code) or []
+            if len(placed) != len(rest):
+                raise InputError(
+                    f"{mesh.GetPath()} must have as many points at all times, got {len(rest)} at first and "
+                    f"{len(placed)} at time code {code:g}"
+                )
+            motion[frame] = placed
     faces, corners, polygons = _faces(mesh, len(rest), codes[0])
     names, targets = (
         _shapes(mesh, len(rest)) if motion is None else ([], np.zeros((0, len(rest), 3), np.float32))
@@ -183,7 +189,12 @@ def _heard(stage: Any, codes: Floats) -> dict[str, Any]:
     asset = None if audio is None else audio.GetFilePathAttr().Get()
     if audio is None or not asset:
         return {}
-    content = Ar.GetResolver().OpenAsset(Ar.ResolvedPath(asset.resolvedPath))
+    place = asset.resolvedPath
+    if not place:
+        # as some programs on Windows part folders, and OpenUSD elsewhere does not
+        layer = audio.GetFilePathAttr().GetPropertyStack()[0].layer
+        place = layer.ComputeAbsolutePath(asset.path.replace("\\", "/"))
+    content = Ar.GetResolver().OpenAsset(Ar.ResolvedPath(place))
     if content is None:
         warnings.warn(f"the sound {asset.path} is not there: left out", stacklevel=2)
         return {}
@@ -206,14 +217,14 @@ def _heard(stage: Any, codes: Floats) -> dict[str, Any]:
 def read_usd(path: Path, fps: float | None = None) -> Performance:
     """Read all meshes of a stage as one: blend shapes with their weights, or points sampled over time.
 
-    Guides, proxies and what a PointInstancer copies are left out, instances are not. Unit and up axis are
-    converted. The motion of the first mesh that moves is the head's; polygons become triangles. What joints
-    do by linear blending becomes the residual of the blend shapes, or the motion where there are none: all
-    positions of all frames. Vertex groups are the subsets of the mesh. The first sound goes along; one whose
-    file is not there, or cannot be read, is left out, with a warning.
+    Guides, proxies, what is hidden and what a PointInstancer copies are left out, instances are not. Unit and
+    up axis are converted. The motion of the first mesh that moves is the head's; polygons become triangles.
+    What joints do by linear blending becomes the residual of the blend shapes, or the motion where there are
+    none: all positions of all frames. Vertex groups are the subsets of the mesh. The first sound goes along;
+    one whose file is not there, or cannot be read, is left out, with a warning.
 
     Args:
-        path: the ``.usda``, ``.usdc`` or ``.usdz`` file.
+        path: the ``.usd``, ``.usda``, ``.usdc`` or ``.usdz`` file.
         fps: frames per second; by default the stage's time codes.
 
     Raises:
@@ -229,7 +240,7 @@ def read_usd(path: Path, fps: float | None = None) -> Performance:
         raise InputError("OpenUSD cannot open it") from error
     meshes = [UsdGeom.Mesh(prim) for prim in drawn(stage)]
     if not meshes:
-        raise InputError("it has no mesh")
+        raise InputError("it has no mesh that is shown")
     rate, codes = codes_of(stage, meshes, fps)
     to_ours = to_ours_of(stage)
     read = assemble([_part(mesh, codes, to_ours) for mesh in meshes], rate)

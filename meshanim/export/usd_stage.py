@@ -31,7 +31,10 @@ def to_ours_of(stage: Usd.Stage) -> Floats:
 
 
 def drawn(stage: Usd.Stage) -> Iterator[Any]:
-    """Prims of the meshes that a final picture has, in instances too: no guides, no stand-ins for others."""
+    """Prims of the meshes that a final picture has, in instances too: no guides, no stand-ins, none hidden.
+
+    One that is hidden for some of the time is drawn.
+    """
     from pxr import Usd, UsdGeom
 
     walk = iter(Usd.PrimRange.Stage(stage, Usd.TraverseInstanceProxies()))
@@ -40,7 +43,9 @@ def drawn(stage: Usd.Stage) -> Iterator[Any]:
             # What it copies is not drawn where it stands.
             walk.PruneChildren()
         mesh = UsdGeom.Mesh(prim)
-        if mesh and mesh.GetPointsAttr().HasValue() and mesh.ComputePurpose() in ("default", "render"):
+        if not mesh or not mesh.GetPointsAttr().HasValue() or mesh.ComputeVisibility() == "invisible":
+            continue
+        if mesh.ComputePurpose() in ("default", "render"):
             yield prim
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.func import jvp, vmap
 
 from meshanim._progress import Progress
-from meshanim.faces.articulation import Articulation
+from meshanim.faces.articulation import ArticulatedMover
 from meshanim.mesh.weight_solver import WeightSolver
 
 STEPS, CURVED = 10, 2
@@ -34,14 +34,14 @@ class ArticulatedSolver:
     units), but never all vertices.
 
     Args:
-        articulation: of the face and identity that moves.
+        mover: of the face and identity that moves.
         solver: of its linear basis, with bounds, smoothness and sparsity.
     """
 
-    def __init__(self, articulation: Articulation, solver: WeightSolver) -> None:
-        count = len(articulation.rest)
+    def __init__(self, mover: ArticulatedMover, solver: WeightSolver) -> None:
+        count = len(mover.articulation.rest)
         kept = torch.arange(0, count, max(1, count // SEEN))
-        self._whole, self._seen = articulation, articulation.of(kept)
+        self._whole, self._seen = mover, mover.articulation.of(kept)
         self._solver, basis = solver, solver.basis
         some = basis.shapes[:, kept].flatten(1).double()
         ridge = torch.diag(_RIDGE * solver.scale.square())

@@ -8,7 +8,6 @@ ball lead them.
 from __future__ import annotations
 
 from copy import copy
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -16,7 +15,7 @@ from torch import Tensor
 from meshanim._check import check_shape
 from meshanim.faces.face_model import FaceModel, Joint
 from meshanim.faces.joint_fitting import fit_turn
-from meshanim.faces.lid_clearing import lid_limits
+from meshanim.faces.lid_clearing import clear_lids, lid_limits
 from meshanim.faces.looks import LID_UNITS, LOOK_UNITS
 from meshanim.mesh.rotations import axis_angle_to_matrix
 
@@ -183,21 +182,28 @@ class Articulation:
         return points
 
 
-@dataclass(frozen=True)
-class ArkitArticulation:
-    """Moves an articulated face by ARKit's weights.
+class ArticulatedMover:
+    """Moves performances along arcs, with lids in front of the eyeballs.
+
+    Alone, the units of the lids keep clear of the ball; those of brows and nose push lids into it.
 
     Args:
-        articulation: of the face.
-        mapping: (A, K) what each of the A weights is in the face's own.
+        face: a model.
+        identity: (I,) coefficients; the mean face without them.
+        mapping: (A, K) what each weight of the performance is in the face's own; by default it is these.
     """
 
-    articulation: Articulation
-    mapping: Tensor
+    def __init__(
+        self, face: FaceModel, identity: Tensor | None = None, mapping: Tensor | None = None
+    ) -> None:
+        self.articulation = Articulation(face, identity)
+        self._neutral = face.neutral.with_vertices(self.articulation.rest)
+        self._mapping = mapping
 
     def vertices(self, weights: Tensor) -> Tensor:
-        """Vertices (T, V, 3) in metres of weights (T, A)."""
-        return self.articulation.vertices(weights.to(self.mapping) @ self.mapping)
+        """Positions (n, V, 3) in metres of weights (n, A)."""
+        own = weights if self._mapping is None else weights.to(self._mapping) @ self._mapping
+        return clear_lids(self._neutral, self.articulation.vertices(own))
 
 
 def articulate(face: FaceModel, weights: Tensor, identity: Tensor | None = None) -> Tensor:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
 from meshanim.mesh import Mesh, fit_sphere
-from meshanim.performance import Mover
 
 LID_CLEARANCE = 3e-4
 """Metres between a lid that moves and the eyeball."""
@@ -56,22 +53,3 @@ def clear_lids(neutral: Mesh, vertices: Tensor) -> Tensor:
         pushed = centre + arm * (least / distance.clamp(min=1e-9))[..., None]
         cleared[..., lids, :] = torch.where((distance < least)[..., None], pushed, place)
     return cleared
-
-
-@dataclass(frozen=True)
-class ClearLids:
-    """Moves a face as another mover does, with its lids in front of the eyeballs: see :func:`clear_lids`.
-
-    Along arcs the units of the lids keep clear of the ball; those of brows and nose push lids into it.
-
-    Args:
-        mover: of the face.
-        neutral: the face at rest.
-    """
-
-    mover: Mover
-    neutral: Mesh
-
-    def vertices(self, weights: Tensor) -> Tensor:
-        """Positions (n, V, 3) in metres of weights (n, K)."""
-        return clear_lids(self.neutral, self.mover.vertices(weights))

@@ -12,10 +12,11 @@ if TYPE_CHECKING:
     from meshanim.mesh import Mesh
 
 FORMS = "anny, ict=PATH, flame=PATH or a mesh file of the built-in head's topology"
-_ELSEWHERE = {
+ELSEWHERE = {
     26719: "ICT-FaceKit, whose shapes come with ict=PATH",
     5023: "FLAME, whose shapes come with flame=PATH",
 }
+"""Models that are not built in, by their number of vertices."""
 _TURN_LIMIT = 60.0
 """Degrees that a file's head may be turned before its axes are taken to be others than the model's."""
 
@@ -72,7 +73,7 @@ def _from_mesh_file(path: Path) -> FaceModel:
     try:
         face = face_from_mesh(mesh, known)
     except InputError as fault:
-        hint = _ELSEWHERE.get(len(mesh.vertices))
+        hint = ELSEWHERE.get(len(mesh.vertices))
         raise InputError(f"{path}: {fault}" + (f"; that many has {hint}" if hint else "")) from fault
     turn = _turn(known.neutral, mesh)
     if turn > _TURN_LIMIT:

@@ -12,7 +12,7 @@ from torch import Tensor
 from meshanim._check import InputError
 from meshanim._progress import Progress, Steps, silent, unheard
 from meshanim.faces.articulated_solving import ArticulatedSolver
-from meshanim.faces.articulation import Articulation
+from meshanim.faces.articulation import ArticulatedMover
 from meshanim.faces.face_model import FaceModel
 from meshanim.faces.from_mesh import face_from_mesh
 from meshanim.mesh import Blendshapes, fit_similarity
@@ -65,20 +65,20 @@ def solve_performance(
         InputError: another number of vertices or topology, a face without units, a frame or an identity that
             is not finite.
     """
-    mover, who = fitting_face(performance, face)
-    basis = Blendshapes(mover.weight_names, performance.neutral.vertices, mover.basis(who))
-    solver = WeightSolver(basis, mover.weight_bounds, smoothness, sparsity)
+    fitting, who = fitting_face(performance, face)
+    basis = Blendshapes(fitting.weight_names, performance.neutral.vertices, fitting.basis(who))
+    solver = WeightSolver(basis, fitting.weight_bounds, smoothness, sparsity)
     motion = _rigid_motion(performance, basis, progress("finding the head")) if moving_head else None
 
     def walk(step: Progress = unheard) -> Iterator[Tensor]:
         return _head_local(performance, motion, step)
 
     weights = solver.weights(walk(progress("finding weights")))
-    articulation = Articulation(mover, who) if articulated else None
-    if articulation is not None:
-        weights = ArticulatedSolver(articulation, solver).refine(weights, walk, progress("bending"))
+    arcs = ArticulatedMover(fitting, who) if articulated else None
+    if arcs is not None:
+        weights = ArticulatedSolver(arcs, solver).refine(weights, walk, progress("bending"))
     weights = weights.float()
-    moved = basis.vertices if articulation is None else articulation.vertices
+    moved = basis.vertices if arcs is None else arcs.vertices
     errors, left, start = [], [], 0
     for chunk in walk(progress("measuring")):
         part = weights[start : start + len(chunk)]
@@ -95,7 +95,7 @@ def solve_performance(
         basis=basis.shapes,
         weight_names=basis.names,
         residual=torch.cat(left) if residual else None,
-        mover=articulation,
+        mover=arcs,
         face_model=face.name,
         identity=who,
         head_motion=performance.head_motion if motion is None else _joined(performance.head_motion, motion),

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from meshanim._check import InputError, check_shape
 from meshanim.faces.arkit import ARKIT_NAMES
-from meshanim.faces.articulation import Articulation
+from meshanim.faces.articulation import ArticulatedMover
 from meshanim.faces.face_model import FaceModel
 from meshanim.faces.lid_clearing import clear_lids
 from meshanim.mesh import Mesh
@@ -101,7 +101,7 @@ def _by_weights(weights: Tensor, face: FaceModel, identity: Tensor | None) -> di
         "weight_names": tuple(face.weight_names),
         "basis": face.basis(identity),
         "residual": None,
-        "mover": Articulation(face, identity),
+        "mover": ArticulatedMover(face, identity),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import json
 from collections.abc import Callable
@@ -103,16 +104,21 @@ def _read_stl(path: Path) -> Mesh:
     return Mesh(soup.vertices[np.sort(first)], torch.from_numpy(number)[soup.faces])
 
 
+def _text(path: Path) -> bytes:
+    """Without the mark that some programs put before a text in UTF-8."""
+    return path.read_bytes().removeprefix(codecs.BOM_UTF8)
+
+
 def _read_obj(path: Path) -> Mesh:
-    return parse_obj(path.read_bytes())
+    return parse_obj(_text(path))
 
 
 def _read_ply(path: Path) -> Mesh:
-    return parse_ply(path.read_bytes())
+    return parse_ply(_text(path))
 
 
 def _read_off(path: Path) -> Mesh:
-    return parse_off(path.read_bytes())
+    return parse_off(_text(path))
 
 
 def _read_npz(path: Path) -> Mesh:

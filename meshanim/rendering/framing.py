@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from meshanim._check import check_size
+from meshanim._check import InputError, check_size
 from meshanim.mesh import Mesh
 from meshanim.performance import Performance
 from meshanim.rendering.camera import Camera
@@ -33,6 +33,9 @@ def framing_camera(points: Tensor, size: tuple[int, int] = (512, 512), yaw: floa
         points: (N, 3) in metres.
         size: (height, width) in pixels.
         yaw: degrees that the camera stands to the side; positive shows more of the head's left side.
+
+    Raises:
+        InputError: points at one place, or too far apart for a number to say how far.
     """
     check_size(size)
     low, high = points.amin(0), points.amax(0)
@@ -40,6 +43,8 @@ def framing_camera(points: Tensor, size: tuple[int, int] = (512, 512), yaw: floa
     reach = (points - centre)[:, [0, 2]].norm(dim=1).amax()
     half_height = max(float(high[1] - low[1]) / 2, float(reach) * size[0] / size[1])
     distance = MARGIN * half_height / math.tan(math.radians(FOV) / 2) + float(reach) / 2
+    if not 0 < distance < math.inf:
+        raise InputError(f"points must lie apart, and less than endlessly, got {2 * half_height:g} m")
     angle = math.radians(yaw)
     direction = points.new_tensor([math.sin(angle), 0.0, math.cos(angle)])
     return Camera.looking_at(centre + distance * direction, centre, FOV, size)

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from meshanim._check import InputError
-from meshanim.faces import ARKIT_NAMES, Articulation, FaceModel
+from meshanim.faces import ARKIT_NAMES, FaceModel
+from meshanim.faces.articulation import ArticulatedMover
 from meshanim.faces.facs import EMOTION_PROTOTYPES, EXPRESSIONS, arkit_weights
-from meshanim.faces.lid_clearing import ClearLids
 from meshanim.performance import Performance
 from meshanim.synthesis.labels import check_labels
 from meshanim.synthesis.timing import ease
@@ -64,7 +64,7 @@ def perform_prototype(
         weights=weights,
         basis=face.basis(identity),
         weight_names=tuple(face.weight_names),
-        mover=ClearLids(Articulation(face, identity), neutral),
+        mover=ArticulatedMover(face, identity),
         face_model=face.name,
         identity=identity,
         labels=labels,

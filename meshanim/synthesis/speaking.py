@@ -11,8 +11,8 @@ from torch import Tensor
 from meshanim._check import InputError, check_finite, check_range, check_shape
 from meshanim._progress import Progress
 from meshanim.audio.sound import SPEECH_RATE, Sound, resample
-from meshanim.faces import ARKIT_NAMES, Articulation, FaceModel
-from meshanim.faces.articulation import ArkitArticulation
+from meshanim.faces import ARKIT_NAMES, FaceModel
+from meshanim.faces.articulation import ArticulatedMover
 from meshanim.performance import Performance, check_frames
 from meshanim.synthesis.acting import Acting, EyeControl, columns_of
 from meshanim.synthesis.blinks import Blinks
@@ -102,20 +102,20 @@ def speak(
         check_shape("identity", identity, (len(face.identity_names),))
         identity = identity.to(face.units)
     names = spoken_names(face)
-    articulation = Articulation(face, identity)
-    acting = Acting(Lips(face, articulation), fps, blinks, gaze, amplitude, emotion)
+    own = columns_of(names)
+    mapping = face.arkit_mapping[own]
+    mover = ArticulatedMover(face, identity, mapping)
+    acting = Acting(Lips(face, mover.articulation), fps, blinks, gaze, amplitude, emotion)
     known = identity if face.name == BUILT_IN and face.identity_names else None
     said = (block.to(face.units) for block in model.stream(_heard(sound), known, fps))
     weights = _acted(acting, said, sound.frame_count(fps), progress)
-    own = columns_of(names)
-    mapping = face.arkit_mapping[own]
     return Performance(
         neutral=face.neutral.with_vertices(face.rest(identity)),
         fps=fps,
         weights=weights[:, own],
         basis=torch.einsum("ak,kvc->avc", mapping, face.basis(identity)),
         weight_names=names,
-        mover=ArkitArticulation(articulation, mapping),
+        mover=mover,
         face_model=face.name,
         identity=identity,
         labels=acting.label.expand(len(weights), -1) if bool(acting.label.any()) else None,

@@ -198,6 +198,7 @@ def train_expression(
     task = ExpressionTask(model, sequences, recipe.validation_subjects, recipe.window)
     task.calibrate()
     mesh = topology_digest(model.template)
-    # a corpus of another seed has other sequences, of other lengths
-    about = {"model": model.settings(), "mesh": mesh, "frames": task.frames}
+    seed = getattr(sequences, "seed", None)
+    # sequences of other lengths tell corpora apart that have no seed
+    about = {"model": model.settings(), "mesh": mesh, "corpus_seed": seed, "frames": task.frames}
     return train_and_save(model, task, recipe, folder, progress, **about)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from meshanim._check import check_finite
+from meshanim._check import InputError, check_finite
 from meshanim.performance import Performance
 from meshanim.rendering import colour_bar, heat_colours
 from meshanim.rendering.framing import reach
@@ -54,8 +54,10 @@ def view_performance(
         What draws it: call its ``run``.
 
     Raises:
-        InputError: ``other`` has other vertices.
+        InputError: a mesh without faces, which would not be seen; ``other`` has other vertices.
     """
+    if not len(performance.neutral.faces):
+        raise InputError("the mesh to view must have faces, got points alone")
     comparison = None if other is None else Comparison(performance, other)
     source = _Playback(performance, comparison)
     stage = Stage(server, performance.neutral, reach(performance))

@@ -179,6 +179,7 @@ def _write_wrong_files(folder: Path) -> None:
         folder / "late_break.glb", folder, lambda file: file["animations"][0].update(samplers=[])
     )
     _write_damaged_glb(folder / "rate.glb", folder, lambda file: file["meshes"][0]["extras"].update(fps="25"))
+    _write_damaged_glb(folder / "list.glb", folder, lambda file: file["meshes"][0].update(extras=["a note"]))
     _write_damaged_glb(folder / "meshes.glb", folder, lambda file: file.update(meshes=5))
     text = (folder / "take.csv").read_text().splitlines()
     (folder / "empty.csv").write_text("")
@@ -208,6 +209,7 @@ class Answers:
 def performances() -> dict[str, Performance]:
     return {
         "keyed": keyed(),
+        "named_basis": replace(keyed(), weight_names=("mouthSmileLeft", "Basis", "browDownLeft")),
         "twisted": twisted(),
         "residual": with_residual(),
         "jointed": jointed(jawOpen=0.9, eyeLookUpLeft=0.6, mouthSmileLeft=0.7),
@@ -237,7 +239,7 @@ def blender(
     command = in_blender(SESSION, str(extension), str(folder))
     for name, performance in performances.items():
         export(performance, folder / f"{name}.npz")
-    for name in ("keyed", "jointed"):
+    for name in ("keyed", "jointed", "named_basis"):
         export(performances[name], folder / f"{name}.glb")
     export(performances["retake"], folder / "retake.csv")
     export(replace(performances["keyed"], head_motion=None), folder / "still.npz")

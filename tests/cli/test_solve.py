@@ -64,6 +64,19 @@ def test_a_jaw_that_turns_is_told_how_to_be_solved(
     assert hint not in capsys.readouterr().err
 
 
+def test_a_head_that_moves_is_told_how_to_be_solved(
+    smile: Performance, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    turned = torch.tensor([[0.0, 0, 0, 0, 0, 0], [0, 0.1, 0, 0, 0, 0]])
+    export(replace(smile.slice(0, 2), head_motion=turned), tmp_path / "a.mdd")
+    outputs: list[str | Path] = ["-o", tmp_path / "curves.npz"]
+    assert call("solve", tmp_path / "a.mdd", *outputs) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert "--moving-head may leave less" in said and "--articulated" not in said
+    assert call("solve", tmp_path / "a.mdd", "--moving-head", *outputs) == 0
+    assert "may leave less" not in capsys.readouterr().err
+
+
 def test_another_mesh_is_one_sentence(
     smile: Performance, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:

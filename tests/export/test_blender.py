@@ -1,5 +1,7 @@
 """What Blender shows of our files: vertices of the first, a middle and the last frame, in millimetres."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -93,6 +95,12 @@ def test_what_blender_writes_is_what_it_was_given(blender, weighted, tmp_path, s
     assert seen.uv == pytest.approx(corners.numpy(), abs=1e-6)
     wanted = weighted.pose(torch.zeros(weighted.frame_count, 1, 3))[list(frames_of(weighted)), 0]
     assert millimetres(seen.matrices[:, [0, 2, 1], 3] * [1, 1, -1], wanted) < FLOAT32_MM
+
+
+def test_a_shape_may_have_the_name_of_the_one_at_rest(blender, weighted, tmp_path):
+    names = ("Basis", *weighted.weight_names[1:])
+    seen = blender.open(export(replace(weighted, weight_names=names), tmp_path / "a.blend"))
+    assert seen.shape_keys[0][1:5] == list(names)
 
 
 def test_a_blend_has_groups_and_its_sound(blender, weighted, tmp_path):

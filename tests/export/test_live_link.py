@@ -13,8 +13,9 @@ from scipy.spatial.transform import Rotation
 from meshanim._check import InputError
 from meshanim.export import export, read_performance
 from meshanim.export.timecodes import seconds_of
-from meshanim.faces import ARKIT_NAMES, Articulation, face_from_mesh, load_face
-from meshanim.faces.articulation import ArkitArticulation
+from meshanim.faces import ARKIT_NAMES, face_from_mesh, load_face
+from meshanim.faces.articulation import ArticulatedMover
+from meshanim.faces.lid_clearing import clear_lids
 from meshanim.performance import Performance
 
 HEADER = (
@@ -120,7 +121,7 @@ def spoken():
         weights[:, ARKIT_NAMES.index(name)] = torch.linspace(0, 1, 9)
     weights[:, ARKIT_NAMES.index("jawOpen")] = torch.linspace(1, 0, 9) ** 2
     basis = torch.einsum("ak,kvc->avc", mapping, face.basis())
-    mover = ArkitArticulation(Articulation(face), mapping)
+    mover = ArticulatedMover(face, mapping=mapping)
     return Performance(face.neutral, 60.0, None, weights, basis, ARKIT_NAMES, None, mover, "anny")
 
 
@@ -136,6 +137,15 @@ def test_the_built_in_head_moves_by_curves_as_it_speaks(spoken, tmp_path):
         # components that share the work of joints leave less than a tenth of a millimetre
         off = 0.1 if path.suffix == ".glb" else 1e-4
         assert 1000 * (found.vertices() - spoken.vertices()).norm(dim=2).max() < off
+
+
+def test_curves_keep_lids_in_front_of_the_eyes(tmp_path):
+    frown = take(2, 30.0)
+    names = ("browDownLeft", "browDownRight", "noseSneerLeft", "noseSneerRight")
+    weights = torch.tensor([[float(name in names) for name in ARKIT_NAMES]] * 2)
+    back = read(export(replace(frown, weights=weights), tmp_path / "a.csv"), face=load_face("anny"))
+    # float32 rounds positions of 0.1 m to a hundred-millionth
+    torch.testing.assert_close(clear_lids(back.neutral, back.vertices()), back.vertices(), rtol=0, atol=1e-7)
 
 
 def test_curves_are_the_same_text_after_a_way_through_npz(spoken, tmp_path):

@@ -74,6 +74,16 @@ def test_times_of_an_mdd_tell_the_rate_that_was_meant(moving, tmp_path, fps):
     assert back.fps == pytest.approx(fps, rel=1e-12)
 
 
+@pytest.mark.parametrize("fps", [24.0, 30 / 1.001])
+def test_times_of_an_mdd_may_begin_late(moving, tmp_path, fps):
+    """As in films, whose first frame has the number 1001."""
+    path = export(replace(moving, fps=fps), tmp_path / "a.mdd")
+    data, times = bytearray(path.read_bytes()), (1001 + np.arange(moving.frame_count)) / fps
+    data[8 : 8 + 4 * len(times)] = times.astype(">f4").tobytes()
+    path.write_bytes(data)
+    assert read(path).fps == pytest.approx(fps, rel=1e-12)
+
+
 def test_an_mdd_is_resampled_and_not_played_at_another_speed(moving, tmp_path):
     path = export(moving, tmp_path / "a.mdd")
     back = read(path, fps=2 * moving.fps)
@@ -225,6 +235,20 @@ def test_a_sequence_with_another_mesh_in_it_is_named(weighted, tmp_path):
     folder = write(weighted, tmp_path, "a_obj/")
     (folder / "a_obj_000003.obj").write_text("v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n")
     with pytest.raises(InputError, match=r"a_obj_000003\.obj must have 98 vertices, got 3"):
+        read(folder, fps=30)
+
+
+def test_files_that_macos_puts_beside_others_are_passed_over(weighted, tmp_path):
+    folder = write(weighted, tmp_path, "a_obj/")
+    for path in list(folder.iterdir()):
+        (folder / f"._{path.name}").write_bytes(b"of macOS")
+    assert read(folder, fps=30).frame_count == weighted.frame_count
+
+
+def test_two_files_of_one_number_in_a_sequence_are_named(weighted, tmp_path):
+    folder = write(weighted, tmp_path, "a_obj/")
+    (folder / "a_obj_03.obj").write_bytes((folder / "a_obj_000001.obj").read_bytes())
+    with pytest.raises(InputError, match=r"one file of each number, got a_obj_000003\.obj and a_obj_03\.obj"):
         read(folder, fps=30)
 
 

@@ -216,6 +216,16 @@ def test_names_of_targets_may_stand_in_the_primitives(tmp_path):
     assert read(tmp_path / "b.glb").weight_names == ("jawOpen",)
 
 
+@pytest.mark.parametrize("extras", [["a", 1], "a note", 5])
+def test_extras_may_be_anything(tmp_path, extras):
+    file = pygltflib.GLTF2().load(str(foreign(tmp_path / "a.glb")))
+    file.meshes[0].primitives[0].extras, file.meshes[0].extras = file.meshes[0].extras, extras
+    file.save(str(tmp_path / "b.glb"))
+    found = read(tmp_path / "b.glb")
+    assert found.weight_names == ("jawOpen",)
+    assert np.array_equal(posed(found), posed(read(tmp_path / "a.glb")))
+
+
 def test_meshes_of_other_scenes_stay_out(tmp_path):
     nodes = [{"children": [1]}, {"mesh": 0}, {"mesh": 0, "translation": [5, 0, 0]}]
     scenes = [{"nodes": [2]}, {"nodes": [0]}]
@@ -530,6 +540,14 @@ def test_instances_are_read(weighted, tmp_path, shift):
     assert np.array_equal(posed(back), posed(alone)) and (back.residual is None) == (shift == 0)
 
 
+@pytest.mark.parametrize("suffix", ["usda", "usdc"])
+def test_a_usd_may_be_named_so_whatever_is_in_it(weighted, tmp_path, suffix):
+    path = export(weighted, tmp_path / f"a.{suffix}")
+    alone = read(path)
+    back = read(path.rename(tmp_path / "a.usd"))
+    assert np.array_equal(posed(back), posed(alone)) and back.waveform is not None
+
+
 def test_guides_and_proxies_are_left_out(tmp_path):
     pytest.importorskip("pxr")
     from pxr import Usd, UsdGeom
@@ -547,6 +565,32 @@ def test_guides_and_proxies_are_left_out(tmp_path):
     assert posed(read(tmp_path / "a.usda"))[0, :, 1].tolist() == [1, 1, 1, 3, 3, 3]
 
 
+def test_hidden_meshes_are_left_out(tmp_path):
+    pytest.importorskip("pxr")
+    from pxr import Usd, UsdGeom
+
+    stage = Usd.Stage.CreateNew(str(tmp_path / "a.usda"))
+    UsdGeom.SetStageMetersPerUnit(stage, 1)
+    for height, name in enumerate(("hidden", "blinking", "shown")):
+        above = UsdGeom.Xform.Define(stage, f"/{name}")
+        mesh = UsdGeom.Mesh.Define(stage, f"/{name}/mesh")
+        mesh.CreatePointsAttr([(0, height, 0), (1, height, 0), (0, height, 1)])
+        mesh.CreateFaceVertexCountsAttr([3])
+        mesh.CreateFaceVertexIndicesAttr([0, 1, 2])
+        if name == "hidden":
+            above.MakeInvisible()
+        elif name == "blinking":
+            above.CreateVisibilityAttr().Set("invisible", 1)
+            above.GetVisibilityAttr().Set("inherited", 2)
+    stage.Save()
+    assert posed(read(tmp_path / "a.usda"))[0, :, 1].tolist() == [1, 1, 1, 2, 2, 2]
+    for name in ("blinking", "shown"):
+        stage.RemovePrim(f"/{name}")
+    stage.Save()
+    with pytest.raises(InputError, match="no mesh that is shown"):
+        read(tmp_path / "a.usda")
+
+
 def test_meshes_that_are_not_drawn_by_themselves_are_left_out(tmp_path):
     pytest.importorskip("pxr")
     from pxr import Usd, UsdGeom
@@ -562,6 +606,21 @@ def test_meshes_that_are_not_drawn_by_themselves_are_left_out(tmp_path):
         mesh.CreateFaceVertexIndicesAttr([0, 1, 2])
     stage.Save()
     assert read(tmp_path / "a.usda").neutral.vertices.tolist() == CORNERS.tolist()
+
+
+@pytest.mark.parametrize("count", [0, 4])
+def test_points_that_come_or_go_are_named(moving, tmp_path, count):
+    pytest.importorskip("pxr")
+    from pxr import Sdf, Usd, UsdGeom
+
+    path = export(moving, tmp_path / "a.usda", targets="points")
+    stage = Usd.Stage.Open(str(path))
+    points = next(UsdGeom.Mesh(prim) for prim in stage.Traverse() if prim.IsA(UsdGeom.Mesh)).GetPointsAttr()
+    # a value that is blocked hides the mesh
+    points.Set([(0, 0, 0)] * count if count else Sdf.ValueBlock(), 2)
+    stage.Save()
+    with pytest.raises(InputError, match=f"as many points at all times, got .* and {count} at time code 2"):
+        read(path)
 
 
 @pytest.mark.parametrize("name", ["metersPerUnit", "timeCodesPerSecond"])

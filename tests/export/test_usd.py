@@ -216,6 +216,15 @@ def test_a_sound_that_begins_late_or_is_not_there_is_read_so(weighted, tmp_path)
         assert read_performance(path).waveform is None
 
 
+def test_a_sound_whose_path_has_backslashes_is_read(weighted, tmp_path):
+    path = export(weighted, tmp_path / "a.usda")
+    (tmp_path / "sounds").mkdir()
+    (tmp_path / "a_sound.wav").rename(tmp_path / "sounds" / "said.wav")
+    path.write_text(path.read_text().replace("@./a_sound.wav@", "@.\\sounds\\said.wav@"))
+    read = read_performance(path).waveform
+    assert read is not None and read.numpy() == pytest.approx(weighted.waveform.numpy(), abs=1e-4)
+
+
 @pytest.mark.parametrize("targets", ["auto", "points"])
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_validators_pass_it(weighted, tmp_path, suffix, targets):

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from meshanim._check import InputError
 from meshanim.export import export, read_performance
-from meshanim.faces import FaceModel, FlameFace, articulate, solve_performance
-from meshanim.faces.articulation import Articulation
+from meshanim.faces import FaceModel, FlameFace, solve_performance
+from meshanim.faces.articulation import ArticulatedMover, Articulation
 from meshanim.mesh import Mesh
 from meshanim.performance import Performance
 
@@ -87,7 +87,7 @@ def test_units_are_carried_to_whoever_it_is(arkit_face, performed, weights):
 
 
 def test_weights_of_motion_along_arcs_are_found_again(arkit_face, person, performed, weights):
-    bent = replace(performed, motion=articulate(arkit_face, weights, person))
+    bent = replace(performed, motion=ArticulatedMover(arkit_face, person).vertices(weights))
     straight = solve_performance(bent, arkit_face)
     assert _error(straight.performance, weights) > 0.1
     found = solve_performance(bent, arkit_face, articulated=True)
@@ -101,7 +101,7 @@ def test_weights_of_motion_along_arcs_are_found_again(arkit_face, person, perfor
 def test_with_what_the_units_leave_the_vertices_come_back(
     arkit_face, person, performed, weights, articulated, tmp_path
 ):
-    bent = replace(performed, motion=articulate(arkit_face, weights, person))
+    bent = replace(performed, motion=ArticulatedMover(arkit_face, person).vertices(weights))
     found = solve_performance(bent, arkit_face, articulated=articulated, residual=True).performance
     for back in (found, read_performance(export(found, tmp_path / "a.npz"))):
         # but for float32 sums

@@ -7,7 +7,8 @@ import torch
 
 from meshanim._check import InputError
 from meshanim.export import export, read_performance
-from meshanim.faces import articulate, load_face, retarget
+from meshanim.faces import load_face, retarget
+from meshanim.faces.articulation import ArticulatedMover
 from meshanim.faces.lid_clearing import clear_lids
 from meshanim.mesh import Mesh
 from meshanim.performance import Performance
@@ -39,7 +40,7 @@ def test_another_person_moves_as_that_person_would(wink):
     weights = torch.zeros(2, len(face.weight_names))
     weights[1, [face.weight_names.index(name) for name in NAMES]] = torch.tensor([0.3, 1.0])
     _, vertices = next(given.chunks(2))
-    assert torch.equal(vertices, articulate(face, weights, other))
+    assert torch.equal(vertices, ArticulatedMover(face, other).vertices(weights))
     assert torch.equal(given.neutral.vertices, face.rest(other))
     assert given.head_motion is wink.head_motion and given.identity is other
 

@@ -135,6 +135,26 @@ def test_order_is_kept(torus, tmp_path, suffix):
     assert torch.equal(found.faces, mesh.faces)
 
 
+@pytest.mark.parametrize(
+    ("suffix", "text"),
+    [
+        ("obj", "v 0 0 0\nv 1 0 0\nv 0 1 0\nv 0 0 1\nf 1 2 3\n"),
+        (
+            "ply",
+            "ply\nformat ascii 1.0\nelement vertex 4\nproperty float x\nproperty float y\nproperty float z\n"
+            "element face 1\nproperty list uchar int vertex_indices\nend_header\n"
+            "0 0 0\n1 0 0\n0 1 0\n0 0 1\n3 0 1 2\n",
+        ),
+        ("off", "OFF\n4 1 0\n0 0 0\n1 0 0\n0 1 0\n0 0 1\n3 0 1 2\n"),
+    ],
+)
+def test_a_text_may_begin_with_the_mark_of_utf_8(tmp_path, suffix, text):
+    (tmp_path / f"a.{suffix}").write_text(text, encoding="utf-8-sig")
+    mesh = read_mesh(tmp_path / f"a.{suffix}")
+    assert mesh.vertices.tolist() == [[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]]
+    assert mesh.faces.tolist() == [[0, 1, 2]]
+
+
 POLYGONS = [(0, 1, 2, 3), (0, 1, 4), (0, 1, 2, 3, 4)]
 
 

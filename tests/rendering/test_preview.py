@@ -54,6 +54,13 @@ def test_yaw_turns_the_camera_to_the_heads_left(head):
     assert grey(side)[40:64].argmin() % 128 < 64
 
 
+@pytest.mark.parametrize(("size", "wrong"), [(0.0, "got 0 m"), (1e38, "got inf m")])
+def test_what_has_no_size_is_named(size, wrong):
+    corners = size * torch.tensor([[0.0, 0, 0], [1, 0, 0], [0, 1, 0]])
+    with pytest.raises(InputError, match=f"points must lie apart, .*{wrong}"):
+        render_mesh(Mesh(corners, torch.tensor([[0, 1, 2]])), size=(32, 32))
+
+
 def test_own_colours_are_shown(head):
     blue = torch.tensor([0.1, 0.2, 0.9]).expand(len(head.vertices), 3)
     image = render_mesh(head, size=(64, 64), colours=blue)

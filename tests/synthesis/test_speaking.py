@@ -9,7 +9,9 @@ import torch
 from meshanim._check import InputError
 from meshanim.audio.sound import Sound
 from meshanim.faces import ARKIT_NAMES, Articulation, FaceModel, load_face
+from meshanim.faces.articulation import ArticulatedMover
 from meshanim.faces.face_model import FaceModel as Base
+from meshanim.faces.lid_clearing import clear_lids
 from meshanim.mesh import Mesh
 from meshanim.synthesis import Acting, Blinks, Gaze, speak, spoken_names
 from meshanim.synthesis.lips import Lips
@@ -46,7 +48,7 @@ def test_a_performance_has_all_that_is_known(face: FaceModel, lip_model: LipMode
     assert said.labels is not None and said.labels[0].tolist() == [0.5, 0, 0, 0, 0, 0]
     assert said.gaze is not None and said.head_motion is None
     torch.testing.assert_close(said.neutral.vertices, face.rest(who))
-    mover = Articulation(face, who)
+    mover = ArticulatedMover(face, who)
     torch.testing.assert_close(said.vertices(10, 14), mover.vertices(said.weights[10:14]))
     bent = (said.vertices() - said.straight()).norm(dim=2).max()
     assert 1e-4 < float(bent) < 5e-3
@@ -75,6 +77,15 @@ def test_eyes_belong_to_their_controls(face: FaceModel, lip_model: LipModel, bab
     shut = often.weights[:, left].argmax()
     assert float(often.weights[shut, left]) > 0.95
     assert float(often.weights[shut, ARKIT_NAMES.index("eyeWideLeft")]) < 0.05
+
+
+def test_lids_stay_in_front_of_the_eyes_under_an_expression(
+    face: FaceModel, lip_model: LipModel, babble: Babble
+) -> None:
+    said = speak(babble(), face, lip_model, fps=10, emotion="disgust")
+    vertices = said.vertices()
+    # float32 rounds positions of 0.1 m to a hundred-millionth
+    torch.testing.assert_close(clear_lids(said.neutral, vertices), vertices, rtol=0, atol=1e-7)
 
 
 def test_a_stream_is_acted_as_the_whole(face: FaceModel, lip_model: LipModel, babble: Babble) -> None:

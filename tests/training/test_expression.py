@@ -1,5 +1,6 @@
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -25,6 +26,14 @@ def small_variants(monkeypatch: pytest.MonkeyPatch) -> None:
             lstm_layers=config.lstm_layers,
         )
         monkeypatch.setitem(VARIANTS, name, small)
+
+
+class Seeded(list[Any]):
+    """A corpus that was drawn from a seed."""
+
+    def __init__(self, sequences: list[Any], seed: int) -> None:
+        super().__init__(sequences)
+        self.seed = seed
 
 
 def error_mm(model: ExpressionModel, corpus) -> float:
@@ -71,12 +80,15 @@ def test_another_mesh_does_not_take_up_a_run(
 def test_another_corpus_does_not_take_up_a_run(
     corpus, face: Mesh, hierarchy: MeshHierarchy, tmp_path: Path
 ) -> None:
-    """As many sequences, of other lengths: a corpus of another seed."""
+    """As many sequences, of other lengths; told by its seed where it has one."""
     recipe, first = ExpressionRecipe(epochs=1), corpus[0]
     other = [replace(first, labels=first.labels[1:], vertices=first.vertices[1:]), *corpus[1:]]
-    train_expression(corpus, face, hierarchy, recipe, tmp_path, progress=False)
+    train_expression(corpus, face, hierarchy, recipe, tmp_path / "plain", progress=False)
     with pytest.raises(InputError, match=r"belongs to another run: frames is \d+ there and \d+ here"):
-        train_expression(other, face, hierarchy, recipe, tmp_path, progress=False)
+        train_expression(other, face, hierarchy, recipe, tmp_path / "plain", progress=False)
+    train_expression(Seeded(corpus, 0), face, hierarchy, recipe, tmp_path / "seeded", progress=False)
+    with pytest.raises(InputError, match=r"belongs to another run: corpus_seed is 0 there and 1 here"):
+        train_expression(Seeded(other, 1), face, hierarchy, recipe, tmp_path / "seeded", progress=False)
 
 
 def test_what_is_unlike_in_another_run_is_named_and_nothing_else(

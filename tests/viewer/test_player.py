@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 
+from meshanim._check import InputError
 from meshanim.viewer import Player, Studio, view_performance
 from meshanim.viewer import player as module
 
@@ -152,6 +153,12 @@ def test_distances_colour_the_mesh_until_told_otherwise(server, speaking, clock)
     assert player.source.frame(5).colours is not None
     player.source.coloured = False  # type: ignore[attr-defined]
     assert player.source.frame(5).colours is None
+
+
+def test_points_alone_are_named_since_nothing_would_be_seen(server, speaking) -> None:
+    points = replace(speaking.neutral, faces=torch.zeros(0, 3, dtype=torch.int64))
+    with pytest.raises(InputError, match="the mesh to view must have faces"):
+        view_performance(server, replace(speaking, neutral=points))
 
 
 def test_wires_take_the_place_of_the_picture(server, speaking, clock) -> None:
