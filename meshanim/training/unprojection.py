@@ -13,11 +13,11 @@ from meshanim._check import InputError, check_range
 from meshanim.datasets import RenderedFace, RenderedFaces
 from meshanim.mesh import Mesh, axis_angle_to_matrix, landmark_vertices, repacked
 from meshanim.mesh.symmetry import mirrored_vertices
+from meshanim.metrics.vertex_error import MILLIMETRES
 from meshanim.nn.position_map_net import HALVINGS
 from meshanim.rendering import PositionMapModel, UvLayout, picture_positions, picture_scale
-from meshanim.synthesis.pretrained import topology_digest
+from meshanim.synthesis.topology import topology_digest
 from meshanim.training.loop import TrainingReport, train_and_save
-from meshanim.training.losses import MILLIMETRES
 from meshanim.training.picture_changes import varied
 from meshanim.training.recipe import Recipe
 
