@@ -26,6 +26,7 @@ from meshanim.faces.facs import action_units_from_arkit, occurring_units
 from meshanim.metrics import Film, action_unit_scores, mouth_region, psnr_db, score_talking_head
 from meshanim.performance import Performance
 from meshanim.talking_heads import Appearance, Renderer, load_renderer
+from meshanim.training.unit_losses import OCCURS_FROM
 from meshanim.vision import TCSAN_CROP, FaceCrop, LipSyncNetwork, UnitClassifier, embed_face
 from meshanim.vision.cropping import STABLE
 
@@ -33,8 +34,6 @@ ROOT = Path(__file__).parents[1]
 GRID = ROOT.parent / "shared" / "data" / "grid_sample"
 RESEARCH = ROOT / "data" / "research"
 LIP_SYNC, CLASSIFIER = RESEARCH / "lip-sync-grid", RESEARCH / "unit-classifier-grid"
-
-OCCURS_FROM = 0.5
 
 
 def person(clip: TalkingClip, crop: FaceCrop) -> Appearance:

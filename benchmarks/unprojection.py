@@ -33,7 +33,7 @@ from meshanim._check import InputError
 from meshanim.capture import Clip, LandmarkFit, find_clip_landmarks, shut_slits
 from meshanim.datasets import RenderedFace, RenderedFaces
 from meshanim.faces import FaceModel, load_face
-from meshanim.mesh import repacked
+from meshanim.mesh import landmark_vertices, repacked
 from meshanim.mesh.rotations import matrix_to_axis_angle
 from meshanim.rendering import (
     Camera,
@@ -104,8 +104,7 @@ def dlib_landmarks(picture: RenderedFace) -> Tensor | None:
 
 def true_landmarks(picture: RenderedFace, face: FaceModel) -> Tensor:
     """(68, 2) where the vertices of the landmarks are, hidden ones too."""
-    index = [face.neutral.landmarks[f"landmark68_{number:02d}"] for number in range(68)]
-    return picture.camera.project(picture.vertices[index])[:, :2]
+    return picture.camera.project(picture.vertices[landmark_vertices(face.neutral)])[:, :2]
 
 
 def by_network(model: PositionMapModel, picture: RenderedFace) -> Tensor:

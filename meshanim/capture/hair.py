@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from meshanim.capture.look import fit_light, shade
-from meshanim.mesh import Mesh
+from meshanim.mesh import Mesh, landmark_vertices
 from meshanim.rendering import Surroundings
 
 _ABOVE, _BELOW_ENDS, _BESIDE = 0.12, 0.05, 0.05
@@ -70,7 +70,7 @@ def cheeks(mesh: Mesh) -> Tensor:
 
 def _landmarks(mesh: Mesh) -> tuple[Tensor, Tensor]:
     """(68, 3) landmarks in metres, and the distance between the outer corners of the eyes."""
-    points = mesh.vertices[[mesh.landmarks[f"landmark68_{number:02d}"] for number in range(68)]]
+    points = mesh.vertices[landmark_vertices(mesh)]
     return points, (points[45] - points[36]).norm()
 
 

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from meshanim._check import InputError
 from meshanim.faces import FaceModel
-from meshanim.mesh import vertex_normals
+from meshanim.mesh import landmark_vertices, vertex_normals
 
 JAW = 17
 """The first so many landmarks are the jaw line's."""
@@ -32,19 +31,6 @@ _SOFTNESS = 0.0015
 """Metres within which vertices share the outline, so that it slides rather than jumps."""
 _STILL_UNITS = ("eyeLook", "tongueOut", "pupil")
 """Units that landmarks say nothing of."""
-
-
-def landmark_vertices(face: FaceModel) -> Tensor:
-    """(68,) the vertices of the model's own landmarks.
-
-    Raises:
-        InputError: the model does not name them.
-    """
-    names = [f"landmark68_{place:02d}" for place in range(68)]
-    missing = [name for name in names if name not in face.neutral.landmarks]
-    if missing:
-        raise InputError(f"face must have the landmarks landmark68_00 to landmark68_67, {face.name} has not")
-    return torch.tensor([face.neutral.landmarks[name] for name in names])
 
 
 def fitted_units(face: FaceModel) -> Tensor:
@@ -79,7 +65,7 @@ class LandmarkPoints:
     """
 
     def __init__(self, face: FaceModel) -> None:
-        named = landmark_vertices(face)
+        named = landmark_vertices(face.neutral)
         self.face, self.units = face, fitted_units(face)
         vertices = face.neutral.vertices.double()
         skin = torch.zeros(len(vertices), dtype=torch.bool)

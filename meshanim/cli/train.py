@@ -24,11 +24,6 @@ VALIDATED = 4
 app = typer.Typer(help="Train a model; a run that was stopped goes on where it was.", no_args_is_help=True)
 
 
-@app.callback()
-def _root() -> None:
-    pass
-
-
 @app.command()
 def expression(
     out: Out,

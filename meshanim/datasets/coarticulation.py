@@ -23,6 +23,7 @@ from torch import Tensor
 from meshanim._check import check_shape
 from meshanim.audio.phones import BILABIALS, Phone
 from meshanim.audio.sound import Sound
+from meshanim.audio.timing import read_linearly
 from meshanim.datasets.prosody import accents, beats, efforts, minimum_jerk
 from meshanim.datasets.visemes import LIP_UNITS, ROUNDING, segments
 from meshanim.faces import ARKIT_NAMES, Articulation, FaceModel
@@ -109,13 +110,6 @@ def _sprung(track: Tensor, rate: float) -> Tensor:
     return torch.from_numpy(followed).float()
 
 
-def _read(track: Tensor, first: float, times: Tensor) -> Tensor:
-    """A track (S, C) from ``first`` on, _STEP seconds a frame, at ``times`` (T,), linearly."""
-    place = ((times - first) / _STEP).clamp(0, len(track) - 1)
-    low = place.floor().long().clamp(max=len(track) - 2)
-    return torch.lerp(track[low], track[low + 1], (place - low)[:, None])
-
-
 def opening_curves(phones: tuple[Phone, ...], sound: Sound, style: SpeakingStyle, times: Tensor) -> Tensor:
     """ARKit weights (T, 52) at ``times`` (T,) seconds of lips that do not close yet.
 
@@ -125,8 +119,8 @@ def opening_curves(phones: tuple[Phone, ...], sound: Sound, style: SpeakingStyle
     first, last = -_MARGIN, phones[-1].end + 2 * _MARGIN
     clock = first + _STEP * torch.arange(math.ceil((last - first) / _STEP))
     wanted = _blended(phones, efforts(phones, sound), style, clock)
-    jaw = _read(_sprung(wanted[:, :1], JAW_RATE), first, times + 2 / JAW_RATE)
-    lips = _read(_sprung(wanted[:, 1:], LIP_RATE), first, times + 2 / LIP_RATE)
+    jaw = read_linearly(_sprung(wanted[:, :1], JAW_RATE), (times + 2 / JAW_RATE - first) / _STEP)
+    lips = read_linearly(_sprung(wanted[:, 1:], LIP_RATE), (times + 2 / LIP_RATE - first) / _STEP)
     named = {"jawOpen": jaw[:, 0]} | dict(zip(LIP_UNITS, lips.unbind(dim=1), strict=True))
     named |= _brows(phones, sound, style, times)
     weights = torch.zeros(len(times), len(ARKIT_NAMES))

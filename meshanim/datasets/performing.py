@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from meshanim.datasets.prosody import minimum_jerk
 from meshanim.faces.facs import ACTION_UNITS, EMOTION_PROTOTYPES, EXPRESSIONS
 
 UNITS: tuple[int, ...] = tuple(sorted({unit for used in EMOTION_PROTOTYPES.values() for unit in used}))
@@ -80,16 +81,11 @@ class Style:
         )
 
 
-def _minimum_jerk(share: Tensor) -> Tensor:
-    share = share.clamp(0, 1)
-    return share**3 * (10 - 15 * share + 6 * share**2)
-
-
 def envelopes(timing: Timing, latency: Tensor, times: Tensor) -> Tensor:
     """Activation (T, U) in [0, 1] at ``times`` (T,) seconds of units that come ``latency`` (U,) s late."""
     clock = times[:, None] - latency
-    rise = _minimum_jerk((clock - timing.onset) / (timing.apex - timing.onset))
-    fall = _minimum_jerk((clock - timing.offset) / (timing.rest - timing.offset))
+    rise = minimum_jerk((clock - timing.onset) / (timing.apex - timing.onset))
+    fall = minimum_jerk((clock - timing.offset) / (timing.rest - timing.offset))
     held = ((clock - timing.apex) / (timing.offset - timing.apex)).clamp(0, 1)
     return rise * (1 - APEX_SLACKENING * held) * (1 - fall)
 
@@ -125,7 +121,7 @@ def _blinks(times: Tensor, generator: torch.Generator) -> Tensor:
     count = int(torch.poisson(torch.tensor(span * BLINKS_PER_SECOND), generator=generator))
     starts = torch.rand(count, generator=generator) * span - BLINK_SECONDS
     phase = (times[:, None] - starts) / BLINK_SECONDS
-    closure = _minimum_jerk(phase / 0.35) * (1 - _minimum_jerk((phase - 0.35) / 0.65))
+    closure = minimum_jerk(phase / 0.35) * (1 - minimum_jerk((phase - 0.35) / 0.65))
     return closure.sum(dim=1).clamp(max=1) if count else torch.zeros_like(times)
 
 

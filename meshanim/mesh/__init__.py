@@ -16,6 +16,8 @@ from meshanim.mesh.geometry import face_areas as face_areas
 from meshanim.mesh.geometry import face_normals as face_normals
 from meshanim.mesh.geometry import vertex_normals as vertex_normals
 from meshanim.mesh.hierarchy import MeshHierarchy as MeshHierarchy
+from meshanim.mesh.landmarks import LANDMARKS as LANDMARKS
+from meshanim.mesh.landmarks import landmark_vertices as landmark_vertices
 from meshanim.mesh.mesh import Mesh as Mesh
 from meshanim.mesh.principal import PrincipalShapes as PrincipalShapes
 from meshanim.mesh.principal import principal_shapes as principal_shapes

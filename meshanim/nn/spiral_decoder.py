@@ -19,8 +19,9 @@ class SpiralDecoder(nn.Module):
     The mesh decoder of Potamias et al. 2020 (section 4, Table 1).
 
     With a hierarchy of n steps: code -> (V_n, widths[0]), then n times [up to the next finer level, spiral
-    convolution to the next width, activation]; the last convolution is linear. For the paper's mesh of
-    28,431 vertices the vertex counts are 46, 228, 1138, 5687 and 28431.
+    convolution to the next width, activation]. The last convolution is linear: the paper has a ReLU after
+    every one, which could move no vertex towards a lower coordinate. For the paper's mesh of 28,431 vertices
+    the vertex counts are 46, 228, 1138, 5687 and 28431.
 
     Args:
         hierarchy: the mesh hierarchy with n steps.

@@ -13,12 +13,12 @@ from meshanim.synthesis.gaze import ClipGaze, Gaze
 from meshanim.synthesis.head_from_clip import ClipHead, ClipHeadStyle
 from meshanim.synthesis.head_motion import HeadMotionConfig, HeadMotionModel
 from meshanim.synthesis.labels import expression_labels, parse_mixture
-from meshanim.synthesis.pretrained import topology_digest
 from meshanim.synthesis.prototypes import perform_prototype, prototype_weights
 from meshanim.synthesis.speaking import speak, spoken_names
 from meshanim.synthesis.speech import SpeechModel
 from meshanim.synthesis.speech_config import SPEECH_CONFIGS, SpeechConfig
 from meshanim.synthesis.timing import retime
+from meshanim.synthesis.topology import topology_digest
 
 __all__ = [
     "EXPRESSIONS",

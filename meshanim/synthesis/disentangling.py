@@ -11,7 +11,6 @@ from meshanim._check import check_finite, check_shape
 from meshanim.mesh.alignment import fit_similarity
 from meshanim.mesh.rotations import matrix_to_axis_angle
 
-LANDMARKS = 68
 RIGID_LANDMARKS = (
     0, 1, 2, 3, 13, 14, 15, 16,
     17, 26,
@@ -44,8 +43,8 @@ def disentangle(landmarks: Tensor, canonical: Tensor) -> Disentangled:
     Raises:
         InputError: another shape, or a value that is not finite.
     """
-    check_shape("landmarks", landmarks, (None, LANDMARKS, 3))
-    check_shape("canonical", canonical, (LANDMARKS, 3))
+    check_shape("landmarks", landmarks, (None, 68, 3))
+    check_shape("canonical", canonical, (68, 3))
     check_finite("landmarks", landmarks)
     check_finite("canonical", canonical)
     rigid = list(RIGID_LANDMARKS)

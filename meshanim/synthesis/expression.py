@@ -23,8 +23,8 @@ from meshanim.synthesis.labels import check_labels, expression_spans, with_short
 from meshanim.synthesis.mesh_model import MeshModel
 from meshanim.synthesis.motion_decoders import BlendshapeMotion, Blocks, SpiralMotion
 from meshanim.synthesis.neutral_encoder import Condition, NeutralEncoder
-from meshanim.synthesis.pretrained import check_topology
 from meshanim.synthesis.timing import frames_needed, read_smoothly
+from meshanim.synthesis.topology import check_topology
 
 CHUNK = 64
 """Frames that are decoded at once."""

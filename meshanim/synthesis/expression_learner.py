@@ -11,14 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from meshanim._check import InputError, check_range, check_shape
+from meshanim._check import check_range, check_shape
 from meshanim._pretrained import Pretrained, settings_from
 from meshanim.audio import Sound, log_mel
 from meshanim.audio.spectra import FLOOR
 from meshanim.faces import FaceModel
-from meshanim.mesh import Blendshapes, solve_weights
+from meshanim.mesh import Blendshapes, landmark_vertices, solve_weights
 from meshanim.nn import PrincipalComponents
-from meshanim.synthesis.disentangling import LANDMARKS
 
 FRAME = 0.04
 """Seconds of a frame of sound, whatever the frame rate of what is made of it."""
@@ -66,7 +65,7 @@ class ExpressionLearner(Pretrained):
         super().__init__()
         self.config = config or ExpressionLearnerConfig()
         count = self.config.components
-        self.landmarks = PrincipalComponents(LANDMARKS, count)
+        self.landmarks = PrincipalComponents(68, count)
         self.regression = nn.Linear(FRAMES * _PER_FRAME * self.config.bands + count, count)
 
     def forward(self, sound: Tensor, reference: Tensor) -> Tensor:
@@ -93,7 +92,7 @@ class ExpressionLearner(Pretrained):
             reference: (68, 3) metres, the person's at rest, without head motion.
             fps: frames per second of the result.
         """
-        check_shape("reference", reference, (LANDMARKS, 3))
+        check_shape("reference", reference, (68, 3))
         known = self.landmarks.encode(reference.to(self.landmarks.mean))
         expression = self(self.chunks(sound, fps).to(known), known)
         # what the components do not tell of a person stays the person's
@@ -130,10 +129,7 @@ def landmark_shapes(face: FaceModel, identity: Tensor | None = None) -> Blendsha
     Raises:
         InputError: the model does not name them.
     """
-    names = [f"landmark68_{place:02d}" for place in range(LANDMARKS)]
-    if missing := [name for name in names if name not in face.neutral.landmarks]:
-        raise InputError(f"face must have the landmarks {names[0]} to {names[-1]}, got no {missing[0]}")
-    places = torch.tensor([face.neutral.landmarks[name] for name in names])
+    places = landmark_vertices(face.neutral)
     with torch.no_grad():
         rest, units = face.rest(identity)[places], face.basis(identity)[:, places]
     return Blendshapes(face.weight_names, rest, units)

@@ -17,11 +17,9 @@ from meshanim._pretrained import Pretrained, settings_from
 from meshanim.audio import SPEECH_RATE, Sound, resample
 from meshanim.audio.spectra import WINDOW, log_energies
 from meshanim.nn import HeadMotionNet
-from meshanim.synthesis.head_motion_stream import HeadMotionStream
+from meshanim.synthesis.head_motion_stream import FRAME_RATE, HeadMotionStream
 from meshanim.synthesis.timing import read_motion_smoothly
 
-FRAME_RATE = 25.0
-"""Frames per second at which the network runs."""
 STEPS = 2
 """Spectra of each frame."""
 REFERENCE = 64

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 AT_ONCE = 250
 """Frames that are heard at once: ten seconds."""
-OWN_RATE = 25
-_FRAME = SPEECH_RATE // OWN_RATE
+FRAME_RATE = 25
+"""Frames per second at which the network runs."""
+_FRAME = SPEECH_RATE // FRAME_RATE
 _AHEAD = 2
 """Of the model's own frames, those after a moment that its curve runs through."""
 
@@ -43,7 +44,7 @@ class HeadMotionStream:
         self.model, self.fps = model, fps
         self._style = style[None]
         self._sound = style.new_zeros(model.context)  # from the context of frame self._heard on
-        self._track = GrowingTrack(style.new_zeros(0, 6), OWN_RATE, fps, read_motion_smoothly)
+        self._track = GrowingTrack(style.new_zeros(0, 6), FRAME_RATE, fps, read_motion_smoothly)
         self._samples = self._heard = 0
 
     def push(self, waveform: Tensor) -> Tensor:
@@ -63,7 +64,7 @@ class HeadMotionStream:
     def finish(self) -> Tensor:
         """The head motion (m, 6) that is left; after the end is silence."""
         count = frames_beside(self._samples, self.fps)
-        frames = math.floor((count - 1) * OWN_RATE / self.fps) + 1 + _AHEAD
+        frames = math.floor((count - 1) * FRAME_RATE / self.fps) + 1 + _AHEAD
         missing = self.model.samples(frames - self._heard) - len(self._sound)
         self._sound = functional.pad(self._sound, (0, max(0, missing)))
         self._hear(frames)

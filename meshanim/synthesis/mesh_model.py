@@ -12,7 +12,7 @@ from meshanim._check import check_shape
 from meshanim._pretrained import Pretrained, shipped_configs
 from meshanim.mesh import Mesh
 from meshanim.nn import HasLevels, MeshLevels
-from meshanim.synthesis.pretrained import topology_digest
+from meshanim.synthesis.topology import topology_digest
 
 _LEVELS, _FACES = "levels.", "mesh.faces"
 

@@ -16,11 +16,11 @@ from meshanim.faces import ARKIT_NAMES, FaceModel
 from meshanim.faces.lid_clearing import clear_lids
 from meshanim.performance import Performance
 from meshanim.synthesis.expression_motion import ExpressionMotion
-from meshanim.synthesis.pretrained import check_topology
 from meshanim.synthesis.speech_encoding import Hearing, OverlappingHearing
 from meshanim.synthesis.speech_memory import PersonalMemory
 from meshanim.synthesis.speech_network import SpeechNetwork
 from meshanim.synthesis.speech_stream import SpeechStream
+from meshanim.synthesis.topology import check_topology
 
 CHUNK = 64
 """Frames whose vertices are decoded at once."""

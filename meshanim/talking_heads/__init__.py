@@ -7,13 +7,12 @@ from meshanim.talking_heads.pictures import from_network, to_network
 from meshanim.talking_heads.polynomial import PolynomialRenderer
 from meshanim.talking_heads.polynomial_config import POLYNOMIAL_CONFIGS, PolynomialConfig
 from meshanim.talking_heads.polynomial_model import PolynomialModel
-from meshanim.talking_heads.renderer import LANDMARKS, NEEDS, Renderer
+from meshanim.talking_heads.renderer import NEEDS, Renderer
 from meshanim.talking_heads.tcsan import TCSAN_CONFIGS, TcsanConfig, TcsanModel
 from meshanim.talking_heads.tcsan_renderer import TcsanRenderer
 
 __all__ = [
     "CROPS",
-    "LANDMARKS",
     "NEEDS",
     "POLYNOMIAL_CONFIGS",
     "RENDERERS",

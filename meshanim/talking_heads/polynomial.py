@@ -11,13 +11,14 @@ from torch import Tensor
 
 from meshanim._check import check_range
 from meshanim.audio import SPEECH_RATE, Sound, resample
+from meshanim.mesh import landmark_vertices
 from meshanim.performance import Performance
 from meshanim.talking_heads.appearance import Appearance
 from meshanim.talking_heads.pictures import from_network, to_network
 from meshanim.talking_heads.polynomial_config import FRAME_RATE, HEIGHT, WIDTH
 from meshanim.talking_heads.polynomial_encoders import NOISE, sound_windows
 from meshanim.talking_heads.polynomial_model import PolynomialModel
-from meshanim.talking_heads.renderer import LANDMARKS, Renderer
+from meshanim.talking_heads.renderer import Renderer
 from meshanim.vision import POLYNOMIAL_CROP
 
 _EYES = [[36, 39], [42, 45]]
@@ -93,7 +94,7 @@ def landmark_displacements(performance: Performance, start: int = 0, stop: int |
 
     In units of the distance between the eyes, so that no head's size plays a part.
     """
-    marks = torch.tensor([performance.neutral.landmarks[name] for name in LANDMARKS])
+    marks = landmark_vertices(performance.neutral)
     rest = performance.neutral.vertices[marks]
     apart = torch.dist(*rest[torch.tensor(_EYES)].mean(dim=1))
     return (performance.vertices(start, stop)[:, marks] - rest) / apart

@@ -10,11 +10,9 @@ import torch
 from torch import Tensor
 
 from meshanim._check import InputError
+from meshanim.mesh import LANDMARKS
 from meshanim.performance import Performance
 from meshanim.talking_heads.appearance import Appearance
-
-LANDMARKS = tuple(f"landmark68_{number:02d}" for number in range(68))
-"""Names of the 68 landmarks on a mesh, in the order of Multi-PIE."""
 
 _KNOWN: Mapping[str, Callable[[Performance], bool]] = {
     "audio": lambda performance: performance.waveform is not None and len(performance.waveform) > 0,

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from meshanim._check import InputError, check_choice, check_range
-from meshanim._pretrained import Pretrained
+from meshanim._pretrained import Pretrained, settings_from
 from meshanim.audio import SPEECH_UNITS, AudioToUnits
 from meshanim.audio.audio_to_units import UNIT_FEATURES
 from meshanim.nn import TEMPORAL_FUSIONS, temporal_fusion
@@ -61,13 +61,6 @@ class TcsanConfig:
     def width(self) -> int:
         """Of the fused features: identity, sound, and 64 a unit."""
         return 2 * self.features + (0 if self.units == "none" else len(SPEECH_UNITS) * UNIT_FEATURES)
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """The configuration among the values of a file."""
-        known = {field.name: values[field.name] for field in fields(cls)}
-        sizes: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in known.items()}
-        return cls(**sizes)
 
 
 TCSAN_CONFIGS: Mapping[str, TcsanConfig] = {
@@ -191,7 +184,8 @@ class TcsanModel(Pretrained):
 
     @classmethod
     def _from_settings(cls, settings: Mapping[str, Any]) -> Self:
-        return cls(TcsanConfig.from_json(settings))
+        known = {item.name: settings[item.name] for item in fields(TcsanConfig)}
+        return cls(settings_from(TcsanConfig, known))
 
 
 def _missing() -> InputError:

@@ -18,14 +18,11 @@ from meshanim.faces.facs import occurring_units
 from meshanim.metrics import action_unit_scores
 from meshanim.training.loop import TrainingReport, train_and_save
 from meshanim.training.recipe import Recipe
-from meshanim.training.unit_losses import audio_unit_losses, unit_weights
-
-OCCURS_FROM = 0.5
-"""Probability from which a unit is said to occur."""
+from meshanim.training.unit_losses import OCCURS_FROM, audio_unit_losses, unit_weights
 
 
 class SpokenMotion(Protocol):
-    """What training needs of an utterance, such as :class:`meshanim.datasets.utterances.Utterance`."""
+    """What training needs of an utterance, such as :class:`meshanim.datasets.Utterance`."""
 
     @property
     def sound(self) -> Sound: ...  # noqa: D102

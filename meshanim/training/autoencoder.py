@@ -11,11 +11,11 @@ from torch import Tensor
 
 from meshanim._check import InputError, check_range, check_shape
 from meshanim.mesh import Mesh
+from meshanim.metrics.vertex_error import MILLIMETRES
 from meshanim.nn import HasLevels
 from meshanim.synthesis.autoencoder import SpiralAutoencoder
-from meshanim.synthesis.pretrained import topology_digest
+from meshanim.synthesis.topology import topology_digest
 from meshanim.training.loop import TrainingReport, train_and_save
-from meshanim.training.losses import MILLIMETRES
 from meshanim.training.recipe import Recipe
 
 

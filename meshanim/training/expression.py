@@ -12,13 +12,14 @@ from torch import Tensor
 
 from meshanim._check import InputError, check_choice, check_range
 from meshanim.mesh import Mesh
+from meshanim.metrics.vertex_error import MILLIMETRES
 from meshanim.nn import HasLevels
 from meshanim.synthesis.expression import ExpressionConfig, ExpressionModel
 from meshanim.synthesis.neutral_encoder import Condition
-from meshanim.synthesis.pretrained import topology_digest
+from meshanim.synthesis.topology import topology_digest
 from meshanim.training.batches import SequenceBatch, Sequences
 from meshanim.training.loop import TrainingReport, train_and_save
-from meshanim.training.losses import MILLIMETRES, motion_losses
+from meshanim.training.losses import motion_losses
 from meshanim.training.recipe import Recipe
 
 Variant = Literal["paper", "identity", "pca", "pca-deep"]

@@ -11,12 +11,12 @@ from torch import Tensor
 
 from meshanim._check import InputError, check_range, check_shape
 from meshanim.faces import ARKIT_NAMES, Articulation, FaceModel
+from meshanim.metrics.vertex_error import MILLIMETRES
 from meshanim.nn import HasLevels
 from meshanim.synthesis.expression_motion import ExpressionMotion
 from meshanim.synthesis.expression_space import ExpressionSpace
-from meshanim.synthesis.pretrained import topology_digest
+from meshanim.synthesis.topology import topology_digest
 from meshanim.training.loop import TrainingReport, train_and_save
-from meshanim.training.losses import MILLIMETRES
 from meshanim.training.recipe import Recipe
 
 CALIBRATED = 256

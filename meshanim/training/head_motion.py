@@ -18,11 +18,11 @@ from meshanim.nn import StatisticsDiscriminator
 from meshanim.nn.head_motion_net import moments
 from meshanim.synthesis.head_motion import (
     COEFFICIENTS,
-    FRAME_RATE,
     REFERENCE,
     HeadMotionConfig,
     HeadMotionModel,
 )
+from meshanim.synthesis.head_motion_stream import FRAME_RATE
 from meshanim.training.adversarial_losses import told_made, told_real
 from meshanim.training.loop import TrainingReport, train_and_save
 from meshanim.training.recipe import Recipe

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from meshanim._check import InputError, check_shape
-
-MILLIMETRES = 1000.0
+from meshanim.metrics.vertex_error import MILLIMETRES
 
 
 def motion_losses(predicted: Tensor, truth: Tensor, lengths: Sequence[int]) -> dict[str, Tensor]:

@@ -102,12 +102,7 @@ class PolynomialRecipe(Recipe):
     @property
     def sizes(self) -> PolynomialConfig:
         """Of the model."""
-        sizes = POLYNOMIAL_CONFIGS[self.config]
-        return (
-            sizes.fused_by(self.fusion)
-            if self.fusion == "concatenation"
-            else replace(sizes, fusion=self.fusion)
-        )
+        return POLYNOMIAL_CONFIGS[self.config].fused_by(self.fusion)
 
 
 _TWO_CORES = PolynomialRecipe(

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from meshanim.faces import ARKIT_NAMES, FaceModel
 from meshanim.faces.lips import lip_pairs, lip_vertices
-from meshanim.training.losses import MILLIMETRES
+from meshanim.metrics.vertex_error import MILLIMETRES
 
 CLOSING = 6.0
 """How much more an error of the slit weighs where the lips meet than where they are wide apart."""

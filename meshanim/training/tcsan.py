@@ -143,7 +143,7 @@ def _variants(base: TcsanRecipe) -> dict[str, TcsanRecipe]:
 
 
 TCSAN_VARIANTS: Mapping[str, TcsanRecipe] = _variants(TCSAN_RECIPES["reduced"])
-"""Every configuration of the paper's tables 3 to 6 once, at the reduced size; and units of the mesh.
+"""Every configuration of the paper's tables 3, 4 and 6 once, at the reduced size; and units of the mesh.
 
 Table 3 compares ``gru`` to ``tcsan``; table 4 ``tcsan``, ``gru+units``, ``full`` and ``full+gan``; table 6,
 in its order, ``reconstruction``, ``reconstruction+perceptual``, ``gru``, ``tcsan``, ``tcsan+unit-loss`` and

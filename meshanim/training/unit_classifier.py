@@ -18,11 +18,8 @@ from meshanim.talking_heads.pictures import to_network
 from meshanim.training.face_frames import FilmedClip, FrameDraws, captured_weights
 from meshanim.training.loop import TrainingReport, train_and_save
 from meshanim.training.recipe import Recipe
-from meshanim.training.unit_losses import audio_unit_losses, unit_weights
+from meshanim.training.unit_losses import OCCURS_FROM, audio_unit_losses, unit_weights
 from meshanim.vision import UnitClassifier
-
-OCCURS_FROM = 0.5
-"""Probability from which a unit is said to occur."""
 
 
 @dataclass(frozen=True)

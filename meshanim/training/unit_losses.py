@@ -7,6 +7,8 @@ from torch.nn import functional
 
 from meshanim._check import check_shape
 
+OCCURS_FROM = 0.5
+"""Probability from which a unit is said to occur."""
 SMOOTH = 1.0
 """The paper's epsilon, which it does not give."""
 

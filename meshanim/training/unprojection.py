@@ -11,13 +11,13 @@ from torch import Tensor
 
 from meshanim._check import InputError, check_range
 from meshanim.datasets import RenderedFace, RenderedFaces
-from meshanim.mesh import Mesh, axis_angle_to_matrix, repacked
+from meshanim.mesh import Mesh, axis_angle_to_matrix, landmark_vertices, repacked
 from meshanim.mesh.symmetry import mirrored_vertices
+from meshanim.metrics.vertex_error import MILLIMETRES
 from meshanim.nn.position_map_net import HALVINGS
 from meshanim.rendering import PositionMapModel, UvLayout, picture_positions, picture_scale
-from meshanim.synthesis.pretrained import topology_digest
+from meshanim.synthesis.topology import topology_digest
 from meshanim.training.loop import TrainingReport, train_and_save
-from meshanim.training.losses import MILLIMETRES
 from meshanim.training.picture_changes import varied
 from meshanim.training.recipe import Recipe
 
@@ -81,15 +81,6 @@ UNPROJECTION_RECIPES = {
     "paper": UnprojectionRecipe(batch_size=16, learning_rate=1e-4, directions=0, width=16),
 }
 """The one that made the shipped weights, and one with the network and the settings of PRNet."""
-
-
-def landmark_vertices(mesh: Mesh) -> list[int]:
-    """The vertices of the 68 landmarks."""
-    names = [f"landmark68_{number:02d}" for number in range(68)]
-    missing = [name for name in names if name not in mesh.landmarks]
-    if missing:
-        raise InputError(f"mesh must have the 68 landmarks, got one without {missing[0]}")
-    return [mesh.landmarks[name] for name in names]
 
 
 def heat_loss(heat: Tensor, places: Tensor) -> Tensor:

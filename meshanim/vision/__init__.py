@@ -1,4 +1,4 @@
-"""Reading and writing images and video; landmarks and embeddings of faces. Knows no mesh."""
+"""Images and video, read and written; landmarks of faces, and networks that look at them. Knows no mesh."""
 
 from meshanim.vision.cropping import (
     POLYNOMIAL_CROP,

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 import torch
 
-from meshanim._check import InputError
 from meshanim.capture import LandmarkFit, Person, interocular, shut_slits
-from meshanim.capture.landmark_points import LandmarkPoints, landmark_vertices
+from meshanim.capture.landmark_points import LandmarkPoints
 from meshanim.capture.residuals import Pinhole, Residuals, State
 from meshanim.faces import AnnyFace
-from meshanim.mesh import axis_angle_to_matrix
+from meshanim.mesh import axis_angle_to_matrix, fit_similarity, landmark_vertices
 
 SIZE = (288, 360)
 FRAMES = 30
@@ -30,9 +27,9 @@ def anny(cache_folder) -> AnnyFace:
     return AnnyFace()
 
 
-def acted(face: AnnyFace) -> tuple[Person, State, torch.Tensor]:
+def acted(face: AnnyFace, **parts: float) -> tuple[Person, State, torch.Tensor]:
     """A person who turns the head, smiles, opens the mouth and blinks, and the landmarks of that."""
-    person = Person(face.identity(gender=0.2, age=40).double(), torch.tensor(540.0, dtype=torch.float64))
+    person = Person(face.identity(**parts).double(), torch.tensor(540.0, dtype=torch.float64))
     blank = torch.zeros(FRAMES, 68, 2, dtype=torch.float64)
     fit = LandmarkFit(face, blank, SIZE, 25.0)
     time = torch.linspace(0, 1, FRAMES, dtype=torch.float64)
@@ -49,9 +46,15 @@ def acted(face: AnnyFace) -> tuple[Person, State, torch.Tensor]:
     return person, state, landmarks
 
 
+def apart(shape: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    """Mean distance of points, in metres, once one shape is turned, scaled and moved to the other."""
+    fit = fit_similarity(shape, wanted)
+    return (fit.scale * shape @ fit.rotation.T + fit.translation - wanted).norm(dim=1).mean()
+
+
 @pytest.fixture(scope="module")
 def scene(anny) -> tuple[Person, State, torch.Tensor]:
-    return acted(anny)
+    return acted(anny, gender=0.2, age=40)
 
 
 def test_pose_and_weights_of_a_known_person_are_found(anny, scene) -> None:
@@ -67,18 +70,20 @@ def test_pose_and_weights_of_a_known_person_are_found(anny, scene) -> None:
     assert float(found.weights.min()) >= 0 and float(found.weights.max()) <= 1
 
 
-def test_person_is_found_with_the_landmarks(anny, scene) -> None:
-    person, _, landmarks = scene
+def test_person_is_found_with_the_landmarks(anny) -> None:
+    """As far as one camera tells: but for the size, and for where a face lies about the head's centre."""
+    person, _, landmarks = acted(anny, african=0, asian=1, caucasian=0)
     fit = LandmarkFit(anny, landmarks, SIZE, 25.0)
     found = fit.person()
     state = fit.track(found)
     seen = fit.residuals(slice(None)).project(state, fit.shape(found.identity), found.focal)
     error = (seen - landmarks).norm(dim=-1) / interocular(landmarks)[:, None]
     assert float(error.mean()) < 0.01
-    apart = (anny.rest(found.identity.float()) - anny.rest(person.identity.float()))[landmark_vertices(anny)]
-    mean = (anny.rest(anny.default_identity) - anny.rest(person.identity.float()))[landmark_vertices(anny)]
-    shape = (apart - apart.mean(dim=0)).norm(dim=1).mean()
-    assert float(shape) < 0.005 < float((mean - mean.mean(dim=0)).norm(dim=1).mean()) + 0.005
+    own, other, average = (
+        anny.rest(identity.float())[landmark_vertices(anny.neutral)]
+        for identity in (person.identity, found.identity, anny.default_identity)
+    )
+    assert float(apart(other, own)) < 0.25 * float(apart(average, own))
 
 
 def test_frames_without_landmarks_are_bridged(anny, scene) -> None:
@@ -104,9 +109,11 @@ def test_stretches_join_without_a_step(anny, scene, monkeypatch) -> None:
 def test_one_frame_is_enough(anny, scene) -> None:
     _, _, landmarks = scene
     fit = LandmarkFit(anny, landmarks[:1], SIZE, 25.0)
-    state = fit.track(fit.person())
+    found = fit.person()
+    state = fit.track(found)
     assert state.pose.shape == (1, 6)
-    assert bool(state.pose.isfinite().all())
+    seen = fit.residuals(slice(None)).project(state, fit.shape(found.identity), found.focal)
+    assert float((seen - landmarks[:1]).norm(dim=-1).mean() / interocular(landmarks[:1])) < 0.01
 
 
 def test_derivatives_agree_with_differences(anny, scene) -> None:
@@ -139,12 +146,6 @@ def test_the_outline_slides_towards_the_far_cheek(anny) -> None:
     far = 13 if float((slid - still)[13, 2]) > float((slid - still)[3, 2]) else 3
     assert float((slid - still)[far, 2]) > 0.003
     assert torch.equal(slid[17:], still[17:])
-
-
-def test_a_face_without_landmarks_is_named() -> None:
-    bare = SimpleNamespace(name="bare", neutral=SimpleNamespace(landmarks={}))
-    with pytest.raises(InputError, match=r"landmark68_00.*bare has not"):
-        landmark_vertices(bare)  # type: ignore[arg-type]
 
 
 def test_slits_of_shut_eyes_and_lips_are_shut() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -116,10 +115,10 @@ def test_reference_names_every_local_change_of_the_face(face, reference):
 
 
 def _start(cache: Path) -> tuple[float, list[str], str]:
-    """Seconds, heavy modules imported, and everything printed by a process that loads the face."""
+    """Seconds of a core, heavy modules imported, and everything printed by a process that loads the face."""
     code = (
-        "import time, sys; from meshanim.faces import AnnyFace; began = time.perf_counter(); AnnyFace();"
-        "print(time.perf_counter() - began, *[m for m in ('anny', 'warp') if m in sys.modules])"
+        "import time, sys; from meshanim.faces import AnnyFace; began = time.process_time(); AnnyFace();"
+        "print(time.process_time() - began, *[m for m in ('anny', 'warp') if m in sys.modules])"
     )
     environment = {**os.environ, "MESHANIM_CACHE": str(cache), "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
@@ -131,7 +130,7 @@ def _start(cache: Path) -> tuple[float, list[str], str]:
 def test_a_second_start_is_quick_silent_and_without_warp(face, cache_folder):
     seconds, modules, errors = min(_start(cache_folder) for _ in range(2))
     assert modules == [] and errors == ""
-    # 0.1 s alone on the machine; the bar leaves room for a busy one.
+    # 0.1 s alone on the machine; the bar leaves room for a core that others use as well
     assert seconds < 1
 
 
@@ -142,10 +141,9 @@ def test_a_cache_that_cannot_be_written_costs_time_and_no_more(face, tmp_path, m
         again = AnnyFace()
     assert torch.equal(again.units, face.units) and torch.equal(again.neutral.vertices, face.neutral.vertices)
     # Within a process it is taken out once.
-    begin = time.perf_counter()
+    monkeypatch.delattr(subprocess, "run")
     with pytest.warns(UserWarning, match="cannot be cached"):
         AnnyFace()
-    assert time.perf_counter() - begin < 3
 
 
 def test_a_target_file_is_read_sparsely_and_in_metres(tmp_path):

@@ -8,7 +8,7 @@ from meshanim.audio import Sound, resample
 from meshanim.mesh import axis_angle_to_matrix
 from meshanim.synthesis import HeadMotionConfig, HeadMotionModel
 from meshanim.synthesis.head_motion import LIMITS
-from meshanim.synthesis.timing import read_motion_smoothly
+from meshanim.synthesis.timing import read_motion_smoothly, read_smoothly
 
 CONFIG = HeadMotionConfig(bands=8, features=16, style_size=8)
 
@@ -150,6 +150,14 @@ def test_rotations_are_read_on_arcs_whose_speed_is_steady() -> None:
     steady = torch.arange(8)[:, None] * turn
     position = torch.arange(1, 6, 0.1, dtype=torch.float64)
     torch.testing.assert_close(read_motion_smoothly(steady, position), position[:, None] * turn)
+
+
+def test_turns_about_one_axis_lie_on_the_smooth_curve_of_their_angle() -> None:
+    angles = 0.5 * torch.randn(8, 1, generator=torch.Generator().manual_seed(2)).double()
+    track = angles * torch.tensor([0.0, 1, 0, 0, 0, 0]).double()
+    position = torch.arange(0, 7, 0.1, dtype=torch.float64)
+    read = read_motion_smoothly(track, position)
+    torch.testing.assert_close(read[:, 1:2], read_smoothly(angles, position))
 
 
 def test_motion_is_read_without_a_corner() -> None:

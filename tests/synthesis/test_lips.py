@@ -69,6 +69,14 @@ def test_some_expressions_would_part_them(lips: Lips) -> None:
     assert float(lips.opening(plain).max()) > 5e-3
 
 
+def test_lips_that_speech_hardly_parts_part_by_little_more(lips: Lips) -> None:
+    speech = torch.tensor([0.02, 0.04, 0.06, 0.1])[:, None] * poses(VOWELS[0])
+    own, parted = lips.opening(speech), speech + expression("surprise", 1.0)
+    most = own + 4 * (own - CLOSED).clamp(min=0) + 5e-5
+    assert bool((lips.opening(parted) > most + 1e-3).any(dim=1).all())
+    assert bool((lips.opening(lips.seal(parted, speech)) < most).all())
+
+
 @pytest.mark.parametrize("amplitude", [0.0, 0.5, 1.0, 2.0, 3.0])
 def test_a_wider_mouth_closes_all_the_same(lips: Lips, amplitude: float) -> None:
     speech = poses(*CLOSURES, *VOWELS)

@@ -77,6 +77,10 @@ def test_eyes_belong_to_their_controls(face: FaceModel, lip_model: LipModel, bab
     shut = often.weights[:, left].argmax()
     assert float(often.weights[shut, left]) > 0.95
     assert float(often.weights[shut, ARKIT_NAMES.index("eyeWideLeft")]) < 0.05
+    happy = speak(babble(20), face, lip_model, fps=50, blinks=Blinks(0.9), emotion="happy")
+    assert happy.weights is not None
+    narrowed = happy.weights[:, ARKIT_NAMES.index("eyeSquintRight")]
+    assert float(narrowed[happy.weights[:, right].argmax()]) < 0.05 * float(narrowed.max())
 
 
 def test_lids_stay_in_front_of_the_eyes_under_an_expression(

@@ -3,9 +3,9 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from meshanim.mesh import Mesh
+from meshanim.mesh import LANDMARKS, Mesh
 from meshanim.performance import Performance
-from meshanim.talking_heads import LANDMARKS, Appearance
+from meshanim.talking_heads import Appearance
 from meshanim.vision import POLYNOMIAL_CROP
 
 

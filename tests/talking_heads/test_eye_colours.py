@@ -10,12 +10,13 @@ from torch import Tensor
 
 from meshanim._check import InputError
 from meshanim.faces import load_face
+from meshanim.mesh import landmark_vertices
 from meshanim.performance import Performance
 from meshanim.rendering import Camera, framing_camera
 from meshanim.rendering.framing import head_points
 from meshanim.rendering.preview import Preview
 from meshanim.rendering.shading import from_display, to_display
-from meshanim.talking_heads import LANDMARKS, Appearance, MeshRenderer
+from meshanim.talking_heads import Appearance, MeshRenderer
 from meshanim.talking_heads.eye_colours import eye_colours
 
 BROWN, HAZEL, BLUE = (0.05, 0.025, 0.015), (0.09, 0.07, 0.035), (0.10, 0.16, 0.20)
@@ -30,7 +31,7 @@ def drawn() -> Callable[..., Drawing]:
     """Draws the built-in head with irises of a colour; an eye is about a twelfth of the side wide."""
     face = load_face("anny")
     mesh = face.neutral
-    points = [mesh.landmarks[name] for name in LANDMARKS]
+    points = landmark_vertices(mesh)
 
     def draw(iris: tuple[float, ...], side: int = 512, blink: float = 0.0) -> Drawing:
         weights = torch.zeros(len(face.weight_names))
@@ -111,7 +112,7 @@ def test_the_mesh_wears_the_eyes_of_the_picture(drawn: Callable[..., Drawing]) -
         )
         frame = MeshRenderer((512, 512)).render(still, person)
         head = framing_camera(head_points(face.neutral))
-        places = [face.neutral.landmarks[name] for name in LANDMARKS]
+        places = landmark_vertices(face.neutral)
         worn = eye_colours(frame, head.project(face.neutral.vertices[places])[None, :, :2])
         assert worn is not None
         rednesses.append(redness(worn[1]))

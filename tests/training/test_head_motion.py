@@ -9,7 +9,7 @@ from meshanim.audio import Sound
 from meshanim.datasets.utterances import Utterance
 from meshanim.synthesis import HeadMotionConfig, HeadMotionModel
 from meshanim.training import HeadMotionRecipe, train_head_motion
-from meshanim.training.head_motion import head_clips, style_distance, style_gaps
+from meshanim.training.head_motion import HeadMotionTask, head_clips, style_distance, style_gaps
 
 RECIPE = HeadMotionRecipe(
     epochs=25,
@@ -53,6 +53,37 @@ def test_a_stopped_run_ends_as_one_that_was_not(tmp_path: Path) -> None:
     resumed, _ = train_head_motion(corpus, short, tmp_path / "stopped", progress=False)
     for name, tensor in straight.state_dict().items():
         assert torch.equal(resumed.state_dict()[name], tensor), name
+
+
+def test_either_side_of_the_game_learns_its_own_part() -> None:
+    model = HeadMotionModel(RECIPE.model)
+    task = HeadMotionTask(model, head_clips(model, speech(2, 0)), [], RECIPE)
+    judge = task.players.discriminator
+    task.losses([0, 1])["adversarial"].backward()
+    assert all(weight.grad is None for weight in judge.parameters())
+    assert all(weight.grad is not None for weight in model.parameters())
+    model.zero_grad()
+    task.losses([0, 1])["discriminator"].backward()
+    assert all(weight.grad is None for weight in model.parameters())
+    assert all(weight.grad is not None for weight in judge.parameters())
+    with torch.no_grad():
+        for weight in judge.parameters():
+            weight.zero_()
+        # all motion is held for real: what the maker wants, and the judge not
+        weight.fill_(30)
+        told = task.losses([0, 1])
+    assert float(told["adversarial"]) < 1e-6 and float(told["discriminator"]) == pytest.approx(30)
+
+
+def test_without_a_reference_the_default_style_is_learned() -> None:
+    model = HeadMotionModel(RECIPE.model)
+    clips, shown = head_clips(model, speech(2, 0)), next(model.net.know.parameters())
+    for share in (0.0, 1.0):
+        task = HeadMotionTask(model, clips, [], replace(RECIPE, without_reference=share))
+        model.zero_grad(set_to_none=False)
+        task.losses([0, 1])["motion"].backward()
+        assert shown.grad is not None and bool(shown.grad.any()) == (share == 0)
+        assert model.default_style.grad is not None and bool(model.default_style.grad.any()) == (share == 1)
 
 
 def test_who_says_one_thing_only_is_left_out() -> None:

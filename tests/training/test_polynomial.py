@@ -4,6 +4,7 @@ import os
 import signal
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -141,6 +142,33 @@ def values(module: nn.Module) -> list[torch.Tensor]:
 
 def same(first: list[torch.Tensor], second: list[torch.Tensor]) -> bool:
     return all(map(torch.equal, first, second))
+
+
+def test_judges_that_are_right_have_nothing_to_learn_and_the_generator_all() -> None:
+    judged = task(tiny_recipe(frame=1.0, sequence=1.0, synchrony=1.0))
+
+    class Knows(torch.nn.Module):
+        """Pictures are white where they are true."""
+
+        def forward(self, frames: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
+            return torch.where((frames == 1).flatten(1).all(dim=1), 30.0, -30.0)
+
+    for name in ("frame", "sequence", "synchrony"):
+        setattr(judged.model, name, Knows())
+    told = judged._generate([0, 1])
+    assert [float(told[name]) for name in ("frame", "sequence", "synchrony")] == pytest.approx([30.0] * 3)
+    assert judged._batch is not None
+    judged._batch = judged._batch._replace(frames=torch.ones_like(judged._batch.frames))
+    assert float(judged._judge_frames([0, 1])["frame_judge"]) < 1e-6
+    assert float(judged._judge_sequence([0, 1])["sequence_judge"]) < 1e-6
+
+
+def test_a_snippet_is_heard_in_its_middle() -> None:
+    times = torch.arange(12.0).expand(2, -1)
+    heard = SimpleNamespace(heard_frames=times[:, :, None])
+    seen, said = task()._snippets(heard, times[:, :, None, None, None])  # type: ignore[arg-type]
+    assert torch.equal(seen[:, 2].flatten(), said.flatten())
+    assert bool((seen.flatten(1).diff(dim=1) == 1).all())
 
 
 def test_a_step_at_the_sizes_of_the_paper() -> None:

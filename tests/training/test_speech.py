@@ -182,12 +182,14 @@ def test_sound_is_read_between_its_samples() -> None:
 
 def test_an_eighth_is_silence_with_a_face_at_rest() -> None:
     torch.manual_seed(0)
-    each = Spoken(Sound(torch.ones(50 * 640), 16000), torch.full((50, 52), 0.5), torch.zeros(135))
+    each = Spoken(Sound(torch.ones(50 * 640), 16000), torch.full((50, 52), 0.5), torch.ones(135))
     model = SpeechModel(SPEECH_CONFIGS["small"])
     drawn = SpeechBatch.collate([each] * 200, 10, model)
     at_rest = ~drawn.weights.flatten(1).any(dim=1)
     assert 0.06 < float(at_rest.float().mean()) < 0.2
     assert torch.equal(at_rest, ~drawn.before.any(dim=1))
+    # nobody speaks, so that nobody is named
+    assert torch.equal(at_rest, (drawn.identity == model.identity_mean).all(dim=1))
     # noise, too, begins where its utterance does
     begun, ahead = drawn.sound[at_rest & drawn.begins], model.samples_around[0]
     assert begun[:, ahead:].any() and not begun[:, :ahead].any()
@@ -210,6 +212,10 @@ def test_the_slit_weighs_most_where_it_is_closed(face: AnnyFace) -> None:
     torch.testing.assert_close(near["lips_mm"], far["lips_mm"])
     # the same error in both frames: nothing moves that should not
     assert float(near["moving_mm"]) < 2e-3
+    # nor counts what moves after the end
+    ended, jumped = torch.tensor([[True, False]]), closed + off * torch.tensor([[[0.0], [1.0]]])
+    assert float(lips.losses(jumped, closed, ended)["moving_mm"]) == 0
+    assert float(lips.losses(jumped, closed, lasting)["moving_mm"]) > 1
     assert float(lips.largest_error(off, closed).mean()) > float(near["lips_mm"])
 
 

@@ -294,6 +294,29 @@ def test_the_classifier_reads_each_true_frame_by_its_own_units():
     assert float(reading.reading_losses(range(4))["reading"]) < 1e-6
 
 
+def test_a_judge_that_is_right_has_nothing_to_learn_and_the_model_all():
+    subject = task(replace(RECIPE, adversarial=1.0, silent=0.0))
+
+    class Knows(torch.nn.Module):
+        def forward(self, frames, beside):
+            assert subject._batch is not None
+            true = torch.equal(frames, subject._batch.truth.flatten(0, 1))
+            return torch.full((len(frames),), 30.0 if true else -30.0)
+
+    subject.players.discriminator = Knows()  # type: ignore[assignment]
+    assert float(subject.drawing_losses([0, 1])["adversarial"]) == pytest.approx(30)
+    assert float(subject.judging_losses([0, 1])["judging"]) < 1e-6
+
+
+def test_in_silence_there_is_nothing_to_hear():
+    losses = {}
+    for silent in (0.0, 1.0):
+        subject = task(replace(RECIPE, silent=silent))
+        subject.drawing_losses([0, 1])
+        losses[silent] = subject.hearing_losses([0, 1])["hearing"].item()
+    assert losses[1.0] < 1e-5 < 0.1 < losses[0.0]
+
+
 def test_others_are_shown():
     sheet = task(RECIPE).sample_pictures()["truth_and_drawn"]
     assert sheet.shape == (2 * 112, 8 * 112, 3) and sheet.dtype == torch.uint8
