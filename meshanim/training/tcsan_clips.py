@@ -19,7 +19,7 @@ from meshanim.training.lips import LIPS
 
 PITCHES = (0.86, 0.93, 1.07, 1.14)
 """Factors by which a voice is higher or lower, and faster or slower within a window."""
-HISS = (1e-5, 1e-3)
+HISS = (1e-5, 5e-3)
 """Amplitudes of the noise that is heard where nobody speaks: least and most."""
 
 
