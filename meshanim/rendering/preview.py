@@ -111,12 +111,19 @@ class Preview:
         skin: (S, S, 3) linear colours over texture coordinates in place of the skin's own, brows included, as
             they are to look where the skin faces the camera; eyes and what lies within the mouth keep theirs.
         eyes: (2, 3) linear colours of white and iris in place of the eyes' own, as they are to look.
+        film: gives the light (N, 3) that a white matt surface with unit normals (N, 3), in the world's axes,
+            sends back where ``skin`` was filmed; without one the studio's light is on everything.
     """
 
     def __init__(
-        self, mesh: Mesh, camera: Camera, skin: Tensor | None = None, eyes: Tensor | None = None
+        self,
+        mesh: Mesh,
+        camera: Camera,
+        skin: Tensor | None = None,
+        eyes: Tensor | None = None,
+        film: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
-        self.mesh, self.camera = mesh, camera
+        self.mesh, self.camera, self._film = mesh, camera, film
         self._fine = camera.scaled(SUPERSAMPLING)
         seen = shown(mesh)
         self._faces = mesh.faces[seen]
@@ -220,7 +227,8 @@ class Preview:
         normals = vertex_normals(vertices, self._faces)
         for index, turn in self._straight_eyes:
             normals[index] = normals[index] @ turn.to(normals).mT
-        normals = normals @ self.camera.rotation.to(vertices).mT
+        rotation = self.camera.rotation.to(vertices)
+        normals = normals @ rotation.mT
         pixel = interpolate(fragments, torch.cat([normals, self._looks(colours)], 1))
         normal, albedo, gloss = pixel[:, :3], pixel[:, 3:6], pixel[:, 6]
         normal = functional.normalize(torch.where(fragments.front[:, None], normal, -normal), dim=1)
@@ -229,7 +237,11 @@ class Preview:
                 there = paint.where[fragments.face].nonzero()[:, 0]
                 places = interpolate(fragments.at(there), paint.places, paint.faces)
                 albedo[there] = paint.over(albedo[there], places)
-        light = shade(normal, albedo, gloss)
+        film = None
+        if self._film is not None:
+            squarely = self._film(-rotation[2:])  # its colour is in the skin
+            film = self._film(normal @ rotation) / squarely * seen_squarely()
+        light = shade(normal, albedo, gloss, film)
         return light if colours is None else torch.lerp(light, albedo, CHART_FLATNESS)
 
     def _looks(self, colours: Tensor | None) -> Tensor:

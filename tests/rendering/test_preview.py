@@ -9,11 +9,12 @@ import torch
 
 from meshanim._check import InputError
 from meshanim.faces import load_face
-from meshanim.mesh import Mesh
+from meshanim.mesh import Mesh, axis_angle_to_matrix
 from meshanim.mesh.geometry import vertex_normals
 from meshanim.performance import Performance
 from meshanim.rendering import Camera, render_frames, render_mesh
 from meshanim.rendering.materials import eye_coordinates, straight_eyes
+from meshanim.rendering.preview import Preview
 from meshanim.rendering.shading import from_display
 
 
@@ -172,6 +173,27 @@ def test_a_skin_looks_as_it_is_where_it_faces_the_camera(colour):
     skin = from_display(torch.tensor(colour) / 255).expand(8, 8, 3)
     (image,) = render_frames(Performance(neutral=plate, fps=25.0, motion=vertices[None]), (64, 64), skin=skin)
     assert np.abs(image[32, 32].astype(int) - colour).max() <= 8
+
+
+def test_a_skin_in_the_light_of_its_film_has_the_same_shades():
+    """A plate that turns away from a film's lamp loses as much light as it did there."""
+    side = torch.tensor([-0.1, 0.1])
+    corners = torch.cartesian_prod(side, side)
+    faces = torch.tensor([[0, 2, 3], [0, 3, 1]])
+    plate = Mesh(torch.cat([corners, torch.zeros(4, 1)], dim=1), faces, 5 * corners + 0.5, faces)
+    camera = Camera.looking_at((0.4, 0, 0.9), (0, 0, 0), fov=10, size=(64, 64))
+    towards = torch.tensor([0.4, 0, 0.9]) / math.hypot(0.4, 0.9)
+
+    def film(normals):
+        return torch.tensor([0.5, 0.4, 0.2]) * normals[:, :1].clamp(min=0)
+
+    colour = torch.tensor([0.3, 0.2, 0.1])
+    drawn = Preview(plate, camera, colour.expand(8, 8, 3), film=film)
+    for angle in (0.2, 0.4, 0.9):
+        turn = axis_angle_to_matrix(torch.tensor([0.0, angle, 0.0]))
+        pixel = drawn.frame(plate.vertices @ turn.mT)[32, 32]
+        seen = from_display(torch.from_numpy(pixel) / 255)
+        torch.testing.assert_close(seen, colour * math.sin(angle) / towards[0], rtol=0.03, atol=0.002)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (7, 1), (3, 5)])
