@@ -54,8 +54,6 @@ CHART_FLATNESS = 0.6
 """Share of colour that light does not touch, where colours are data to be read off."""
 SMOOTH = 0.003
 """Largest relative difference of depth within a pixel that one shaded sample may stand for."""
-STEEP = 0.5
-"""Sine of the angle from which a triangle looks up or down."""
 HOLLOW_STEP, HOLLOW_RADIUS, HOLLOW_LEAST, HOLLOW_DEPTH = 4, 0.02, 0.001, 0.025
 """Hollows: samples skipped; how far around they are sought, how deep they begin, and how deep two thirds
 of the light that can go are gone, in units of the mesh's largest side."""
@@ -128,7 +126,7 @@ class Preview:
         seen = shown(mesh)
         self._faces = mesh.faces[seen]
         self._parts = part_numbers(mesh)[self._faces].amax(1)
-        self._touching = group_mask(mesh, "lips", "lids")[self._faces].any(1).nonzero()[:, 0]
+        self._touching = group_mask(mesh, "lips", "lids")[self._faces].any(1)
         self._materials = vertex_materials(mesh)
         iris = None
         if eyes is not None:
@@ -158,7 +156,7 @@ class Preview:
         check_finite("vertices", vertices)
         vertices = vertices.detach().to(torch.float32)
         seen = rasterize(vertices, self._faces, self._before(vertices))
-        sample, pixel, share = self._samples(seen, self._parts + self._slopes(vertices))
+        sample, pixel, share = self._samples(seen)
         picture = background(self.camera.size).view(-1, 3)
         if len(sample):
             fragments = seen.at(sample)
@@ -183,29 +181,17 @@ class Preview:
         shift = self._fine.translation.new_tensor([0.0, 0.0, away])
         return replace(self._fine, translation=self._fine.translation + shift)
 
-    def _slopes(self, vertices: Tensor) -> Tensor:
-        """(F,) numbers of lips' and lids' triangles that look down, ahead and up, a multiple of 16 each.
-
-        Where they touch one surface goes on close behind another, and depth does not tell them apart.
-        """
-        one, two, three = vertices[self._faces[self._touching]].unbind(1)
-        normal = torch.linalg.cross(two - one, three - one)
-        up = -(normal @ self.camera.rotation[1].to(normal))
-        steep = up.abs() > STEEP * normal.norm(dim=1)
-        slopes = torch.zeros_like(self._parts)
-        slopes[self._touching] = (16 * (1 + up.sign() * steep)).to(slopes)
-        return slopes
-
-    def _samples(self, seen: Fragments, parts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _samples(self, seen: Fragments) -> tuple[Tensor, Tensor, Tensor]:
         """Samples (N,) to shade, the pixel that each belongs to, and its share of that pixel.
 
-        Where all samples of a pixel lie on one smooth surface of one part (F,), the first speaks for all.
+        Where all samples of a pixel lie on one smooth surface of one part, the first speaks for all. Not on
+        lips and lids: where they touch one surface is close behind another, and nothing tells them apart.
         """
         width = self.camera.size[1]
         inside = self._by_pixel(seen.depth)
         low, high = inside.amin(1), inside.amax(1)  # zero where nothing is seen
-        part = self._by_pixel(parts[seen.face])
-        smooth = (low > (1 - SMOOTH) * high) & (part == part[:, :1]).all(1)
+        part, touching = (self._by_pixel(of[seen.face]) for of in (self._parts, self._touching))
+        smooth = (low > (1 - SMOOTH) * high) & (part == part[:, :1]).all(1) & ~touching.any(1)
         chosen = torch.where(
             smooth[:, None], torch.tensor([True] + [False] * (inside.shape[1] - 1)), inside > 0
         )

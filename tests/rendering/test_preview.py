@@ -123,15 +123,19 @@ def test_a_skin_is_finer_than_the_vertices(head):
         list(render_frames(Performance(neutral=head, fps=25.0, motion=head.vertices[None]), skin=skin))
 
 
-def test_the_line_between_lips_that_touch_is_smooth():
-    """A lower lip that looks up and an upper one that looks down, at a slant: grey steps, not full ones."""
+@pytest.mark.parametrize(("group", "lower_forward"), [("lips", 1.5), ("lids", -0.7)])
+def test_the_line_between_lips_or_lids_that_touch_is_smooth(group, lower_forward):
+    """An upper one that looks down and a lower one, at a slant: grey steps, not full ones.
+
+    A lower lip looks up, but a lower lid down as well.
+    """
     x, height = torch.tensor([-0.1, 0.1]), 0.02
     edges = [
-        torch.stack([x, 0.05 * x + side * height, torch.full((2,), 1.5 * abs(side) * height)], dim=1)
-        for side in (-1, 0, 0, 1)  # the outer ends come forward
+        torch.stack([x, 0.05 * x + side * height, torch.full((2,), forward * height)], dim=1)
+        for side, forward in ((-1, lower_forward), (0, 0), (0, 0), (1, 1.5))
     ]
     faces = torch.tensor([[0, 1, 3], [0, 3, 2], [4, 5, 7], [4, 7, 6]])
-    mesh = Mesh(torch.cat(edges), faces, groups={"lips": torch.arange(8)})
+    mesh = Mesh(torch.cat(edges), faces, groups={group: torch.arange(8)})
     camera = Camera.looking_at((0, 0, 1), (0, 0, 0), fov=3, size=(128, 256))
     columns = grey(render_mesh(mesh, camera=camera))[40:88, 28:228].T
     upper, lower = columns[:, :8].mean(), columns[:, -8:].mean()
