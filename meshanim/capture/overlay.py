@@ -16,7 +16,7 @@ from meshanim.capture.look import shade
 from meshanim.mesh import Mesh, face_normals
 from meshanim.performance import Performance
 from meshanim.rendering import Camera, Surroundings, interpolate, rasterize
-from meshanim.rendering.preview import Preview
+from meshanim.rendering.preview import SUPERSAMPLING, Preview
 from meshanim.talking_heads.appearance import Appearance
 
 _COVER = 0.75
@@ -27,8 +27,6 @@ _FADE = 0.02
 """Over which distance it begins, in the same units."""
 _LEAST_SIDE = 576
 """Pixels of the shorter side of what is drawn: smaller frames are enlarged, so that the mesh can be seen."""
-_FINE = 4
-"""Samples along each side of a pixel."""
 _LINES = (
     range(17, 22),
     range(22, 27),
@@ -41,8 +39,8 @@ _LINES = (
 )
 """Landmarks along brows, nose, lids and lips. A skin has these painted where the film had them: only lines
 show where the mesh has them."""
-_LINE = 0.7
-"""How white lines are."""
+_LINE, _LINE_SAMPLES = 0.7, 4
+"""How white lines are, and samples along each side of a pixel."""
 
 
 def _within_face(mesh: Mesh) -> Tensor:
@@ -106,20 +104,21 @@ class Overlay:
         normals = face_normals(vertices, self._faces)
         view = vertices[self._faces].mean(dim=1) - camera.position
         front = self._faces[(normals * view).sum(dim=1) < 0]
-        fragments = rasterize(vertices, front, camera.scaled(_FINE))
+        fragments = rasterize(vertices, front, camera.scaled(SUPERSAMPLING))
         within = interpolate(fragments, self._within[:, None])[..., 0]
         cover = (within / _FADE).clamp(0, 1) * fragments.covered
-        cover = functional.avg_pool2d(cover[None], _FINE)[0]
+        cover = functional.avg_pool2d(cover[None], SUPERSAMPLING)[0]
         return Image.fromarray((255 * _COVER * cover).round().byte().numpy())
 
     def _lines(self, vertices: Tensor, camera: Camera) -> Image.Image:
         height, width = camera.size
-        places = (_FINE * camera.project(vertices[self._landmarks])[:, :2]).tolist()
-        lines = Image.new("L", (_FINE * width, _FINE * height))
+        places = (_LINE_SAMPLES * camera.project(vertices[self._landmarks])[:, :2]).tolist()
+        lines = Image.new("L", (_LINE_SAMPLES * width, _LINE_SAMPLES * height))
         pen = ImageDraw.Draw(lines)
+        thick = round(_LINE_SAMPLES * max(1, min(self._camera.size) / _LEAST_SIDE))
         for line in _LINES:
-            pen.line([tuple(places[number]) for number in line], round(255 * _LINE), _FINE, joint="curve")
-        return lines.reduce(_FINE)
+            pen.line([tuple(places[number]) for number in line], round(255 * _LINE), thick, joint="curve")
+        return lines.reduce(_LINE_SAMPLES)
 
     def frames(self, images: Iterable[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
         """All frames in turn."""
