@@ -161,7 +161,7 @@ class Preview:
         if len(sample):
             fragments = seen.at(sample)
             light = self._light(vertices, fragments, colours)
-            light *= self._hollows(fragments, seen.depth, pixel, colours is None)[:, None]
+            light *= self._hollows(fragments, seen.depth, sample, colours is None)[:, None]
             if colours is None:
                 self._shade_eyes(light, fragments, seen, sample)
             covered = torch.zeros(len(picture)).index_add_(0, pixel, share)
@@ -237,16 +237,20 @@ class Preview:
         check_shape("colours", colours, tuple(self.mesh.vertices.shape))
         return torch.cat([from_display(colours), torch.zeros(len(colours), 1)], dim=1)
 
-    def _hollows(self, fragments: Fragments, depth: Tensor, pixel: Tensor, full: bool) -> Tensor:
-        """(N,) share of light that is not lost in hollows, found on a coarser grid of samples."""
-        first = (min(HOLLOW_STEP // 2, side - 1) for side in depth.shape)
+    def _hollows(self, fragments: Fragments, depth: Tensor, sample: Tensor, full: bool) -> Tensor:
+        """(N,) share of light at samples (N,) that is not lost in hollows, found on a coarser grid."""
+        first = [min(HOLLOW_STEP // 2, side - 1) for side in depth.shape]
         coarse = depth[tuple(slice(start, None, HOLLOW_STEP) for start in first)]
         far = float(fragments.depth.median()) if self._fine.perspective else 1.0
         pitch = far / float(self._fine.matrix[1, 1]) * HOLLOW_STEP
         radius = max(1, round(HOLLOW_RADIUS * self._extent / pitch))
         around = surroundings(torch.where(coarse > 0, coarse, torch.nan), radius)
-        around = functional.interpolate(around[None], self.camera.size, mode="bilinear")[0]
-        mean, surrounded = around.view(2, -1).index_select(1, pixel)
+        place = torch.stack([sample % depth.shape[1] - first[1], sample // depth.shape[1] - first[0]], dim=1)
+        grid = (2 * place / HOLLOW_STEP + 1) / torch.tensor(coarse.shape[::-1]) - 1
+        around = functional.grid_sample(
+            around[None], grid[None, None], padding_mode="border", align_corners=False
+        )
+        mean, surrounded = around[0, :, 0]
         behind = ((fragments.depth - mean) / self._extent - HOLLOW_LEAST).clamp_(min=0) * surrounded
         gone = -torch.expm1(-behind / (HOLLOW_DEPTH if full else 3 * HOLLOW_DEPTH))
         return 1 - (1 - HOLLOW_LIGHT) * gone
