@@ -167,20 +167,19 @@ def show(summary: dict[str, dict[str, float]]) -> None:
 
 
 def strip(path: Path) -> np.ndarray:
-    """Frames above the same with the mesh on them."""
+    """Frames above the same with the captured face on them."""
     captured = capture(path, load_face("anny"))
     performance, images = captured.performance, list(Clip(path).frames())
     assert performance.weights is not None
     columns = {name: column for column, name in enumerate(performance.weight_names)}
     chosen = [round(moment * len(images)) for moment in MOMENTS]
     chosen += [int(performance.weights[:, columns[name]].argmax()) for name in ("jawOpen", "eyeBlinkLeft")]
-    assert captured.appearance.camera is not None
-    overlay = Overlay(performance, captured.appearance.camera)
+    overlay = Overlay(performance, captured.appearance)
     tiles = []
     for index in chosen:
         drawn = overlay.frame(images[index], index)
         plain = Image.fromarray(images[index]).resize(drawn.shape[1::-1], Image.Resampling.BICUBIC)
-        tiles.append(np.concatenate([np.asarray(plain), drawn])[::2, ::2])
+        tiles.append(np.asarray(Image.fromarray(np.concatenate([np.asarray(plain), drawn])).reduce(2)))
     return np.concatenate(tiles, axis=1)
 
 

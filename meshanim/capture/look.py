@@ -29,6 +29,8 @@ _DARKEST = 0.15
 
 _SHADE = 0.5
 """Share of what lids are darker than cheeks, on a logarithmic scale, that is shade and not their colour."""
+_LIGHTEST = 0.9
+"""Quantile of cheeks that skin of lids is not lighter than."""
 
 
 def fit_light(normals: Tensor, colours: Tensor) -> Surroundings:
@@ -46,10 +48,10 @@ def shade(normals: Tensor, light: Surroundings) -> Tensor:
 
 
 def with_light(even: Tensor, cheeks: Tensor, lid: Tensor) -> Tensor:
-    """Reflectance (N, 3) with half the shade gone that brows and lashes cast on lids.
+    """Reflectance (N, 3) with half the shade gone that brows and lashes cast on lids, and no white of eyes.
 
     Light of low frequency does not know that shade, and so it counts as reflectance. On lids that shut it
-    would be brown paint.
+    would be brown paint. What is lighter there than cheeks are is an eyeball that a lid of the fit is before.
 
     Args:
         even: (N, 3) colours in even light.
@@ -59,7 +61,8 @@ def with_light(even: Tensor, cheeks: Tensor, lid: Tensor) -> Tensor:
     if not len(cheeks):
         return even
     lighter = (cheeks.median(dim=0).values / even.clamp(min=1e-4)).clamp(min=1)
-    return even * lighter ** (_SHADE * lid)[:, None]
+    darker = (cheeks.quantile(_LIGHTEST, dim=0) / even.clamp(min=1e-4)).clamp(max=1)
+    return even * lighter ** (_SHADE * lid)[:, None] * darker ** lid[:, None]
 
 
 @dataclass(frozen=True, eq=False)

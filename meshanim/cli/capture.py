@@ -25,7 +25,7 @@ def capture(
             "--output",
             "-o",
             help=f"What to write, may be repeated: {WRITTEN}; .obj with the neutral face; .mp4 and .png have "
-            f"the mesh on the frames or the first. {BESIDE}, beside these and .abc the texture as NAME.png.",
+            f"the face on the frames or the first. {BESIDE}, beside these and .abc the texture as NAME.png.",
         ),
     ],
     face: Annotated[str, typer.Option(help="anny, ict=PATH, flame=PATH, or a mesh file.")] = "anny",
@@ -67,8 +67,7 @@ def _write_overlay(captured: Captured, clip: Path, path: Path, progress: Progres
     from meshanim.vision import write_image, write_video
 
     performance = captured.performance
-    assert captured.appearance.camera is not None
-    drawn = Overlay(performance, captured.appearance.camera).frames(Clip(clip).frames())
+    drawn = Overlay(performance, captured.appearance).frames(Clip(clip).frames())
     if path.suffix.lower() == _PICTURE:
         with atomic_path(path) as place:
             write_image(place, next(drawn))

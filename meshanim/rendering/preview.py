@@ -54,8 +54,6 @@ CHART_FLATNESS = 0.6
 """Share of colour that light does not touch, where colours are data to be read off."""
 SMOOTH = 0.003
 """Largest relative difference of depth within a pixel that one shaded sample may stand for."""
-STEEP = 0.5
-"""Sine of the angle from which a triangle looks up or down."""
 HOLLOW_STEP, HOLLOW_RADIUS, HOLLOW_LEAST, HOLLOW_DEPTH = 4, 0.02, 0.001, 0.025
 """Hollows: samples skipped; how far around they are sought, how deep they begin, and how deep two thirds
 of the light that can go are gone, in units of the mesh's largest side."""
@@ -111,17 +109,24 @@ class Preview:
         skin: (S, S, 3) linear colours over texture coordinates in place of the skin's own, brows included, as
             they are to look where the skin faces the camera; eyes and what lies within the mouth keep theirs.
         eyes: (2, 3) linear colours of white and iris in place of the eyes' own, as they are to look.
+        film: gives the light (N, 3) that a white matt surface with unit normals (N, 3), in the world's axes,
+            sends back where ``skin`` was filmed; without one the studio's light is on everything.
     """
 
     def __init__(
-        self, mesh: Mesh, camera: Camera, skin: Tensor | None = None, eyes: Tensor | None = None
+        self,
+        mesh: Mesh,
+        camera: Camera,
+        skin: Tensor | None = None,
+        eyes: Tensor | None = None,
+        film: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
-        self.mesh, self.camera = mesh, camera
+        self.mesh, self.camera, self._film = mesh, camera, film
         self._fine = camera.scaled(SUPERSAMPLING)
         seen = shown(mesh)
         self._faces = mesh.faces[seen]
         self._parts = part_numbers(mesh)[self._faces].amax(1)
-        self._touching = group_mask(mesh, "lips", "lids")[self._faces].any(1).nonzero()[:, 0]
+        self._touching = group_mask(mesh, "lips", "lids")[self._faces].any(1)
         self._materials = vertex_materials(mesh)
         iris = None
         if eyes is not None:
@@ -151,12 +156,12 @@ class Preview:
         check_finite("vertices", vertices)
         vertices = vertices.detach().to(torch.float32)
         seen = rasterize(vertices, self._faces, self._before(vertices))
-        sample, pixel, share = self._samples(seen, self._parts + self._slopes(vertices))
+        sample, pixel, share = self._samples(seen)
         picture = background(self.camera.size).view(-1, 3)
         if len(sample):
             fragments = seen.at(sample)
             light = self._light(vertices, fragments, colours)
-            light *= self._hollows(fragments, seen.depth, pixel, colours is None)[:, None]
+            light *= self._hollows(fragments, seen.depth, sample, colours is None)[:, None]
             if colours is None:
                 self._shade_eyes(light, fragments, seen, sample)
             covered = torch.zeros(len(picture)).index_add_(0, pixel, share)
@@ -176,29 +181,17 @@ class Preview:
         shift = self._fine.translation.new_tensor([0.0, 0.0, away])
         return replace(self._fine, translation=self._fine.translation + shift)
 
-    def _slopes(self, vertices: Tensor) -> Tensor:
-        """(F,) numbers of lips' and lids' triangles that look down, ahead and up, a multiple of 16 each.
-
-        Where they touch one surface goes on close behind another, and depth does not tell them apart.
-        """
-        one, two, three = vertices[self._faces[self._touching]].unbind(1)
-        normal = torch.linalg.cross(two - one, three - one)
-        up = -(normal @ self.camera.rotation[1].to(normal))
-        steep = up.abs() > STEEP * normal.norm(dim=1)
-        slopes = torch.zeros_like(self._parts)
-        slopes[self._touching] = (16 * (1 + up.sign() * steep)).to(slopes)
-        return slopes
-
-    def _samples(self, seen: Fragments, parts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _samples(self, seen: Fragments) -> tuple[Tensor, Tensor, Tensor]:
         """Samples (N,) to shade, the pixel that each belongs to, and its share of that pixel.
 
-        Where all samples of a pixel lie on one smooth surface of one part (F,), the first speaks for all.
+        Where all samples of a pixel lie on one smooth surface of one part, the first speaks for all. Not on
+        lips and lids: where they touch one surface is close behind another, and nothing tells them apart.
         """
         width = self.camera.size[1]
         inside = self._by_pixel(seen.depth)
         low, high = inside.amin(1), inside.amax(1)  # zero where nothing is seen
-        part = self._by_pixel(parts[seen.face])
-        smooth = (low > (1 - SMOOTH) * high) & (part == part[:, :1]).all(1)
+        part, touching = (self._by_pixel(of[seen.face]) for of in (self._parts, self._touching))
+        smooth = (low > (1 - SMOOTH) * high) & (part == part[:, :1]).all(1) & ~touching.any(1)
         chosen = torch.where(
             smooth[:, None], torch.tensor([True] + [False] * (inside.shape[1] - 1)), inside > 0
         )
@@ -220,7 +213,8 @@ class Preview:
         normals = vertex_normals(vertices, self._faces)
         for index, turn in self._straight_eyes:
             normals[index] = normals[index] @ turn.to(normals).mT
-        normals = normals @ self.camera.rotation.to(vertices).mT
+        rotation = self.camera.rotation.to(vertices)
+        normals = normals @ rotation.mT
         pixel = interpolate(fragments, torch.cat([normals, self._looks(colours)], 1))
         normal, albedo, gloss = pixel[:, :3], pixel[:, 3:6], pixel[:, 6]
         normal = functional.normalize(torch.where(fragments.front[:, None], normal, -normal), dim=1)
@@ -229,7 +223,11 @@ class Preview:
                 there = paint.where[fragments.face].nonzero()[:, 0]
                 places = interpolate(fragments.at(there), paint.places, paint.faces)
                 albedo[there] = paint.over(albedo[there], places)
-        light = shade(normal, albedo, gloss)
+        film = None
+        if self._film is not None:
+            squarely = self._film(-rotation[2:])  # its colour is in the skin
+            film = self._film(normal @ rotation) / squarely * seen_squarely()
+        light = shade(normal, albedo, gloss, film)
         return light if colours is None else torch.lerp(light, albedo, CHART_FLATNESS)
 
     def _looks(self, colours: Tensor | None) -> Tensor:
@@ -239,16 +237,20 @@ class Preview:
         check_shape("colours", colours, tuple(self.mesh.vertices.shape))
         return torch.cat([from_display(colours), torch.zeros(len(colours), 1)], dim=1)
 
-    def _hollows(self, fragments: Fragments, depth: Tensor, pixel: Tensor, full: bool) -> Tensor:
-        """(N,) share of light that is not lost in hollows, found on a coarser grid of samples."""
-        first = (min(HOLLOW_STEP // 2, side - 1) for side in depth.shape)
+    def _hollows(self, fragments: Fragments, depth: Tensor, sample: Tensor, full: bool) -> Tensor:
+        """(N,) share of light at samples (N,) that is not lost in hollows, found on a coarser grid."""
+        first = [min(HOLLOW_STEP // 2, side - 1) for side in depth.shape]
         coarse = depth[tuple(slice(start, None, HOLLOW_STEP) for start in first)]
         far = float(fragments.depth.median()) if self._fine.perspective else 1.0
         pitch = far / float(self._fine.matrix[1, 1]) * HOLLOW_STEP
         radius = max(1, round(HOLLOW_RADIUS * self._extent / pitch))
         around = surroundings(torch.where(coarse > 0, coarse, torch.nan), radius)
-        around = functional.interpolate(around[None], self.camera.size, mode="bilinear")[0]
-        mean, surrounded = around.view(2, -1).index_select(1, pixel)
+        place = torch.stack([sample % depth.shape[1] - first[1], sample // depth.shape[1] - first[0]], dim=1)
+        grid = (2 * place / HOLLOW_STEP + 1) / torch.tensor(coarse.shape[::-1]) - 1
+        around = functional.grid_sample(
+            around[None], grid[None, None], padding_mode="border", align_corners=False
+        )
+        mean, surrounded = around[0, :, 0]
         behind = ((fragments.depth - mean) / self._extent - HOLLOW_LEAST).clamp_(min=0) * surrounded
         gone = -torch.expm1(-behind / (HOLLOW_DEPTH if full else 3 * HOLLOW_DEPTH))
         return 1 - (1 - HOLLOW_LIGHT) * gone

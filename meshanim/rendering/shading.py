@@ -57,24 +57,32 @@ def _highlight(normals: Tensor, light: Light, sharpness: Tensor) -> Tensor:
     return (normals @ half).clamp_(min=0).pow_(sharpness).mul_((sharpness + 8) / 40)
 
 
-def shade(normals: Tensor, albedo: Tensor, gloss: Tensor) -> Tensor:
+def shade(normals: Tensor, albedo: Tensor, gloss: Tensor, film: Tensor | None = None) -> Tensor:
     """Light (N, 3) that comes from N points to the camera, linear RGB.
 
     Args:
         normals: (N, 3) unit normals in camera axes.
         albedo: (N, 3) linear reflectance.
         gloss: (N,) strength of highlights; zero for a matt, one for a skin, six for a wet surface.
+        film: (N, 3) light that a white matt surface sends back in another place than the studio, whose
+            highlights are taken to be in the reflectance; the eyes' alone are the studio's.
     """
+    sharpness = 12 * gloss.clamp(min=1).square()
+    # Fresnel: every surface mirrors more towards its outline.
+    grazing = 0.04 + 0.25 * (1 + normals[:, 2]).clamp_(0, 1).square_().square_()
+    shine = _highlight(normals, CATCH, sharpness) * (gloss - MOIST).clamp(0, 1)
+    if film is None:
+        shine += _highlight(normals, KEY, sharpness)
+    light = _studio(normals) if film is None else film
+    return (light * albedo).add_((shine * gloss * grazing)[:, None])
+
+
+def _studio(normals: Tensor) -> Tensor:
     upwards = (0.5 - 0.5 * normals[:, 1:2]).clamp_(0, 1)
     light = torch.lerp(normals.new_tensor(GROUND), normals.new_tensor(SKY), upwards)
     for lamp in (KEY, FILL, RIM):
         light += _diffuse(normals, lamp)
-    sharpness = 12 * gloss.clamp(min=1).square()
-    # Fresnel: every surface mirrors more towards its outline.
-    grazing = 0.04 + 0.25 * (1 + normals[:, 2]).clamp_(0, 1).square_().square_()
-    shine = _highlight(normals, KEY, sharpness)
-    shine += _highlight(normals, CATCH, sharpness) * (gloss - MOIST).clamp(0, 1)
-    return light.mul_(albedo).add_((shine * gloss * grazing)[:, None])
+    return light
 
 
 def seen_squarely() -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -105,14 +106,55 @@ def test_the_renderer_draws_the_captured_face_as_it_was(captured, images) -> Non
     assert float(error) < 0.5 * float(plain) and float(error) < 12
 
 
+def overlaid(captured: Captured, images: list[np.ndarray], times: int = 2) -> tuple[np.ndarray, np.ndarray]:
+    """The first frame, so many times as large, with the face on it, and without; whole numbers."""
+    appearance, size = captured.appearance, (360 * times, 288 * times)
+    assert appearance.camera is not None
+    larger = replace(appearance, camera=appearance.camera.scaled(times))
+    plain = Image.fromarray(images[0]).resize(size, Image.Resampling.BICUBIC)
+    drawn = Overlay(captured.performance, larger).frame(np.array(plain), 0)
+    return drawn.astype(int), np.asarray(plain).astype(int)
+
+
 def test_the_overlay_changes_the_face_and_nothing_else(captured, images) -> None:
-    drawn = Overlay(captured.performance, captured.appearance.camera).frame(images[0], 0)
-    assert drawn.shape == (576, 720, 3)
-    plain = np.asarray(Image.fromarray(images[0]).resize((720, 576), Image.Resampling.BICUBIC))
-    changed = np.abs(drawn.astype(int) - plain).max(axis=2) > 12
-    nose = (2 * captured.landmarks[0, 30]).round().int().tolist()
-    assert changed[nose[1], nose[0]]
+    small = Overlay(captured.performance, captured.appearance).frame(images[0], 0)
+    assert small.shape == (576, 720, 3)
+    drawn, plain = overlaid(captured, images)
+    changed = np.abs(drawn - plain).max(axis=2) > 12
+    (left, top), (right, bottom) = (2 * captured.landmarks[0].int()).aminmax(dim=0)
+    assert changed[top:bottom, left:right].any()
     assert not changed[:40].any() and not changed[:, :60].any()
+
+
+def test_the_overlay_has_the_skin_and_the_light_of_the_film(captured, images) -> None:
+    drawn, plain = overlaid(captured, images)
+    # From cheek to cheek, between the eyes and below the nose.
+    (left, _), (right, _) = (2 * captured.landmarks[0, [36, 45]]).round().int().tolist()
+    (_, top), (_, bottom) = (2 * captured.landmarks[0, [29, 33]]).round().int().tolist()
+    # In levels of 255 five; the studio's light makes twelve, the built-in skin twenty-six.
+    assert np.abs(drawn - plain)[top:bottom, left:right].mean() < 8
+
+
+def test_the_overlay_draws_lines_where_the_mesh_has_its_features(captured, anny, images, monkeypatch) -> None:
+    """A skin wears lips where the film had them, wherever the mesh has its own."""
+    drawn, _ = overlaid(captured, images)
+    monkeypatch.setattr("meshanim.capture.overlay._LINE", 0.0)
+    lighter = (drawn - overlaid(captured, images)[0]).max(axis=2)
+    assert lighter.min() >= 0 and (lighter > 0).mean() < 0.01
+    places = (2 * seen_landmarks(captured, anny)[0]).int().tolist()
+    near = [lighter[row - 1 : row + 2, column - 1 : column + 2].max() for column, row in places]
+    assert min(near) > 20 and np.mean(near) > 80
+
+
+def test_the_lines_are_as_thick_as_the_picture_is_large(captured, images, monkeypatch) -> None:
+    shares = []
+    for times in (2, 6):
+        monkeypatch.undo()
+        drawn, _ = overlaid(captured, images, times)
+        monkeypatch.setattr("meshanim.capture.overlay._LINE", 0.0)
+        shares.append((drawn - overlaid(captured, images, times)[0]).mean())
+    # Of whole samples, four a pixel; a line of one pixel would have a third of the share.
+    assert shares[1] == pytest.approx(shares[0], rel=0.2)
 
 
 def test_sound_goes_along(anny, images, tmp_path) -> None:

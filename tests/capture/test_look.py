@@ -41,8 +41,21 @@ def test_a_texture_is_the_mean_of_what_was_seen_and_has_no_holes() -> None:
 
 def test_lids_are_half_as_dark_and_nothing_else_changes() -> None:
     cheeks = torch.tensor([[0.4, 0.3, 0.2]]).repeat(9, 1)
+    cheeks[7:] *= 2
     even, lid = torch.tensor([0.25, 1.0, 1.5])[:, None] * cheeks[:3], torch.ones(3)
     lit = with_light(even, cheeks, lid)
     assert torch.allclose(lit[0], 0.5 * cheeks[0]) and torch.allclose(lit[1:], even[1:])
     assert torch.allclose(with_light(even, cheeks, 0 * lid), even)
     assert torch.equal(with_light(even, cheeks[:0], lid), even)
+
+
+def test_the_white_of_an_eye_is_no_skin_of_a_lid() -> None:
+    """A dark skin of several shades; on a lid white goes, in other places and for fair skins it stays."""
+    shades = torch.linspace(0.8, 1.2, 101)[:, None]
+    white, skin = torch.full((1, 3), 0.7), torch.tensor([[0.3, 0.16, 0.08]])
+    lid = torch.ones(1)
+    drawn = with_light(white, shades * skin, lid)
+    assert bool((drawn <= 1.2 * skin).all()) and bool((drawn >= skin).all())
+    assert torch.allclose(with_light(white, shades * skin, 0 * lid), white)
+    assert torch.allclose(with_light(1.15 * skin, shades * skin, lid), 1.15 * skin)
+    assert torch.allclose(with_light(white, shades * white, lid), white)

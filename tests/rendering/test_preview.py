@@ -6,14 +6,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+import trimesh
 
 from meshanim._check import InputError
 from meshanim.faces import load_face
-from meshanim.mesh import Mesh
+from meshanim.mesh import Mesh, axis_angle_to_matrix
 from meshanim.mesh.geometry import vertex_normals
 from meshanim.performance import Performance
 from meshanim.rendering import Camera, render_frames, render_mesh
 from meshanim.rendering.materials import eye_coordinates, straight_eyes
+from meshanim.rendering.preview import Preview
 from meshanim.rendering.shading import from_display
 
 
@@ -129,15 +131,19 @@ def test_a_skin_is_finer_than_the_vertices(head):
         list(render_frames(Performance(neutral=head, fps=25.0, motion=head.vertices[None]), skin=skin))
 
 
-def test_the_line_between_lips_that_touch_is_smooth():
-    """A lower lip that looks up and an upper one that looks down, at a slant: grey steps, not full ones."""
+@pytest.mark.parametrize(("group", "lower_forward"), [("lips", 1.5), ("lids", -0.7)])
+def test_the_line_between_lips_or_lids_that_touch_is_smooth(group, lower_forward):
+    """An upper one that looks down and a lower one, at a slant: grey steps, not full ones.
+
+    A lower lip looks up, but a lower lid down as well.
+    """
     x, height = torch.tensor([-0.1, 0.1]), 0.02
     edges = [
-        torch.stack([x, 0.05 * x + side * height, torch.full((2,), 1.5 * abs(side) * height)], dim=1)
-        for side in (-1, 0, 0, 1)  # the outer ends come forward
+        torch.stack([x, 0.05 * x + side * height, torch.full((2,), forward * height)], dim=1)
+        for side, forward in ((-1, lower_forward), (0, 0), (0, 0), (1, 1.5))
     ]
     faces = torch.tensor([[0, 1, 3], [0, 3, 2], [4, 5, 7], [4, 7, 6]])
-    mesh = Mesh(torch.cat(edges), faces, groups={"lips": torch.arange(8)})
+    mesh = Mesh(torch.cat(edges), faces, groups={group: torch.arange(8)})
     camera = Camera.looking_at((0, 0, 1), (0, 0, 0), fov=3, size=(128, 256))
     columns = grey(render_mesh(mesh, camera=camera))[40:88, 28:228].T
     upper, lower = columns[:, :8].mean(), columns[:, -8:].mean()
@@ -147,6 +153,17 @@ def test_the_line_between_lips_that_touch_is_smooth():
     off = edge - np.polyval(np.polyfit(place, edge, 1), place)
     # In steps of a pixel it is 0.29 of one.
     assert off.std() < 0.2
+
+
+@pytest.mark.parametrize("size", [48, 128, 129, 200])
+def test_a_ball_has_no_hollows(size, monkeypatch):
+    """No side of it: half a sample between two grids made 7 to 13 levels of 255 on the upper left."""
+    ball = trimesh.creation.icosphere(subdivisions=5, radius=0.1)
+    mesh = Mesh(torch.tensor(ball.vertices, dtype=torch.float32), torch.tensor(ball.faces))
+    picture = render_mesh(mesh, size=(size, size)).astype(int)
+    monkeypatch.setattr("meshanim.rendering.preview.HOLLOW_LIGHT", 1.0)
+    # Near the outline, where depth bends, a straight line between the coarser grid's samples makes three.
+    assert np.abs(render_mesh(mesh, size=(size, size)) - picture).max() <= 4
 
 
 def test_no_hollow_is_black():
@@ -179,6 +196,27 @@ def test_a_skin_looks_as_it_is_where_it_faces_the_camera(colour):
     skin = from_display(torch.tensor(colour) / 255).expand(8, 8, 3)
     (image,) = render_frames(Performance(neutral=plate, fps=25.0, motion=vertices[None]), (64, 64), skin=skin)
     assert np.abs(image[32, 32].astype(int) - colour).max() <= 8
+
+
+def test_a_skin_in_the_light_of_its_film_has_the_same_shades():
+    """A plate that turns away from a film's lamp loses as much light as it did there."""
+    side = torch.tensor([-0.1, 0.1])
+    corners = torch.cartesian_prod(side, side)
+    faces = torch.tensor([[0, 2, 3], [0, 3, 1]])
+    plate = Mesh(torch.cat([corners, torch.zeros(4, 1)], dim=1), faces, 5 * corners + 0.5, faces)
+    camera = Camera.looking_at((0.4, 0, 0.9), (0, 0, 0), fov=10, size=(64, 64))
+    towards = torch.tensor([0.4, 0, 0.9]) / math.hypot(0.4, 0.9)
+
+    def film(normals):
+        return torch.tensor([0.5, 0.4, 0.2]) * normals[:, :1].clamp(min=0)
+
+    colour = torch.tensor([0.3, 0.2, 0.1])
+    drawn = Preview(plate, camera, colour.expand(8, 8, 3), film=film)
+    for angle in (0.2, 0.4, 0.9):
+        turn = axis_angle_to_matrix(torch.tensor([0.0, angle, 0.0]))
+        pixel = drawn.frame(plate.vertices @ turn.mT)[32, 32]
+        seen = from_display(torch.from_numpy(pixel) / 255)
+        torch.testing.assert_close(seen, colour * math.sin(angle) / towards[0], rtol=0.03, atol=0.002)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (7, 1), (3, 5)])
