@@ -12,7 +12,7 @@ import sys
 import threading
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import platformdirs
@@ -227,15 +227,58 @@ def _replace_folder(new: Path, target: Path, replaces: str) -> None:
 
 
 @contextmanager
+def hold_folder(folder: Path) -> Iterator[bool]:
+    """Hold a folder while the block runs; yields whether it is certain that nobody else is at work there.
+
+    No kill leaves it held. Windows and some network drives cannot lock a folder: others may be there then.
+
+    Raises:
+        BlockingIOError: another process, or another thread of this one, holds it.
+        OSError: it is missing or cannot be read.
+    """
+    if sys.platform == "win32":
+        yield False
+        return
+    import fcntl
+
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        alone = True
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise
+        except OSError:
+            alone = False
+        yield alone
+    finally:
+        os.close(handle)
+
+
+def _remove_left_parts(target: Path) -> None:
+    """Take away what kills have left of :func:`atomic_folder` for ``target``.
+
+    Who writes in one holds it since before it had a file; an empty one may be about to be held.
+    """
+    begun = re.compile(re.escape(_beginning(target)) + r"\d+-\d+\.parts")
+    with suppress(OSError):  # a folder that cannot be read keeps them
+        for parts in [place for place in target.parent.iterdir() if begun.fullmatch(place.name)]:
+            if any(parts.iterdir()):
+                with suppress(BlockingIOError), hold_folder(parts) as alone:
+                    if alone:
+                        shutil.rmtree(parts, ignore_errors=True)
+
+
+@contextmanager
 def atomic_folder(path: str | Path, replaces: str) -> Iterator[Path]:
     """Yield an empty temporary folder; it becomes ``path`` when the block ends without an error.
 
     A folder that stands there is replaced as a whole: whoever looks, or is left with it by a kill, has all
     of the older files that match the pattern ``replaces``, or all of the new ones. Other files in it stay,
     but for those of the same name as a new one.
-    After an error nothing is left behind, and the folder is as it was. Where a system cannot exchange two
-    names at one stroke, which Linux can, a kill between two renames leaves the older folder under a hidden
-    name, and the next call puts it back.
+    After an error nothing is left behind, and the folder is as it was. What a kill leaves under a hidden name
+    goes with the next call. Where a system cannot exchange two names at one stroke, which Linux can, a kill
+    between two renames leaves the older folder under such a name, and the next call puts it back.
 
     Raises:
         InputError: see :func:`check_folder`.
@@ -248,13 +291,15 @@ def atomic_folder(path: str | Path, replaces: str) -> Iterator[Path]:
     with _made_folder(target.parent), _said_by_the_system(target):
         temporary = _temporary_name(target, ".parts")
         shutil.rmtree(temporary, ignore_errors=True)
+        _remove_left_parts(target)
         try:
             temporary.mkdir()
-            yield temporary
-            if not target.exists():
-                temporary.rename(target)
-            else:
-                _replace_folder(temporary, target, replaces)
+            with hold_folder(temporary):
+                yield temporary
+                if not target.exists():
+                    temporary.rename(target)
+                else:
+                    _replace_folder(temporary, target, replaces)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 

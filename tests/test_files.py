@@ -208,6 +208,25 @@ def test_what_a_kill_left_under_a_hidden_name_comes_back(full):
     assert texts(full) == {"1.txt": "new", "mine.csv": "old"} and list(full.parent.iterdir()) == [full]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows locks no folders")
+def test_what_a_kill_left_of_a_folder_goes_with_the_next_and_what_is_being_written_stays(full):
+    """A corpus that was killed in the making is gigabytes that nobody sees."""
+    begun = f"{_files._beginning(full)}123-456"
+    (full.parent / f"{begun}.parts").mkdir()
+    (full.parent / f"{begun}.parts" / "1.txt").write_text("half")
+    mine = full.parent / f"{begun}.mine"
+    mine.mkdir()
+    (mine / "1.txt").write_text("mine")
+    with atomic_folder(full, "*.txt") as place:
+        (place / "1.txt").write_text("first")
+        writer = threading.Thread(target=fill, args=(full,))
+        writer.start()
+        writer.join()
+        assert texts(place) == {"1.txt": "first"}
+    assert texts(full) == {"1.txt": "first", "mine.csv": "old"}
+    assert set(full.parent.iterdir()) == {full, mine}
+
+
 def test_a_folder_that_cannot_be_replaced_is_named_before_any_work(full, tmp_path, monkeypatch):
     (full / "inner").mkdir()
     with pytest.raises(InputError, match="so it must hold files only, got folder inner"):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from meshanim._check import InputError
+from meshanim._check import InputError, check_choice
 from meshanim.faces.facs import EXPRESSIONS
 from meshanim.nn import ExpressionClassifier, PrincipalComponents
 from meshanim.training.batches import Sequences
@@ -63,11 +63,14 @@ def train_classifier(
         progress: show a bar.
 
     Raises:
-        InputError: there is no sequence.
+        InputError: there is no sequence, or one of an expression that is none of the six.
     """
 
     if not len(sequences):
         raise InputError("sequences must hold at least one, got none")
+    names = [sequences[item].expression for item in range(len(sequences))]
+    for name in names:
+        check_choice("expression", name, EXPRESSIONS)
 
     def displacements() -> Iterator[Tensor]:
         for item in range(len(sequences)):
@@ -78,7 +81,6 @@ def train_classifier(
     with recipe.seeded():
         model = ExpressionClassifier(basis, len(EXPRESSIONS))
     described = torch.stack([model.describe(moved) for moved in displacements()])
-    names = [sequences[item].expression for item in range(len(sequences))]
     classes = torch.tensor([EXPRESSIONS.index(name) for name in names])
     train(ClassifierTask(model, described, classes), recipe, folder, progress)
     return model

@@ -10,14 +10,15 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from meshanim._check import InputError, check_choice, check_range
+from meshanim._check import InputError, check_choice, check_range, check_shape
+from meshanim.faces.facs import EXPRESSIONS
 from meshanim.mesh import Mesh
 from meshanim.metrics.vertex_error import MILLIMETRES
 from meshanim.nn import HasLevels
 from meshanim.synthesis.expression import ExpressionConfig, ExpressionModel
 from meshanim.synthesis.neutral_encoder import Condition
 from meshanim.synthesis.topology import topology_digest
-from meshanim.training.batches import SequenceBatch, Sequences
+from meshanim.training.batches import Sequence4D, SequenceBatch, Sequences
 from meshanim.training.loop import TrainingReport, train_and_save
 from meshanim.training.losses import motion_losses
 from meshanim.training.recipe import Recipe
@@ -156,13 +157,30 @@ class ExpressionTask:
             total, frames = total + float(error.mean(dim=1).sum()), frames + len(error)
         return {"validation_error_mm": total / frames * MILLIMETRES} if frames else {}
 
+    def _check(self, item: int, sequence: Sequence4D) -> None:
+        """Raise unless a sequence is of the model's mesh, and has a label in every frame."""
+        shape, name = tuple(self.model.mean.shape), f"sequence {item}"
+        check_shape(f"neutral of {name}", sequence.neutral, shape)
+        check_shape(f"vertices of {name}", sequence.vertices, (None, *shape))
+        frames = len(sequence.vertices)
+        check_shape(f"labels of {name}", sequence.labels, (frames, len(EXPRESSIONS)))
+        if not frames:
+            raise InputError(f"{name} must have at least one frame, got none")
+
     def calibrate(self) -> None:
-        """Measure mean face, scale of motion and the baseline's basis on what is trained on."""
+        """Measure mean face, scale of motion and the baseline's basis on what is trained on.
+
+        Raises:
+            InputError: a sequence of another mesh, without frames, or with more or fewer labels than frames.
+        """
         self._conditions.clear()
+        for item in self.held_out:
+            self._check(item, self.sequences[item])
         self.frames = 0
         neutrals: dict[int, Tensor] = {}
         for item in self.items:
             sequence = self.sequences[item]
+            self._check(item, sequence)
             neutrals.setdefault(sequence.subject, sequence.neutral)
             self.frames += len(sequence.labels)
 
@@ -193,6 +211,9 @@ def train_expression(
         recipe: the settings.
         folder: gets ``config.json`` and ``model.safetensors`` when the run is finished, checkpoints before.
         progress: show a bar.
+
+    Raises:
+        InputError: a sequence of another mesh, without frames, or with more or fewer labels than frames.
     """
     with recipe.seeded():
         model = ExpressionModel(template, hierarchy, VARIANTS[recipe.variant])

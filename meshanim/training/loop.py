@@ -221,7 +221,7 @@ def train(
         task: what is learned.
         recipe: how.
         folder: of the run.
-        progress: show a bar.
+        progress: show a bar; without a terminal, a line after every epoch.
         about: more that a checkpoint must agree in to be taken up, as JSON values.
 
     Raises:

@@ -18,14 +18,14 @@ HISTORY = "history.json"
 
 
 class RunLog:
-    """A bar on the terminal, ``history.json``, and TensorBoard where that is installed.
+    """A bar on the terminal, elsewhere a line an epoch; ``history.json``; TensorBoard where it is installed.
 
     Args:
         folder: of the run.
         epochs: of the run.
         steps: per epoch.
         position: where the run begins.
-        progress: show the bar.
+        progress: show the bar, or the lines.
         writes: keep history and TensorBoard; one of several processes does.
     """
 
@@ -35,7 +35,10 @@ class RunLog:
         self.folder, self.epochs, self.writes = folder, epochs, writes
         columns = (BarColumn(), TextColumn("{task.completed}/{task.total} steps"))
         times = (TimeElapsedColumn(), TimeRemainingColumn())
-        self.bar = Progress(TextColumn("{task.description}"), *columns, *times, disable=not progress)
+        self.bar = Progress(TextColumn("{task.description}"), *columns, *times)
+        moves = self.bar.console.is_interactive or self.bar.console.is_jupyter
+        # In a file or a pipe a bar is seen when all is over.
+        self.bar.disable, self._lines = not (progress and moves), progress and not moves
         done = position.epoch * steps + position.step
         self.line = self.bar.add_task("training", total=steps * epochs, completed=done)
         self._begun = position.epoch
@@ -69,6 +72,10 @@ class RunLog:
 
     def epoch(self, position: Position, pictures: Mapping[str, Tensor]) -> None:
         """Tell of an epoch done, the last row of the history, and show what the model makes by now."""
+        if self._lines:
+            parts = "  ".join(f"{name} {value:.4g}" for name, value in position.history[-1].items())
+            line = f"epoch {position.epoch}/{self.epochs}  {parts}"
+            self.bar.console.print(line, highlight=False, markup=False, soft_wrap=True)
         if not self.writes:
             return
         self._keep(position)

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from meshanim._check import InputError
 from meshanim.synthesis import EXPRESSIONS
 from meshanim.training import ClassifierRecipe, classifier, train_classifier
 
@@ -17,6 +18,12 @@ def test_it_tells_expressions_apart_on_people_it_has_not_seen(
     for sequence in corpus:
         named = model.classify(sequence.vertices - sequence.neutral)
         assert EXPRESSIONS[named] == sequence.expression
+
+
+def test_an_expression_that_is_none_of_the_six_is_named(corpus, tmp_path: Path) -> None:
+    other = [replace(corpus[0], expression="bareteeth"), *corpus[1:]]
+    with pytest.raises(InputError, match=r"expression must be one of happy, .*, got 'bareteeth'"):
+        train_classifier(other, ClassifierRecipe(epochs=1), tmp_path, progress=False)
 
 
 def test_the_paper_s_settings() -> None:

@@ -91,6 +91,37 @@ def test_another_corpus_does_not_take_up_a_run(
         train_expression(Seeded(other, 1), face, hierarchy, recipe, tmp_path / "seeded", progress=False)
 
 
+@pytest.mark.parametrize("subject", [0, 3])
+def test_a_sequence_that_does_not_fit_is_named_held_out_or_not(
+    subject: int, corpus, face: Mesh, hierarchy: MeshHierarchy, tmp_path: Path
+) -> None:
+    """Labels shorter than the motion would teach the first frames alone, and say nothing."""
+    item, recipe = 6 * subject + 1, ExpressionRecipe(epochs=1, validation_subjects=1)
+    good = corpus[item]
+    frames = len(good.labels)
+    for wrong, told in [
+        (
+            replace(good, labels=good.labels[:4]),
+            rf"labels of sequence {item} must have shape \({frames}, 6\), got \(4, 6\)",
+        ),
+        (
+            replace(good, neutral=good.neutral[:9]),
+            rf"neutral of sequence {item} must have shape \(162, 3\), got \(9, 3\)",
+        ),
+        (
+            replace(good, vertices=good.vertices[:, :9]),
+            rf"vertices of sequence {item} must have shape \(any, 162, 3\)",
+        ),
+        (
+            replace(good, labels=good.labels[:0], vertices=good.vertices[:0]),
+            f"sequence {item} must have at least one frame, got none",
+        ),
+    ]:
+        other = [*corpus[:item], wrong, *corpus[item + 1 :]]
+        with pytest.raises(InputError, match=told):
+            train_expression(other, face, hierarchy, recipe, tmp_path, progress=False)
+
+
 def test_what_is_unlike_in_another_run_is_named_and_nothing_else(
     corpus, face: Mesh, hierarchy: MeshHierarchy, tmp_path: Path
 ) -> None:

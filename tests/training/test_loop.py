@@ -74,6 +74,18 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Task]
     return folder, task
 
 
+def test_without_a_terminal_every_epoch_says_a_line(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    """A bar in a file or a pipe is seen when the run is over, which may be after days."""
+    history = train(Task(), RECIPE, tmp_path).history
+    assert capsys.readouterr().out.splitlines() == [
+        f"epoch {epoch}/3  square {row['square']:.4g}  score {row['score']:.4g}"
+        f"  learning_rate {row['learning_rate']:.4g}"
+        for epoch, row in enumerate(history, start=1)
+    ]
+    train(Task(), replace(RECIPE, epochs=4), tmp_path, progress=False)
+    assert capsys.readouterr().out == ""
+
+
 def check_same(folder: Path, task: Task, uninterrupted: tuple[Path, Task]) -> None:
     assert all(map(torch.equal, weights(task), weights(uninterrupted[1])))
     for name in (NAME, "history.json"):
