@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import torch
 from scipy.linalg import solveh_banded
+from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
 from meshanim.capture.residuals import POSE, State
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController()
 
 
 def free_unknowns(state: State, descent: Tensor) -> Tensor:
@@ -81,7 +89,9 @@ class Chain:
             )
             both = free[: count - distance] & free[distance:]
             banded[distance * width, : count - distance] += torch.where(both, links, 0.0).numpy()
-        solved = solveh_banded(banded.reshape(2 * width + 1, -1), descent.flatten().numpy(), lower=True)
+        # a second thread gains nothing in the narrow band, and waits for long where other processes run
+        with _blas().limit(limits=1, user_api="blas"):
+            solved = solveh_banded(banded.reshape(2 * width + 1, -1), descent.flatten().numpy(), lower=True)
         return torch.from_numpy(solved).view(count, width)
 
 

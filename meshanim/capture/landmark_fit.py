@@ -37,7 +37,7 @@ _TURN_JERK, _SHIFT_JERK = 0.004, 0.0007
 """Standard deviations of a head's acceleration: radians and metres per frame and frame, at 25 fps."""
 _DEPTH_JERK = 0.0015
 """The same along the line of sight, which landmarks tell less about."""
-_STEPS, _TRIES, _RENEWAL = 15, 4, 3
+_STEPS, _TRIES, _RENEWAL = 15, 8, 3
 """Most steps of a fit, dampings tried in each, and steps after which derivatives by identity are renewed."""
 _PICTURE_STEPS = 2
 _ENOUGH = 1e-3

@@ -93,7 +93,7 @@ def _check_face(neutral: Mesh, expressions: ExpressionModel) -> None:
     """Raise, naming the option, where a trained model is of another face."""
     from meshanim._check import InputError
     from meshanim.faces.loading import ELSEWHERE
-    from meshanim.synthesis.pretrained import check_topology
+    from meshanim.synthesis.topology import check_topology
 
     try:
         check_topology("--face", neutral, expressions.template)

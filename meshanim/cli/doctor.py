@@ -16,6 +16,7 @@ _REQUIRED = (
     "trimesh",
     "anny",
     "tensorly",
+    "threadpoolctl",
     "safetensors",
     "av",
     "pillow",

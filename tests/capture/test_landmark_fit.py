@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
+from scipy.linalg import solveh_banded
+from threadpoolctl import threadpool_info
 
 from meshanim.capture import LandmarkFit, Person, interocular, shut_slits
 from meshanim.capture.landmark_points import LandmarkPoints
@@ -70,9 +72,17 @@ def test_pose_and_weights_of_a_known_person_are_found(anny, scene) -> None:
     assert float(found.weights.min()) >= 0 and float(found.weights.max()) <= 1
 
 
-def test_person_is_found_with_the_landmarks(anny) -> None:
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"african": 0, "asian": 1, "caucasian": 0},
+        {"african": 1, "asian": 0, "caucasian": 0},  # these two are far off, and full steps lead astray
+        {"gender": 0, "age": 20, "weight": 0.9},
+    ],
+)
+def test_person_is_found_with_the_landmarks(anny, parts: dict[str, float]) -> None:
     """As far as one camera tells: but for the size, and for where a face lies about the head's centre."""
-    person, _, landmarks = acted(anny, african=0, asian=1, caucasian=0)
+    person, _, landmarks = acted(anny, **parts)
     fit = LandmarkFit(anny, landmarks, SIZE, 25.0)
     found = fit.person()
     state = fit.track(found)
@@ -83,7 +93,7 @@ def test_person_is_found_with_the_landmarks(anny) -> None:
         anny.rest(identity.float())[landmark_vertices(anny.neutral)]
         for identity in (person.identity, found.identity, anny.default_identity)
     )
-    assert float(apart(other, own)) < 0.25 * float(apart(average, own))
+    assert float(apart(other, own)) < 0.45 * float(apart(average, own))
 
 
 def test_frames_without_landmarks_are_bridged(anny, scene) -> None:
@@ -104,6 +114,19 @@ def test_stretches_join_without_a_step(anny, scene, monkeypatch) -> None:
     parts = LandmarkFit(anny, landmarks, SIZE, 25.0).track(person)
     assert float((parts.pose - whole.pose).abs().max()) < 0.01
     assert float((parts.weights - whole.weights).abs().max()) < 0.15
+
+
+def test_frames_are_joined_on_one_thread(anny, scene, monkeypatch) -> None:
+    person, _, landmarks = scene
+    threads: set[int] = set()
+
+    def solve(*given, **named):
+        threads.update(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
+        return solveh_banded(*given, **named)
+
+    monkeypatch.setattr("meshanim.capture.chain.solveh_banded", solve)
+    LandmarkFit(anny, landmarks[:5], SIZE, 25.0).track(person)
+    assert threads == {1}
 
 
 def test_one_frame_is_enough(anny, scene) -> None:
