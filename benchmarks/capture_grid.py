@@ -1,7 +1,8 @@
 """Captures the GRID clips beside the checkout into data/research/grid-performances.safetensors.
 
-About ten minutes of two cores for 119 clips; each is kept in benchmarks/runs as it is done, so that a run that
-was stopped goes on. What was captured is the truth that speech is judged by: it is made once and kept fixed.
+About ten minutes of two cores for 119 clips; each is kept in benchmarks/runs as it is done, so that a run
+that was stopped goes on. What was captured is the truth that speech is judged by: it is made once and kept
+fixed.
 """
 
 from __future__ import annotations
