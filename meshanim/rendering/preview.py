@@ -248,7 +248,7 @@ class Preview:
         place = torch.stack([sample % depth.shape[1] - first[1], sample // depth.shape[1] - first[0]], dim=1)
         grid = (2 * place / HOLLOW_STEP + 1) / torch.tensor(coarse.shape[::-1]) - 1
         around = functional.grid_sample(
-            around[None], grid[None, None], padding_mode="border", align_corners=False
+            around[None], grid.to(around)[None, None], padding_mode="border", align_corners=False
         )
         mean, surrounded = around[0, :, 0]
         behind = ((fragments.depth - mean) / self._extent - HOLLOW_LEAST).clamp_(min=0) * surrounded
