@@ -100,7 +100,8 @@ class Lips:
 
         ``mouthClose`` takes back what the pairs are farther apart than speech leaves room for; where speech
         has them as near as at rest, or pressed, it leaves none. Lips that would pass through each other, more
-        than those of speech do, are taken back towards speech itself as far as they must.
+        than those of speech do, are let go by ``mouthClose`` until they are as near as at rest, so that
+        closures wipe no smile off; then taken back towards speech itself as far as they must.
         """
         if not self.known:
             return weights
@@ -114,11 +115,29 @@ class Lips:
             by = ((parted - self.opening(nudged)) / _NUDGE).clamp(min=1e-3)
             needed = ((parted - most).clamp(min=0) / by).amax(dim=1)
             sealed[:, self._close] = (sealed[:, self._close] + needed).clamp(max=1)
-        return self._apart(sealed, speech)
+        return self._apart(self._let_go(sealed, speech, most.clamp(min=0)), speech)
+
+    def _let_go(self, weights: Tensor, speech: Tensor, most: Tensor) -> Tensor:
+        """Weights (T, 52) whose ``mouthClose`` lets lips go that pass, up to openings (T, 3)."""
+        least = self._least(speech)
+        low, high = torch.zeros_like(weights[:, self._close]), weights[:, self._close]
+        let, tried = weights.clone(), high
+        for _ in range(_HALVINGS):
+            let[:, self._close] = tried
+            gap = self.gap(let)
+            pressed = (gap < least).any(dim=1) & (gap - self._rest <= most).all(dim=1)
+            low, high = torch.where(pressed, low, tried), torch.where(pressed, tried, high)
+            tried = (low + high) / 2
+        let[:, self._close] = low
+        return let
+
+    def _least(self, speech: Tensor) -> Tensor:
+        """Metres (T, 3) of the least gaps that lips may have over ARKit weights (T, 52) of speech."""
+        return self.gap(speech).clamp(max=0) - _TOUCH
 
     def _apart(self, weights: Tensor, speech: Tensor) -> Tensor:
         """Weights (T, 52) with as much of their mouth in place of that of ``speech`` as keeps lips apart."""
-        least = self.gap(speech).clamp(max=0) - _TOUCH
+        least = self._least(speech)
         mouth = mouth_columns("jaw", "mouth")
         low, high = weights.new_zeros(len(weights), 1), weights.new_ones(len(weights), 1)
         kept, share = weights.clone(), high
