@@ -145,7 +145,8 @@ def _read_topology(path: Path) -> tuple[Tensor, Tensor, Tensor]:
 def _read_folder(folder: Path) -> IctShapes:
     neutral = folder / NEUTRAL_FILE
     if not neutral.is_file():
-        raise InputError(f"ict={folder} must hold {NEUTRAL_FILE}, got a folder without it")
+        packed = [f"; ict={file} may be meant" for file in sorted(folder.glob("*.npz"))[:1]]
+        raise InputError(f"ict={folder} must hold {NEUTRAL_FILE}, got a folder without it" + "".join(packed))
     shapes = sorted(file for file in folder.glob("*.obj") if arkit_style(file.stem) in EXPRESSIONS)
     people = [folder / f"identity{index:03d}.obj" for index in range(IDENTITY_COUNT)]
     people = [file for file in people if file.is_file()]

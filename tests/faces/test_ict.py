@@ -261,6 +261,12 @@ def test_a_folder_without_its_parts_is_named(tmp_path, folder):
         IctFace.from_path(tmp_path)
 
 
+def test_a_packed_file_in_the_folder_is_named(tmp_path):
+    (tmp_path / "packed.npz").touch()
+    with pytest.raises(InputError, match=r"got a folder without it; ict=.*packed\.npz may be meant"):
+        IctFace.from_path(tmp_path)
+
+
 def test_lines_that_are_no_numbers_are_refused(tmp_path, folder):
     for name in ("generic_neutral_mesh", "browDown_L"):
         (tmp_path / f"{name}.obj").symlink_to(folder / f"{name}.obj")
