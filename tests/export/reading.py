@@ -1,4 +1,4 @@
-"""How files are read back and compared."""
+"""How files are read back and compared, and a triangle to read."""
 
 from typing import Any
 
@@ -7,6 +7,7 @@ import numpy as np
 from meshanim.export import read_performance
 
 FLOAT32_MM = 2e-4
+CORNERS = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0]])
 
 
 def read(path, fps=None, face=None) -> Any:
