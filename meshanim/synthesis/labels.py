@@ -153,10 +153,11 @@ def with_short_phases(labels: Tensor, longest_change: int, longest_hold: int) ->
     """
     if len(labels) < 2:
         return labels, torch.zeros(len(labels), dtype=torch.float64)
-    direction = labels.diff(dim=0).sign()
+    asked = labels.detach().cpu()
+    direction = asked.diff(dim=0).sign()
     _, phase, lengths = direction.unique_consecutive(dim=0, return_inverse=True, return_counts=True)
     limits = torch.where(direction.any(dim=1), longest_change, longest_hold)
-    neutral = ~(labels[1:].any(dim=1) | direction.any(dim=1))
+    neutral = ~(asked[1:].any(dim=1) | direction.any(dim=1))
     pace = (limits / lengths[phase].double()).clamp(max=1).masked_fill(neutral, 1)
     places = torch.cat([pace.new_zeros(1), pace.cumsum(0)])
     frames = np.arange(round(float(places[-1])) + 1)

@@ -73,14 +73,15 @@ def test_pose_and_weights_of_a_known_person_are_found(anny, scene) -> None:
 
 
 @pytest.mark.parametrize(
-    "parts",
+    ("parts", "left"),
     [
-        {"african": 0, "asian": 1, "caucasian": 0},
-        {"african": 1, "asian": 0, "caucasian": 0},  # these two are far off, and full steps lead astray
-        {"gender": 0, "age": 20, "weight": 0.9},
+        ({"african": 0, "asian": 1, "caucasian": 0}, 0.25),
+        # full steps lead astray from here on; of the last, 0.4 of 0.9 mm are what the priors pull
+        ({"african": 1, "asian": 0, "caucasian": 0}, 0.25),
+        ({"gender": 0, "age": 20, "weight": 0.9}, 0.45),
     ],
 )
-def test_person_is_found_with_the_landmarks(anny, parts: dict[str, float]) -> None:
+def test_person_is_found_with_the_landmarks(anny, parts: dict[str, float], left: float) -> None:
     """As far as one camera tells: but for the size, and for where a face lies about the head's centre."""
     person, _, landmarks = acted(anny, **parts)
     fit = LandmarkFit(anny, landmarks, SIZE, 25.0)
@@ -93,7 +94,7 @@ def test_person_is_found_with_the_landmarks(anny, parts: dict[str, float]) -> No
         anny.rest(identity.float())[landmark_vertices(anny.neutral)]
         for identity in (person.identity, found.identity, anny.default_identity)
     )
-    assert float(apart(other, own)) < 0.45 * float(apart(average, own))
+    assert float(apart(other, own)) < left * float(apart(average, own))
 
 
 def test_frames_without_landmarks_are_bridged(anny, scene) -> None:

@@ -295,6 +295,10 @@ def test_a_slow_onset_is_a_quick_one_slowly(name: str) -> None:
     assert float(level[12]) < 0.45 and float(level[24]) < 0.8 and float(level[96]) < 0.3
     # no step over two frames is more than three times the mean step of the onset
     assert float(level.diff().abs().max()) < 3 / 48
+    # at another rate the ends of phases fall between other frames
+    fast = model.animate(model.template, expression_labels("angry", onset=4, apex=1, offset=4, fps=60), 60)
+    apart = fast.vertices()[::5] - model.template.vertices - moved
+    assert float(apart.norm(dim=-1).max()) < 0.03 * float(apex.norm(dim=-1).max())
 
 
 def test_expressions_far_apart_are_read_each_by_itself(model: ExpressionModel, face: Mesh) -> None:

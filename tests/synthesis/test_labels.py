@@ -107,3 +107,13 @@ def test_long_phases_are_shortened_and_found_again() -> None:
     for few in (0, 1):
         short, places = with_short_phases(labels[:few], 5, 8)
         assert len(short) == len(places) == few
+
+
+def test_phases_are_shortened_where_labels_are(target: tuple[torch.device, torch.dtype]) -> None:
+    labels = expression_labels("fear", onset=3, apex=2, offset=1, fps=12)
+    wanted, known = with_short_phases(labels, 10, 16)
+    labels = labels.to(*target).requires_grad_()
+    short, places = with_short_phases(labels, 10, 16)
+    torch.testing.assert_close(short.detach(), wanted.to(*target))
+    assert torch.equal(places, known)
+    assert torch.autograd.grad(short.sum(), labels)[0].any()
